@@ -1,0 +1,55 @@
+# make demo      a whole election on this computer
+# make test      everything that can be checked without a network
+# make bench     how fast each step is
+# make generate  the files that are made from others
+# make vuln      known holes in what is built in; needs a network
+# make fuzz      every parser on made-up bytes, FUZZTIME for each
+
+GO       ?= go
+FUZZTIME ?= 60s
+# Flags for the demo: make demo ARGS='-members 500'
+ARGS     ?=
+
+# Test vectors of others that are kept beside the repository, if they are.
+vectors := $(wildcard ../shared/vectors)
+ifneq ($(vectors),)
+export TEST_VECTORS := $(abspath $(vectors))
+endif
+
+sources := cmd internal migrations templates
+
+# The race detector makes arithmetic ten times slower. The protocol has no
+# goroutine, and those of the auditor run under the detector in the tests of the
+# demo.
+arithmetic := ./internal/protocol/... ./internal/audit/...
+
+.PHONY: demo test bench generate vuln fuzz
+
+demo:
+	@deploy/dependencies.sh
+	@$(GO) build -trimpath -o bin/strikevote ./cmd/strikevote
+	@bin/strikevote demo $(ARGS)
+
+test:
+	@deploy/dependencies.sh test
+	@unformatted=$$(gofmt -l $(sources)) && test -z "$$unformatted" || { echo "gofmt: $$unformatted" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test $(arithmetic)
+	$(GO) test -race $$($(GO) list ./... | grep -v -e /internal/protocol/ -e /internal/audit)
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem $(arithmetic)
+
+generate:
+	$(GO) generate ./...
+
+vuln:
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+
+fuzz:
+	@for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	  done; \
+	done

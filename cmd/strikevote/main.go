@@ -1,0 +1,153 @@
+// Command strikevote runs a strike-authorization vote: the service, and the
+// programs of everybody who takes part in one.
+//
+// It owns flags, configuration, wiring and exit codes, and holds no rule of the
+// vote.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// Exit codes. A check that was made and failed is told apart from one that
+// could not be made: a script must not take the one for the other.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+	exitFalse  = 3
+)
+
+// An env is what a command may touch of the outside, so that tests run
+// commands in process.
+type env struct {
+	in       io.Reader
+	out, err io.Writer
+	getenv   func(string) string
+	terminal bool // whether err is one: progress bars, or plain lines
+}
+
+// A command is one word after the program's name.
+type command struct {
+	name  string
+	args  string // after the name, in usage lines
+	short string // one line in the list
+	long  string // what -h teaches
+	run   func(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
+}
+
+func commands() []command {
+	return []command{
+		demoCommand(), serveCommand(), voteCommand(), verifyCommand(), tellerCommand(), witnessCommand(), rollCommand(), migrateCommand(), versionCommand(),
+	}
+}
+
+var (
+	// errUsage ends with exit code 2; the message was printed.
+	errUsage = errors.New("usage")
+	// errFalse ends with exit code 3: it was checked and it is false.
+	errFalse = errors.New("checked and false")
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	e := &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, terminal: isTerminal(os.Stderr)}
+	code := run(ctx, e, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// isTerminal reports whether a file is a character device, which is enough to
+// choose between bars and lines.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// run runs one command and returns the exit code.
+func run(ctx context.Context, e *env, args []string) int {
+	if len(args) == 0 {
+		usage(e.err)
+		return exitUsage
+	}
+	switch args[0] {
+	case "-h", "-help", "--help", "help":
+		if len(args) > 1 {
+			return run(ctx, e, []string{args[1], "-h"})
+		}
+		usage(e.out)
+		return exitOK
+	}
+	for _, c := range commands() {
+		if c.name == args[0] {
+			return c.invoke(ctx, e, args[1:])
+		}
+	}
+	fmt.Fprintf(e.err, "strikevote: there is no command %q\nhint: strikevote -h lists the commands\n", args[0])
+	return exitUsage
+}
+
+func (c command) invoke(ctx context.Context, e *env, args []string) int {
+	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // its own messages come below, in one form
+	fs.Usage = func() {}
+	err := c.run(ctx, e, fs, args)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, flag.ErrHelp):
+		c.help(e.out, fs)
+		return exitOK
+	case errors.Is(err, errUsage):
+		fmt.Fprintf(e.err, "strikevote %s: %s\nhint: strikevote %s -h\n", c.name, strings.TrimPrefix(err.Error(), errUsage.Error()+": "), c.name)
+		return exitUsage
+	case errors.Is(err, errFalse):
+		return exitFalse
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		fmt.Fprintf(e.err, "strikevote %s: interrupted\n", c.name)
+		return exitFailed
+	}
+	fmt.Fprintf(e.err, "strikevote %s: %v\n", c.name, err)
+	return exitFailed
+}
+
+// parse parses a command's flags; what is wrong becomes a usage error.
+func parse(fs *flag.FlagSet, args []string) error {
+	err := fs.Parse(args)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return usageError("%v", err)
+}
+
+func usageError(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errUsage, fmt.Sprintf(format, args...))
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, "strikevote runs a strike-authorization vote that anybody can verify.\n\nCommands:\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.short)
+	}
+	fmt.Fprint(w, "\nstrikevote COMMAND -h explains a command. Begin with: strikevote demo\n")
+}
+
+func (c command) help(w io.Writer, fs *flag.FlagSet) {
+	fmt.Fprintf(w, "usage: strikevote %s %s\n\n%s\n", c.name, c.args, strings.TrimSpace(c.long))
+	any := false
+	fs.VisitAll(func(*flag.Flag) { any = true })
+	if any {
+		fmt.Fprint(w, "\nFlags:\n")
+		fs.SetOutput(w)
+		fs.PrintDefaults()
+	}
+}

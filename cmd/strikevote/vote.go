@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"strikevote/internal/protocol/ballot"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/receipt"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/voter"
+)
+
+func voteCommand() command {
+	return command{
+		name: "vote", args: "[-choose N[,N…]] [-yes] LINK",
+		short: "vote with the link from your mail, without a browser",
+		long: `
+Opens the ballot of a link, asks for your answer, seals it on this computer and
+casts it. Put the link in quotes: it holds a "#".
+
+After an interruption run the same command again: it finishes the same ballot,
+and never makes a second one. With -test the sealed ballot is opened again
+instead of cast, to test this device; -check does the sums of such a test made
+on another device. With -find it says where your ballot is.`,
+		run: runVote,
+	}
+}
+
+type voteFlags struct {
+	choose, state, factor, typed, recover, check string
+	yes, test, find, forget                      bool
+}
+
+func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var f voteFlags
+	fs.StringVar(&f.choose, "choose", "", "the option of each question by number, from 1: 1 or 1,2,1")
+	fs.BoolVar(&f.yes, "yes", false, "cast without asking again")
+	fs.BoolVar(&f.test, "test", false, "test this device: seal, then open the sealed ballot again; nothing is cast")
+	fs.StringVar(&f.check, "check", "", "check a test of another device: the file that -test printed")
+	fs.BoolVar(&f.find, "find", false, "say where the ballot cast from this computer is")
+	fs.StringVar(&f.factor, "factor", "", "the answer to the committee's second question, where there is one")
+	fs.StringVar(&f.typed, "typed", "", "text of your own to go into the sealing (advanced)")
+	fs.StringVar(&f.recover, "recover", "", "recovery code of a ballot that was issued on another device; choose the same answer again")
+	fs.StringVar(&f.state, "state", "", "folder in which an unfinished ballot is kept (default: your configuration folder)")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	if fs.NArg() != 1 {
+		return usageError("give the link from your mail, in quotes")
+	}
+	if f.state == "" {
+		dir, err := os.UserConfigDir()
+		if err != nil {
+			return fmt.Errorf("finding a place to keep an unfinished ballot: %w; name one with -state", err)
+		}
+		f.state = filepath.Join(dir, "strikevote", "ballots")
+	}
+	client := &http.Client{Timeout: time.Minute}
+	s, err := voter.Open(ctx, client, fs.Arg(0), voter.FileFor(f.state, strings.TrimSpace(fs.Arg(0))))
+	if err != nil {
+		return err
+	}
+	describe(e, s)
+	switch {
+	case f.check != "":
+		return checkTest(e, s, f.check)
+	case f.find || s.Stage() == voter.StageReceived:
+		return showFound(ctx, e, s)
+	}
+	return vote(ctx, e, s, f)
+}
+
+func describe(e *env, s *voter.Session) {
+	m := s.Manifest
+	if m.Demo {
+		fmt.Fprintln(e.out, "DEMO. This is not a real vote.")
+	}
+	fmt.Fprintf(e.out, "%s\nYou vote in: %s\nSix check words: %s\nVoting closes %s.\n\n",
+		m.Title[0], s.Group().Name, election.SixWords(s.MID), time.Unix(m.Schedule.Close, 0).Format("Monday, January 2, 15:04 MST"))
+}
+
+func vote(ctx context.Context, e *env, s *voter.Session, f voteFlags) error {
+	if s.Stage() == voter.StageIssued || s.Stage() == voter.StageSealed && f.recover == "" && !f.test {
+		id, _ := s.Tracker()
+		fmt.Fprintf(e.out, "There is an unfinished ballot on this computer. Tracker: %s\n", receipt.Tracker(id))
+		return finish(ctx, e, s, f)
+	}
+	status, err := s.Status(ctx, f.factor)
+	if err != nil {
+		return err
+	}
+	if status.Issued && f.recover == "" {
+		return errors.New("a ballot was already issued for this link, on another device or by an earlier run that kept nothing here. Open the link there, or use -recover with your recovery code")
+	}
+	in := bufio.NewReader(e.in)
+	choices, err := choose(e, in, s.Manifest, f.choose)
+	if err != nil {
+		return err
+	}
+	if f.recover != "" {
+		secret, err := ballot.ParseRecoveryCode(f.recover)
+		if err != nil {
+			return err
+		}
+		err = s.SealWith(secret, choices, f.typed)
+		if err != nil {
+			return err
+		}
+	} else if err := s.Seal(choices, f.typed); err != nil {
+		return err
+	}
+	id, _ := s.Tracker()
+	fmt.Fprintf(e.out, "\nYour ballot is sealed, and not cast yet. Tracker: %s\n", receipt.Tracker(id))
+	for i, c := range choices {
+		q := s.Manifest.Questions[i]
+		fmt.Fprintf(e.out, "  %s  →  %s\n", q.Text[0], q.Options[c].Text[0])
+	}
+	if f.test {
+		return showTest(e, s)
+	}
+	if !f.yes {
+		fmt.Fprint(e.out, "Cast it? You can vote once, and cannot change it afterwards. Type yes: ")
+		line, err := in.ReadString('\n')
+		if err != nil || strings.TrimSpace(strings.ToLower(line)) != "yes" {
+			return errors.New("nothing was cast. Run the command again when you are ready")
+		}
+	}
+	return finish(ctx, e, s, f)
+}
+
+func finish(ctx context.Context, e *env, s *voter.Session, f voteFlags) error {
+	if err := s.Finish(ctx, f.factor); err != nil {
+		return err
+	}
+	id, _ := s.Tracker()
+	fmt.Fprintf(e.out, "\nYour ballot is received. The box promised, in a signed answer, that it will be in\nthe published box. Your choice is erased from this computer.\nTracker: %s\nTo see it in the box later: the same command with -find.\n", receipt.Tracker(id))
+	return nil
+}
+
+// choose takes the answers from the flag, or asks.
+func choose(e *env, in *bufio.Reader, m *election.Manifest, flagged string) (ballot.Choices, error) {
+	given := strings.Split(flagged, ",")
+	if flagged != "" && len(given) != len(m.Questions) {
+		return nil, usageError("-choose takes %d numbers, one for each question", len(m.Questions))
+	}
+	var choices ballot.Choices
+	for i, q := range m.Questions {
+		text := ""
+		if flagged != "" {
+			text = given[i]
+		} else {
+			fmt.Fprintln(e.out, q.Text[0])
+			for j, o := range q.Options {
+				fmt.Fprintf(e.out, "  %d  %s\n", j+1, o.Text[0])
+			}
+			fmt.Fprint(e.out, "Your choice, by number: ")
+			line, err := in.ReadString('\n')
+			if err != nil {
+				return nil, errors.New("nothing was chosen and nothing was cast")
+			}
+			text = line
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil || n < 1 || n > len(q.Options) {
+			return nil, usageError("choose a number from 1 to %d", len(q.Options))
+		}
+		choices = append(choices, uint8(n-1))
+	}
+	return choices, nil
+}
+
+// A testFile is what -test prints and -check reads.
+type testFile struct {
+	BallotID suite.BallotID `json:"ballot_id"`
+	Code     string         `json:"code"`
+	Typed    string         `json:"typed"`
+	Body     suite.Bytes    `json:"body"`
+}
+
+func showTest(e *env, s *voter.Session) error {
+	t, err := s.Test()
+	if err != nil {
+		return err
+	}
+	b, err := suite.EncodeJSON(&testFile{t.BallotID, t.RecoveryCode, t.Typed, t.Body})
+	if err != nil {
+		return fmt.Errorf("printing test: %w", err)
+	}
+	fmt.Fprintf(e.out, "\nThis is everything that the sealed ballot is made of. Save it to a file and check it\non another device: strikevote vote -check FILE LINK. This ballot is dead now; it was not\ncast, and your vote is still open.\n\n%s", b)
+	return nil
+}
+
+func checkTest(e *env, s *voter.Session, path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("reading test: %w", err)
+	}
+	var f testFile
+	if err := suite.DecodeJSON(b, &f); err != nil {
+		return fmt.Errorf("reading test: %w", err)
+	}
+	choices, err := s.Check(s.Group().ID, &voter.Test{BallotID: f.BallotID, RecoveryCode: f.Code, Typed: f.Typed, Body: f.Body})
+	if err != nil {
+		fmt.Fprintln(e.out, "The test does not hold: no choice seals to this ballot. Do not vote on that device, and call the committee.")
+		return errFalse
+	}
+	fmt.Fprintf(e.out, "The test holds. Tracker: %s. The sealed ballot held:\n", receipt.Tracker(f.BallotID))
+	for i, c := range choices {
+		fmt.Fprintf(e.out, "  %s  →  %s\n", s.Manifest.Questions[i].Text[0], s.Manifest.Questions[i].Options[c].Text[0])
+	}
+	fmt.Fprintln(e.out, "Is that what was chosen? If not, do not vote on that device, and call the committee.")
+	return nil
+}
+
+func showFound(ctx context.Context, e *env, s *voter.Session) error {
+	found, err := s.Find(ctx)
+	if err != nil {
+		return err
+	}
+	id, _ := s.Tracker()
+	fmt.Fprintf(e.out, "Tracker: %s\n", receipt.Tracker(id))
+	switch found.State {
+	case "in the log":
+		fmt.Fprintln(e.out, "Your sealed ballot is in the published box.")
+		if found.Proof != nil {
+			fmt.Fprintf(e.out, "Its place is %d, and the witnesses have signed for it.\n", found.Index)
+		}
+	case "received":
+		fmt.Fprintln(e.out, "Your sealed ballot is received. It enters the published box with the next batch, or when voting ends.")
+	default:
+		return errors.New("the box does not know this ballot. Run the command without -find to cast it; if it still does not, call the committee")
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+package audit
+
+import (
+	"bytes"
+	"slices"
+
+	"strikevote/internal/protocol/ledger"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tlog"
+	"strikevote/internal/record/layout"
+)
+
+// A logState is a log whose tiles are tied to its signed root.
+type logState struct {
+	name   string // "ledger" or "ballots", its folder
+	policy tlog.Policy
+	final  *tlog.Opened
+	leaves []suite.Hash
+	tree   tlog.Tree
+	chain  suite.Hash // h over all entries but the last
+	begun  int64      // when witnesses had seen the first entry
+}
+
+func (a *auditor) checkLedgerLog(f *finding) string {
+	policy, err := a.m.LedgerPolicy()
+	if err != nil {
+		f.fail(3, layout.Manifest, err)
+		return ""
+	}
+	a.ledger = a.openLog(f, layout.Ledger, policy)
+	return describeLog(a.ledger)
+}
+
+func (a *auditor) checkBallotLog(f *finding) string {
+	policy, err := a.m.BallotsPolicy()
+	if err != nil {
+		f.fail(3, layout.Manifest, err)
+		return ""
+	}
+	a.ballots = a.openLog(f, layout.Ballots, policy)
+	return describeLog(a.ballots)
+}
+
+func describeLog(l *logState) string {
+	if l == nil {
+		return ""
+	}
+	return say("%d entries under the root %s, cosigned by %d of %d witnesses, who saw its first entry alone at %s.",
+		l.final.Checkpoint.Size, l.final.Checkpoint.Root, len(l.final.Cosignatures), len(l.policy.Witnesses), clock(l.begun))
+}
+
+// openLog checks a log down to its leaf hashes: the size-1 checkpoint, the
+// final checkpoint with its cosignatures, every tile, and the root. It returns
+// nil if the leaf hashes are not those under the signed root: then nothing in
+// the log is worth looking at.
+func (a *auditor) openLog(f *finding, name string, policy tlog.Policy) *logState {
+	l := &logState{name: name, policy: policy}
+	a.checkFirst(f, l)
+	path := layout.Checkpoint(name)
+	note, err := a.read(path)
+	if err != nil {
+		f.fail(9, path, err)
+		return nil
+	}
+	if l.final, err = policy.Open(note); err != nil {
+		f.fail(9, path, err)
+		return nil
+	}
+	size := l.final.Checkpoint.Size
+	if size < 2 || size > layout.MaxLogSize {
+		f.fault(9, path, "a log of %d entries cannot be: it has a first and a last entry and at most %d", size, layout.MaxLogSize)
+		return nil
+	}
+	if !a.readLeaves(f, l, size) {
+		return nil
+	}
+	if l.tree.Root() != l.final.Checkpoint.Root {
+		f.fault(9, path, "its root is not that of the tiles")
+		for _, t := range l.bundles() { // to say where, if it is not everywhere
+			a.bundle(f, l, t)
+		}
+		return nil
+	}
+	for t := range tlog.Tiles(size) {
+		if t.Level > 0 {
+			a.checkTile(f, l, t)
+		}
+	}
+	return l
+}
+
+// checkFirst checks that witnesses saw the log begin with this manifest and
+// nothing else.
+func (a *auditor) checkFirst(f *finding, l *logState) {
+	path := layout.FirstCheckpoint(l.name)
+	note, err := a.read(path)
+	if err != nil {
+		f.fail(9, path, err)
+		return
+	}
+	first, err := l.policy.Open(note)
+	if err != nil {
+		f.fail(9, path, err)
+		return
+	}
+	if first.Checkpoint.Size != 1 || first.Checkpoint.Root != tlog.LeafHash(ledger.ManifestEntry(a.mid)) {
+		f.fault(9, path, "it is not the checkpoint of this manifest's entry alone")
+	}
+	l.begun = first.Moment(l.policy.Threshold)
+}
+
+// readLeaves reads the tiles of level 0 and builds the tree and the chain.
+func (a *auditor) readLeaves(f *finding, l *logState, size int64) bool {
+	chain := tlog.NewChain(a.mid)
+	l.leaves = make([]suite.Hash, 0, size)
+	for t := range tlog.Tiles(size) {
+		if t.Level != 0 {
+			continue
+		}
+		path := layout.Tile(l.name, t)
+		b, err := a.read(path)
+		if err != nil {
+			f.fail(9, path, err)
+			return false
+		}
+		if len(b) != t.Width*len(suite.Hash{}) {
+			f.fault(9, path, "a tile of %d hashes has %d bytes", t.Width, len(b))
+			return false
+		}
+		for h := range slices.Chunk(b, len(suite.Hash{})) {
+			l.chain = chain.Head()
+			l.leaves = append(l.leaves, suite.Hash(h))
+			l.tree.Append(suite.Hash(h))
+			chain.Add(suite.Hash(h))
+		}
+	}
+	return true
+}
+
+// checkTile compares a tile above the leaves with what it has to be.
+func (a *auditor) checkTile(f *finding, l *logState, t tlog.Tile) {
+	path := layout.Tile(l.name, t)
+	b, err := a.read(path)
+	if err != nil {
+		f.fail(9, path, err)
+		return
+	}
+	want, err := tlog.ReadTile(t, l.tree.Reader())
+	if err != nil || !bytes.Equal(b, want) {
+		f.fault(9, path, "it does not hold the hashes of the tiles below it")
+	}
+}
+
+// bundles lists the entry bundles of the log.
+func (l *logState) bundles() []tlog.Tile {
+	var list []tlog.Tile
+	for t := range tlog.Tiles(int64(len(l.leaves))) {
+		if t.Level == tlog.Entries {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// bundle reads a bundle and returns its entries once each is known to be the
+// one under its leaf hash.
+func (a *auditor) bundle(f *finding, l *logState, t tlog.Tile) [][]byte {
+	path := layout.Tile(l.name, t)
+	b, err := a.read(path)
+	if err != nil {
+		f.fail(9, path, err)
+		return nil
+	}
+	entries, err := tlog.DecodeBundle(b, t.Width)
+	if err != nil {
+		f.fail(9, path, err)
+		return nil
+	}
+	for i, e := range entries {
+		index := t.Index*tlog.TileWidth + int64(i)
+		if tlog.LeafHash(e) != l.leaves[index] {
+			leaf := tlog.Tile{Index: t.Index, Width: t.Width}
+			f.fault(9, path, "entry %d does not have the leaf hash in %s", index, layout.Tile(l.name, leaf))
+			return nil
+		}
+	}
+	return entries
+}

@@ -1,0 +1,153 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tally"
+	"strikevote/internal/record/layout"
+)
+
+// A Report is what an audit found. The numbers are those that the auditor
+// computed; sets and outcome are empty unless the record holds and was opened,
+// so that nobody quotes the result of a false record from here.
+type Report struct {
+	Verified bool         `json:"verified"`
+	Election Election     `json:"election"`
+	Stage    layout.Stage `json:"stage"`
+	Entitled uint64       `json:"entitled"`
+	Issued   uint64       `json:"issued"`
+	Ballots  uint64       `json:"ballots"`
+	Sets     []Set        `json:"sets"`
+	Outcome  string       `json:"outcome"` // the sentence
+	Checks   []Check      `json:"checks"`
+
+	// For programs that go on from what was verified: a teller decrypts these
+	// sums and no others. They are set only if the record holds.
+	Manifest  *election.Manifest `json:"-"`
+	MID       suite.MID          `json:"-"`
+	Sums      *tally.Sums        `json:"-"`
+	Partition []tally.Set        `json:"-"`
+	CloseRoot suite.Hash         `json:"-"`
+	CloseSize uint64             `json:"-"`
+	// Opening is what tellers' shares are about, Final what a certificate is.
+	Opening         *tally.Opening           `json:"-"`
+	Final           *tally.Final             `json:"-"`
+	EntitledByGroup map[suite.GroupID]uint64 `json:"-"`
+}
+
+// Fault returns the first thing that does not hold, or "".
+func (r *Report) Fault() string {
+	for _, c := range r.Checks {
+		if !c.OK {
+			return c.Name + ": " + c.Detail
+		}
+	}
+	return ""
+}
+
+// An Election says which election a record is of.
+type Election struct {
+	ID    suite.ElectionID `json:"id"`
+	Title string           `json:"title"`
+	MID   suite.MID        `json:"mid"`
+	Words string           `json:"words"` // six, for people to compare
+}
+
+// A Set is the opened answer to one question of one set of groups.
+type Set struct {
+	Groups   []suite.GroupID `json:"groups"`
+	Question int             `json:"question"`
+	Count    uint64          `json:"count"` // ballots
+	Options  []Option        `json:"options"`
+}
+
+// An Option is one answer and how many ballots gave it.
+type Option struct {
+	Text  string `json:"text"`
+	Votes uint64 `json:"votes"`
+}
+
+// JSON returns the report for machines, ending in a line end.
+func (r *Report) JSON() ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(r); err != nil {
+		return nil, fmt.Errorf("encoding report: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// WriteText writes the report for a person who has never seen one.
+func (r *Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	if !r.Verified {
+		b.WriteString("THE RECORD DOES NOT HOLD\n\n")
+		r.list(&b, false)
+		b.WriteString("\nIt is a record of:\n")
+	}
+	fmt.Fprintf(&b, "%s\nsix words: %s\n", r.Election.Title, r.Election.Words)
+	if r.Verified {
+		r.numbers(&b)
+	}
+	b.WriteString("\nThese checks hold:\n")
+	r.list(&b, true)
+	if r.Verified {
+		b.WriteString("\nrecord verified\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// list writes the checks that hold, or those that do not.
+func (r *Report) list(b *strings.Builder, ok bool) {
+	for _, c := range r.Checks {
+		if c.OK == ok {
+			fmt.Fprintf(b, "  %-14s %s\n", c.Name, c.Detail)
+		}
+	}
+}
+
+func (r *Report) numbers(b *strings.Builder) {
+	switch {
+	case r.Stage == layout.Cancelled:
+		b.WriteString("\nThe election was cancelled. It has no result.\n")
+	case r.Outcome == "":
+		b.WriteString("\nThe box is locked. The totals are not opened yet.\n")
+	default:
+		fmt.Fprintf(b, "\n%s\n", r.Outcome)
+	}
+	fmt.Fprintf(b, "\n%d of %d entitled cast a ballot (%s). %d ballots were issued.\n",
+		r.Ballots, r.Entitled, percent(r.Ballots, r.Entitled), r.Issued)
+	for _, s := range r.Sets {
+		names, question := r.name(s)
+		fmt.Fprintf(b, "\n%s, %d ballots: %s\n", names, s.Count, question)
+		for _, o := range s.Options {
+			fmt.Fprintf(b, "  %8d  %6s  %s\n", o.Votes, percent(o.Votes, s.Count), o.Text)
+		}
+	}
+}
+
+// name returns the names of a set's groups and the text of its question.
+func (r *Report) name(s Set) (groups, question string) {
+	var names []string
+	for _, id := range s.Groups {
+		if g := r.Manifest.Group(id); g != nil {
+			names = append(names, g.Name)
+		}
+	}
+	return strings.Join(names, ", "), r.Manifest.Questions[s.Question].Text[0]
+}
+
+func percent(part, whole uint64) string {
+	if whole == 0 {
+		return "0.0%"
+	}
+	return fmt.Sprintf("%.1f%%", 100*float64(part)/float64(whole))
+}

@@ -1,0 +1,270 @@
+package ballotbox
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"strikevote/internal/platform/postgres"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/ledger"
+	"strikevote/internal/protocol/suite"
+)
+
+// Tick does what time and numbers make due: it opens and closes casting by the
+// clock, moves batches that are full into the log, and signs what a crash left
+// unsigned. The service calls it about once a second; an error means that
+// something was left for the next call.
+func (b *Box) Tick(ctx context.Context) error {
+	phase, err := b.advance(ctx)
+	if err != nil {
+		return fmt.Errorf("moving phase: %w", err)
+	}
+	if phase == election.PhaseOpen || phase == election.PhaseClosed {
+		for _, g := range b.c.Manifest.Groups {
+			if err := b.batch(ctx, g.ID); err != nil {
+				return fmt.Errorf("batching ballots: %w", err)
+			}
+		}
+	}
+	// A head without a checkpoint is what a crash leaves, here or in another
+	// process that serves this box.
+	behind, err := b.c.Log.Unsigned(ctx)
+	if err != nil || !behind {
+		return err
+	}
+	return b.sign(ctx)
+}
+
+// advance moves the phase where the clock says so and returns it. A clock that
+// is set back undoes nothing: sealed and open are left once, and casting is
+// begun again by an act only.
+func (b *Box) advance(ctx context.Context) (election.Phase, error) {
+	phase, err := readPhase(ctx, b.c.Pool)
+	if err != nil {
+		return "", err
+	}
+	a, err := b.loadActs(ctx, b.c.Pool)
+	if err != nil {
+		return "", err
+	}
+	if b.due(phase, a) == phase {
+		return phase, nil
+	}
+	err = b.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if err := lockPhase(ctx, tx); err != nil {
+			return err
+		}
+		// Read again under the lock: an act may have moved the close, another
+		// process the phase.
+		if phase, err = readPhase(ctx, tx); err != nil {
+			return err
+		}
+		if a, err = b.loadActs(ctx, tx); err != nil {
+			return err
+		}
+		next := b.due(phase, a)
+		if next == phase {
+			return nil
+		}
+		if err := setPhase(ctx, tx, phase, next); err != nil {
+			return err
+		}
+		phase = next
+		return nil
+	})
+	if err == nil {
+		b.c.Logger.InfoContext(ctx, "phase of the ballot box", "phase", phase)
+	}
+	return phase, err
+}
+
+// due returns the phase that follows from the clock.
+func (b *Box) due(phase election.Phase, a *acts) election.Phase {
+	now := b.c.Now()
+	begun := now.Unix() >= b.c.Manifest.Schedule.Open
+	switch {
+	case phase == election.PhaseSealed && begun && b.casting(a, now):
+		return election.PhaseOpen
+	case (phase == election.PhaseSealed || phase == election.PhaseOpen) && begun && !b.casting(a, now):
+		return election.PhaseClosed
+	}
+	return phase
+}
+
+// batch moves ballots of one group into the log if twice the smallest batch is
+// pending: all but a random smallest batch of them, sorted by ballot_id, in one
+// transaction. So nobody who watches the log learns which of the ballots that
+// are in it came last, and no batch hides among fewer than the smallest.
+func (b *Box) batch(ctx context.Context, g suite.GroupID) error {
+	stay := b.groups[g].batchMin
+	var count int
+	err := b.c.Pool.QueryRow(ctx, `SELECT count(*) FROM ballotbox.pending WHERE group_id = $1`, int32(g)).Scan(&count)
+	if err != nil {
+		return err
+	}
+	if count < 2*stay {
+		return nil
+	}
+	moved := 0
+	err = b.atomically(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		moved = 0
+		phase, err := b.lockBatch(ctx, tx)
+		if err != nil || after(phase) {
+			return err
+		}
+		keys, err := pendingKeys(ctx, tx, g)
+		if err != nil || len(keys) < 2*stay {
+			return err
+		}
+		if keys, err = choose(keys, len(keys)-stay); err != nil {
+			return err
+		}
+		moved = len(keys)
+		return b.move(ctx, tx, g, keys)
+	})
+	if err != nil {
+		return err
+	}
+	if moved > 0 {
+		b.c.Metrics.batches.Inc()
+		b.c.Metrics.ballots.Add(float64(moved))
+	}
+	return b.sign(ctx)
+}
+
+// atomically runs a transaction of the box's own work, which no request waits
+// for and none cancels.
+func (b *Box) atomically(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	ctx = context.WithoutCancel(ctx)
+	return postgres.InTx(ctx, b.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error { return fn(ctx, tx) })
+}
+
+func (b *Box) sign(ctx context.Context) error {
+	_, err := b.c.Log.Sign(context.WithoutCancel(ctx))
+	return err
+}
+
+// lockBatch takes the locks under which ballots move into the log and returns
+// the phase.
+func (b *Box) lockBatch(ctx context.Context, tx pgx.Tx) (election.Phase, error) {
+	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock_shared($1)`, phaseLock)
+	if err == nil {
+		_, err = tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, batchLock)
+	}
+	if err != nil {
+		return "", fmt.Errorf("locking batches: %w", err)
+	}
+	return readPhase(ctx, tx)
+}
+
+func pendingKeys(ctx context.Context, tx pgx.Tx, g suite.GroupID) ([][]byte, error) {
+	rows, err := tx.Query(ctx, `SELECT key FROM ballotbox.pending WHERE group_id = $1 ORDER BY key`, int32(g))
+	if err != nil {
+		return nil, fmt.Errorf("reading pending ballots: %w", err)
+	}
+	keys, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		return nil, fmt.Errorf("reading pending ballots: %w", err)
+	}
+	return keys, nil
+}
+
+// choose returns n of the keys, every choice equally likely (Fisher and Yates).
+// The order of arrival must not decide who waits, and nobody may predict it.
+func choose(keys [][]byte, n int) ([][]byte, error) {
+	for i := range n {
+		j, err := rand.Int(rand.Reader, big.NewInt(int64(len(keys)-i)))
+		if err != nil {
+			return nil, fmt.Errorf("choosing ballots of a batch: %w", err)
+		}
+		at := i + int(j.Int64())
+		keys[i], keys[at] = keys[at], keys[i]
+	}
+	return keys[:n], nil
+}
+
+// move takes rows of one group out of pending and appends them to the log as
+// one sorted batch.
+func (b *Box) move(ctx context.Context, tx pgx.Tx, g suite.GroupID, keys [][]byte) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `DELETE FROM ballotbox.pending WHERE key = ANY($1) RETURNING key, sealed`, keys)
+	if err != nil {
+		return fmt.Errorf("taking pending ballots: %w", err)
+	}
+	list := make([]*cast, 0, len(keys))
+	var key, row []byte
+	_, err = pgx.ForEachRow(rows, []any{&key, &row}, func() error {
+		c, err := b.unseal(key, row)
+		if err == nil && c.group != g {
+			err = errors.New("pending ballot is of another group than its row")
+		}
+		list = append(list, c)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("taking pending ballots: %w", err)
+	}
+	if len(list) != len(keys) {
+		return errors.New("pending ballots went away although they were locked")
+	}
+	slices.SortFunc(list, func(x, y *cast) int { return bytes.Compare(x.id[:], y.id[:]) })
+	return b.publish(ctx, tx, list)
+}
+
+// unseal opens a pending row and checks that it is the ballot its key names.
+func (b *Box) unseal(key, row []byte) (*cast, error) {
+	s := b.sealer.Load()
+	if s == nil {
+		return nil, ErrLocked
+	}
+	if len(key) != len(rowKey{}) {
+		return nil, errors.New("pending ballot's key has another length")
+	}
+	sealed, err := s.open(rowKey(key), row)
+	if err != nil {
+		return nil, err
+	}
+	c, err := b.parse(sealed)
+	if err != nil {
+		return nil, err
+	}
+	if s.key(c.id) != rowKey(key) {
+		return nil, errors.New("pending ballot stands under another key")
+	}
+	return c, nil
+}
+
+// publish appends sorted ballots to the log and notes where each is.
+func (b *Box) publish(ctx context.Context, tx pgx.Tx, list []*cast) error {
+	entries := make([][]byte, len(list))
+	ids := make([][]byte, len(list))
+	for i, c := range list {
+		entries[i] = ledger.BallotEntry(c.sealed)
+		ids[i] = c.id[:]
+	}
+	head, err := b.c.Log.AppendTx(ctx, tx, entries)
+	if err != nil {
+		return err
+	}
+	index := make([]int64, len(list))
+	for i := range list {
+		index[i] = head.Size - int64(len(list)) + int64(i)
+	}
+	// The primary key is what keeps a ballot from entering twice.
+	_, err = tx.Exec(ctx, `
+		INSERT INTO ballotbox.cast_index (ballot_id, index)
+		SELECT * FROM unnest($1::bytea[], $2::bigint[])`, ids, index)
+	if err != nil {
+		return fmt.Errorf("noting ballots of a batch: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,226 @@
+package board_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"strikevote/internal/board"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tlog"
+)
+
+// A site serves two logs as one election.
+type site struct {
+	ledger, ballots *fixture
+	id              suite.ElectionID
+	handler         http.Handler
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{ledger: newFixture(t), ballots: newFixture(t)}
+	random(s.id[:])
+	s.handler = board.Handler(func(id suite.ElectionID) (*board.Log, *board.Log, bool) {
+		return s.ledger.Log, s.ballots.Log, id == s.id
+	})
+	for _, f := range []*fixture{s.ledger, s.ballots} {
+		f.mustAppend(t, f.first())
+		f.mustSign(t)
+	}
+	return s
+}
+
+func (s *site) do(method, path, body string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
+	return w
+}
+
+func (s *site) get(path string) *httptest.ResponseRecorder {
+	return s.do("GET", "/"+s.id.String()+"/"+path, "")
+}
+
+func TestHandler(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.ballots.mustAppend(t, entries(1, 300)...)
+	s.ballots.mustSign(t)
+	s.ledger.mustAppend(t, entries(1, 300)...)
+	s.ledger.mustSign(t)
+	if err := s.ballots.PutFile(t.Context(), "statements/box", []byte("box")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ledger.PutFile(t.Context(), "roll/00001", []byte("roll")); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		path  string
+		code  int
+		kind  string
+		cache string
+	}{
+		{"ballots/checkpoint", 200, "text/plain; charset=utf-8", "public, max-age=5"},
+		{"ballots/checkpoint-1", 200, "text/plain; charset=utf-8", "public, max-age=5"},
+		{"ballots/tile/0/000", 200, "application/octet-stream", "public, max-age=31536000, immutable"},
+		{"ballots/tile/0/001.p/45", 200, "application/octet-stream", "public, max-age=5"},
+		{"ballots/tile/0/001.p/44", 200, "application/octet-stream", "public, max-age=5"},
+		{"ballots/tile/0/001.p/46", 404, "", ""},
+		{"ballots/tile/0/001", 404, "", ""},
+		{"ballots/tile/0/1", 404, "", ""},
+		{"ballots/tile/1/000.p/1", 200, "application/octet-stream", "public, max-age=5"},
+		{"ballots/tile/entries/000", 200, "application/octet-stream", "public, max-age=31536000, immutable"},
+		{"ballots/tile/entries/001.p/45", 200, "application/octet-stream", "public, max-age=5"},
+		{"ledger/tile/0/000", 200, "application/octet-stream", "public, max-age=31536000, immutable"},
+		{"ledger/tile/entries/000", 404, "", ""},
+		{"ledger/checkpoint", 200, "text/plain; charset=utf-8", "public, max-age=5"},
+		{"roll/00001", 200, "application/octet-stream", "public, max-age=5"},
+		{"statements/box", 200, "text/plain; charset=utf-8", "public, max-age=5"},
+		{"roll/00002", 404, "", ""},
+		{"result", 404, "", ""},
+		{"ledger", 404, "", ""},
+		{"ledger/", 404, "", ""},
+		{"ledger/../manifest", 404, "", ""},
+		{"../" + s.id.String() + "/manifest", 404, "", ""},
+		{"roll%2f00001", 404, "", ""},
+	}
+	for _, tt := range tests {
+		w := s.get(tt.path)
+		if w.Code != tt.code {
+			t.Errorf("%s: got %d, want %d", tt.path, w.Code, tt.code)
+		}
+		h := w.Header()
+		if h.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s: no page may read it", tt.path)
+		}
+		if tt.code != 200 {
+			checkError(t, tt.path, w)
+			continue
+		}
+		if got := h.Get("Content-Type"); got != tt.kind {
+			t.Errorf("%s: type %q, want %q", tt.path, got, tt.kind)
+		}
+		if got := h.Get("Cache-Control"); got != tt.cache {
+			t.Errorf("%s: caching %q, want %q", tt.path, got, tt.cache)
+		}
+	}
+	m := newModel(s.ballots.mid)
+	m.add(s.ballots.first())
+	m.add(entries(1, 300)...)
+	for tile := range tlog.Tiles(301) {
+		if w := s.get("ballots/" + tile.Path()); !bytes.Equal(w.Body.Bytes(), wantTile(t, m, tile)) {
+			t.Errorf("%s differs from the entries", tile.Path())
+		}
+	}
+	for _, path := range []string{"/", "/00/manifest", "/" + strings.Repeat("0", 32) + "/manifest", "/x"} {
+		if w := s.do("GET", path, ""); w.Code != 404 {
+			t.Errorf("%s: got %d, want 404", path, w.Code)
+		}
+	}
+	if w := s.do("DELETE", "/"+s.id.String()+"/manifest", ""); w.Code != 405 {
+		t.Errorf("DELETE: got %d, want 405", w.Code)
+	}
+	if w := s.do("HEAD", "/"+s.id.String()+"/roll/00001", ""); w.Code != 200 {
+		t.Errorf("HEAD: got %d, want 200", w.Code)
+	}
+}
+
+func checkError(t *testing.T, name string, w *httptest.ResponseRecorder) {
+	t.Helper()
+	var e struct{ Error, Message string }
+	d := json.NewDecoder(w.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&e); err != nil || e.Error == "" || !strings.HasSuffix(e.Message, ".") {
+		t.Errorf("%s: answer is not an error with a sentence: %v", name, err)
+	}
+	if got := w.Header().Get("Cache-Control"); got != "no-store" {
+		t.Errorf("%s: an error may be cached: %q", name, got)
+	}
+}
+
+// TestWithheld hides the ledger's entries until it is final, and no others.
+func TestWithheld(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.ledger.mustAppend(t, entry(1))
+	const path = "ledger/tile/entries/000.p/2"
+	w := s.get(path)
+	if w.Code != 404 || !strings.Contains(w.Body.String(), `"withheld"`) {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if w := s.get("ledger/tile/0/000.p/2"); w.Code != 200 {
+		t.Errorf("tiles: got %d, want 200", w.Code)
+	}
+	s.ledger.mustAppend(t, []byte{0xff})
+	if w := s.get(path); w.Code != 200 {
+		t.Errorf("final: got %d, want 200", w.Code)
+	}
+	// The configuration can hide more, never less.
+	c := s.ballots.config(s.ballots.db.Service)
+	hidden := true
+	c.Withhold = func() bool { return hidden }
+	s.ballots.Log = board.New(c)
+	if w := s.get("ballots/tile/entries/000.p/1"); w.Code != 404 {
+		t.Errorf("withheld: got %d, want 404", w.Code)
+	}
+	hidden = false
+	if w := s.get("ballots/tile/entries/000.p/1"); w.Code != 200 {
+		t.Errorf("not withheld: got %d, want 200", w.Code)
+	}
+}
+
+// TestPostCosignature cosigns over HTTP, as the role of the board alone.
+func TestPostCosignature(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	c := s.ballots.config(s.ballots.db.Pool("sv_board"))
+	c.Signer = nil
+	full := s.ballots.Log
+	s.ballots.Log = board.New(c)
+	note, err := full.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, _ := strings.Cut(string(note), "\n\n")
+	line := s.ballots.witnesses[1].Cosign(text+"\n", time.Unix(1000, 0))
+	path := "/" + s.id.String() + "/ballots/cosignatures"
+	for _, tt := range []struct {
+		name, path, body string
+		code             int
+	}{
+		{"empty", path, "", 422},
+		{"two lines", path, line + line, 400},
+		{"too long", path, strings.Repeat("x", 2000), 400},
+		{"junk", path, "— witness.example/1 AAAA", 422},
+		{"wrong log", strings.Replace(path, "ballots", "ledger", 1), line, 422},
+		{"no log", strings.Replace(path, "ballots", "other", 1), line, 404},
+		{"good", path, line, 204},
+		{"again, without line end", path, strings.TrimSuffix(line, "\n"), 204},
+	} {
+		w := s.do("POST", tt.path, tt.body)
+		if w.Code != tt.code {
+			t.Errorf("%s: got %d, want %d", tt.name, w.Code, tt.code)
+		}
+		if w.Code >= 400 {
+			checkError(t, tt.name, w)
+		}
+	}
+	if w := s.get("ballots/checkpoint"); w.Body.String() != string(note)+line {
+		t.Errorf("got %q", w.Body)
+	}
+	// The board's role reads, takes cosignatures, and does nothing else.
+	pool := s.ballots.db.Pool("sv_board")
+	for _, sql := range []string{
+		`INSERT INTO board.entry (index, body) VALUES (9, 'x')`, `UPDATE board.head SET size = 9`,
+		`INSERT INTO board.checkpoint (size, note) VALUES (9, 'x')`, `INSERT INTO board.file (path, body) VALUES ('x', 'x')`,
+		`SELECT * FROM ballotbox.pending`, `SELECT * FROM ballotbox.cast_index`, `DELETE FROM board.cosignature`,
+	} {
+		if _, err := pool.Exec(t.Context(), sql); err == nil {
+			t.Errorf("the board may %s", sql)
+		}
+	}
+}

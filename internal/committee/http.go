@@ -1,0 +1,135 @@
+package committee
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"strikevote/internal/ceremony"
+	"strikevote/internal/platform/web"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+)
+
+// patience bounds a request. The first share that comes has the record verified,
+// which takes seconds.
+const patience = 2 * time.Minute
+
+// maxPost bounds a request: a share file in hexadecimal, and the rest.
+const maxPost = 2*ceremony.MaxBody + 4096
+
+// Handler serves the console's origin: what the programs of tellers and of the
+// committee's members need. Paths are in SPEC.md section 19.
+func (s *Service) Handler(observe web.Observer) http.Handler {
+	e := web.Endpoints{Answer: answer, Log: s.c.Log}
+	r := web.NewRouter(web.Chain(web.Config{Log: s.c.Log, Body: maxPost, Time: patience, Observe: observe})...)
+	r.Route("/v1/{election}", func(r chi.Router) {
+		r.Get("/ceremony", e.Handle(s.getState))
+		r.Post("/tellers/{number}/{round}", e.Handle(s.postRound))
+		r.Get("/manifest", e.Handle(s.getPaper(s.Proposal)))
+		r.Post("/manifest/signatures", e.Handle(s.postSignature(s.SignSeal)))
+		r.Get("/certificate", e.Handle(s.getPaper(s.Certificate)))
+		r.Post("/certificate/signatures", e.Handle(s.postSignature(s.SignCertificate)))
+	})
+	return r
+}
+
+func electionOf(r *http.Request) (suite.ElectionID, error) {
+	id, err := suite.ParseElectionID(chi.URLParam(r, "election"))
+	if err != nil {
+		return id, ErrUnknown
+	}
+	return id, nil
+}
+
+func (s *Service) getState(w http.ResponseWriter, r *http.Request) error {
+	id, err := electionOf(r)
+	if err != nil {
+		return err
+	}
+	st, err := s.State(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	web.WriteJSON(w, http.StatusOK, st)
+	return nil
+}
+
+func (s *Service) postRound(w http.ResponseWriter, r *http.Request) error {
+	id, err := electionOf(r)
+	if err != nil {
+		return err
+	}
+	number, err := strconv.ParseUint(chi.URLParam(r, "number"), 10, 8)
+	if err != nil {
+		return ErrUnknown
+	}
+	var p ceremony.Post
+	if err := web.DecodeJSON(r, maxPost, &p); err != nil {
+		return err
+	}
+	round := ceremony.Round(chi.URLParam(r, "round"))
+	if err := s.Accept(r.Context(), id, uint8(number), round, &p); err != nil {
+		return err
+	}
+	web.WriteJSON(w, http.StatusOK, struct{}{})
+	return nil
+}
+
+// getPaper serves the bytes that the committee is asked to sign.
+func (s *Service) getPaper(get func(context.Context, suite.ElectionID) ([]byte, error)) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, err := electionOf(r)
+		if err != nil {
+			return err
+		}
+		body, err := get(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, err = w.Write(body)
+		return err
+	}
+}
+
+func (s *Service) postSignature(sign func(context.Context, suite.ElectionID, election.MemberSignature) error) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, err := electionOf(r)
+		if err != nil {
+			return err
+		}
+		var sig election.MemberSignature
+		if err := web.DecodeJSON(r, maxPost, &sig); err != nil {
+			return err
+		}
+		if err := sign(r.Context(), id, sig); err != nil {
+			return err
+		}
+		web.WriteJSON(w, http.StatusOK, struct{}{})
+		return nil
+	}
+}
+
+// answer says what a person is told about an error. Of an error itself only
+// what its type declares safe is shown.
+func answer(err error) (status int, code, message string) {
+	var refused *RefusedError
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return http.StatusNotFound, "unknown", "There is no such election, teller or step here. Check the address."
+	case errors.Is(err, ErrEnrollment):
+		return http.StatusForbidden, "enrollment", "This is not the invitation of this teller. Ask the committee for yours."
+	case errors.Is(err, ErrConflict):
+		return http.StatusConflict, "conflict", "Something else was sent for this step before, and it cannot be replaced. Ask the committee to start the ceremony again."
+	case errors.Is(err, ErrNotYet):
+		return http.StatusTooEarly, "not_yet", "This step waits for others. Try again later."
+	case errors.As(err, &refused):
+		return http.StatusUnprocessableEntity, "refused", "This was refused: " + refused.Error() + "."
+	}
+	return 0, "", ""
+}

@@ -1,0 +1,256 @@
+package deployment
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"strikevote/internal/board"
+	"strikevote/internal/committee"
+	"strikevote/internal/mailer"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/record/layout"
+	"strikevote/internal/registrar"
+)
+
+// conduct does what is due, again and again, until ctx ends. Nothing in it is
+// remembered between rounds: after a crash the next round goes on from what the
+// databases say. A failure is logged and tried again.
+func (d *Deployment) conduct(ctx context.Context) error {
+	t := time.NewTicker(d.c.Pace)
+	defer t.Stop()
+	for {
+		g := new(errgroup.Group)
+		for _, id := range d.ids() {
+			e := d.running(id)
+			if e == nil {
+				continue
+			}
+			g.Go(func() error {
+				d.round(ctx, e)
+				return nil
+			})
+			g.Go(func() error {
+				if _, err := e.mailer.Drain(ctx); err != nil && ctx.Err() == nil {
+					d.c.Log.ErrorContext(ctx, "mails wait", "err", err)
+				}
+				return nil
+			})
+		}
+		_ = g.Wait() // every error was logged
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+// round takes one election as far as it can go now.
+func (d *Deployment) round(ctx context.Context, e *running) {
+	for _, step := range []struct {
+		what string
+		do   func(context.Context, *running) error
+	}{
+		{"registrar", func(ctx context.Context, e *running) error { return e.registrar.Tick(ctx) }},
+		{"ballot box", func(ctx context.Context, e *running) error { return e.box.Tick(ctx) }},
+		{"invitations", d.invite},
+		{"acts", d.publishActs},
+		{"lock of the ledger", d.lockLedger},
+		{"lock of the box", d.lockBox},
+		{"result", d.publishResult},
+		{"certificate", d.publishCertificate},
+	} {
+		err := step.do(ctx, e)
+		switch {
+		case err == nil || ctx.Err() != nil:
+		case waits(err):
+			d.c.Log.DebugContext(ctx, "waiting", "step", step.what, "err", err)
+		default:
+			d.c.Log.ErrorContext(ctx, "a step failed and will be tried again", "step", step.what, "err", err)
+		}
+	}
+}
+
+// waits reports whether an error only says that it is not time yet.
+func waits(err error) bool {
+	for _, w := range []error{registrar.ErrNotYet, board.ErrNotCosigned, committee.ErrNotYet, errWaiting} {
+		if errors.Is(err, w) {
+			return true
+		}
+	}
+	return false
+}
+
+var errWaiting = errors.New("waiting for an earlier step")
+
+// publishActs publishes every act with its proof as soon as the witnesses have
+// signed for it; what amends the roll or decides envelopes, at lock.
+func (d *Deployment) publishActs(ctx context.Context, e *running) error {
+	_, err := e.registrar.PublishActs(ctx, e.ledger)
+	return err
+}
+
+// invite queues everybody's invitation once voting is open, which it is not
+// before the witnesses have signed for both logs.
+func (d *Deployment) invite(ctx context.Context, e *running) error {
+	if e.invited {
+		return nil
+	}
+	state, err := e.registrar.Phase(ctx)
+	if err != nil {
+		return err
+	}
+	if state.Phase != election.PhaseOpen {
+		return errWaiting
+	}
+	// Who was invited before is not invited again, so a restart may repeat it.
+	if _, err := e.registrar.Enqueue(ctx, mailer.Invitation, d.c.Now(), d.c.Spread); err != nil {
+		return err
+	}
+	e.invited = true
+	return nil
+}
+
+// lockLedger ends the ledger when it is time, destroys the issuer keys, so that
+// no credential can be made from then on, and publishes the rolls.
+func (d *Deployment) lockLedger(ctx context.Context, e *running) error {
+	if done, err := has(ctx, e.ledger, layout.StatementRegistrar); err != nil || done {
+		return err
+	}
+	state, err := e.registrar.Phase(ctx)
+	if err != nil {
+		return err
+	}
+	if state.Phase != election.PhaseClosed && state.Phase != election.PhaseCancelled && state.Phase != election.PhaseLocked {
+		return errWaiting
+	}
+	if err := e.registrar.Lock(ctx); err != nil {
+		return err
+	}
+	for _, g := range e.manifest.Groups {
+		if err := e.keys.destroy(sideRegistrar, issuerName(g.ID)); err != nil {
+			return err
+		}
+	}
+	return e.registrar.PublishEnd(ctx, e.ledger, e.ledger.SignText)
+}
+
+// has reports whether a file of the record is published.
+func has(ctx context.Context, log *board.Log, path string) (bool, error) {
+	_, err := log.File(ctx, path)
+	if errors.Is(err, board.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// lockBox hands the box the witnessed end of the ledger, over HTTP as on two
+// machines, and destroys the pending key once the box is locked.
+func (d *Deployment) lockBox(ctx context.Context, e *running) error {
+	if done, err := has(ctx, e.ballots, layout.StatementBox); err != nil || done {
+		return err
+	}
+	if final, err := e.ledger.Final(ctx); err != nil || !final {
+		return errors.Join(err, errWaiting)
+	}
+	if done, err := e.ballots.Final(ctx); err != nil {
+		return err
+	} else if !done {
+		head, err := e.ledger.Head(ctx)
+		if err != nil {
+			return err
+		}
+		last, err := e.ledger.Entry(ctx, head.Size-1)
+		if err != nil {
+			return err
+		}
+		proof, err := e.ledger.Proof(ctx, head.Size-1, last)
+		if err != nil {
+			return err
+		}
+		if err := d.postLock(ctx, e, proof); err != nil {
+			return err
+		}
+	}
+	if err := e.keys.destroy(sideBox, keyPending); err != nil {
+		return err
+	}
+	return e.box.StateDestroyed(ctx)
+}
+
+func (d *Deployment) postLock(ctx context.Context, e *running, proof []byte) error {
+	url := e.manifest.Origins.Box + "/v1/" + e.manifest.ElectionID.String() + "/lock"
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(proof))
+	if err != nil {
+		return fmt.Errorf("locking the box: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("locking the box: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	if err != nil {
+		return fmt.Errorf("locking the box: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("locking the box: it answered %s: %s", resp.Status, bytes.TrimSpace(body))
+	}
+	return nil
+}
+
+// publishResult opens the sums once enough tellers have answered, and proposes
+// the certificate.
+func (d *Deployment) publishResult(ctx context.Context, e *running) error {
+	phase, err := e.phase(ctx)
+	if err != nil {
+		return err
+	}
+	id := e.manifest.ElectionID
+	switch phase {
+	case election.PhaseLocked:
+		return d.committee.Open(ctx, id, nil)
+	case election.PhaseTallied:
+		result, err := e.ledger.File(ctx, layout.Result)
+		if err != nil {
+			return err
+		}
+		return d.committee.DraftCertificate(ctx, id, result, 0, d.c.Now().Unix())
+	}
+	return errWaiting
+}
+
+// publishCertificate publishes certificate and signatures once two have signed.
+func (d *Deployment) publishCertificate(ctx context.Context, e *running) error {
+	if phase, err := e.phase(ctx); err != nil || phase != election.PhaseTallied {
+		return errors.Join(err, errWaiting)
+	}
+	id := e.manifest.ElectionID
+	certificate, err := d.committee.Certificate(ctx, id)
+	if err != nil {
+		return err
+	}
+	certification, err := d.committee.Certification(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := e.ledger.PutFile(ctx, layout.Certificate, certificate); err != nil {
+		return err
+	}
+	return e.ledger.PutFile(ctx, layout.Certification, certification)
+}
+
+// Ready reports whether the locked record of an election is complete, so that
+// the tellers can verify it.
+func (d *Deployment) Ready(ctx context.Context, id suite.ElectionID) (bool, error) {
+	phase, err := d.Phase(ctx, id)
+	return phase == election.PhaseLocked, err
+}

@@ -1,0 +1,175 @@
+// Package deployment puts the service together: the databases of both sides, the
+// keys of each election, the listeners, and what has to happen between the two
+// sides.
+//
+// It is the one package of the service that sees both who may vote and what was
+// voted, and therefore holds no rule of either: it opens, connects and closes,
+// and carries only what is public from one side to the other. It must never
+// log a request, and never hand one side's pool or key to the other.
+package deployment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"strikevote/internal/ballotbox"
+	"strikevote/internal/committee"
+	"strikevote/internal/platform/metrics"
+	"strikevote/internal/platform/postgres"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/registrar"
+)
+
+// Config holds what a [Deployment] needs.
+type Config struct {
+	Data string // folder for private databases, keys and what must survive a restart
+	// Registrar and Box are the servers of the two sides. Nil: the program
+	// starts private ones in Data.
+	Registrar, Box postgres.Server
+	// Listen holds host:port by listener name (booth, registrar, box, board,
+	// console, admin). A missing one is a free port on loopback, the same
+	// after a restart.
+	Listen map[string]string
+	// Origins are the addresses under which people reach the listeners. Empty:
+	// those of the listeners themselves.
+	Origins election.Origins
+	Mail    string        // folder that gets the mails
+	Log     *slog.Logger  // may be nil
+	Pace    time.Duration // how often due work is looked for; 0 is a second
+	Spread  time.Duration // over which invitations leave, at random; 0 is at once
+	Now     func() time.Time
+}
+
+// A Deployment is a running service with all its elections. It is safe for
+// concurrent use.
+type Deployment struct {
+	c          Config
+	servers    servers
+	listeners  map[string]net.Listener
+	origins    election.Origins
+	committee  *committee.Service
+	papers     *pgxpool.Pool // the committee's
+	registrars *registrar.Service
+	boxes      *ballotbox.Service
+	registry   *prometheus.Registry
+	mu         sync.Mutex
+	elections  map[suite.ElectionID]*running // sealed ones; guarded by mu
+}
+
+// Open starts or reaches the databases, applies what a private one lacks, and
+// opens every sealed election. The service answers once [Deployment.Serve] runs.
+func Open(ctx context.Context, c Config) (d *Deployment, err error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Pace == 0 {
+		c.Pace = time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	d = &Deployment{c: c, elections: make(map[suite.ElectionID]*running), registry: metrics.NewRegistry()}
+	// Half a deployment must not stay behind when the rest of it cannot start.
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	if c.Mail != "" {
+		if err := os.MkdirAll(c.Mail, 0o700); err != nil {
+			return nil, fmt.Errorf("making the folder of the mails: %w", err)
+		}
+	}
+	if err := os.MkdirAll(c.Data, 0o755); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	if err := d.listen(); err != nil {
+		return nil, err
+	}
+	if err := d.servers.start(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := d.openCommittee(ctx); err != nil {
+		return nil, err
+	}
+	d.registrars, d.boxes = registrar.NewService(c.Log, metrics.HTTP(d.registry, listenRegistrar)), ballotbox.NewService(c.Log)
+	return d, d.openElections(ctx)
+}
+
+// Close ends everything. It returns the first of what went wrong.
+func (d *Deployment) Close() error {
+	var errs []error
+	d.mu.Lock()
+	for id, e := range d.elections {
+		e.close()
+		delete(d.elections, id)
+	}
+	d.mu.Unlock()
+	if d.papers != nil {
+		d.papers.Close()
+	}
+	for _, l := range d.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	errs = append(errs, d.servers.stop())
+	return errors.Join(errs...)
+}
+
+// Origins returns the addresses under which people reach the service.
+func (d *Deployment) Origins() election.Origins { return d.origins }
+
+// MailDir returns the folder that gets the mails.
+func (d *Deployment) MailDir() string { return d.c.Mail }
+
+// Record returns the address of an election's public record.
+func (d *Deployment) Record(id suite.ElectionID) string {
+	return d.origins.Board + "/" + id.String()
+}
+
+func (d *Deployment) keys(id suite.ElectionID) keyring {
+	return keyring{filepath.Join(d.c.Data, "keys", id.String())}
+}
+
+// openCommittee opens the deployment's own database.
+func (d *Deployment) openCommittee(ctx context.Context) error {
+	pool, err := d.servers.openCommittee(ctx)
+	if err != nil {
+		return err
+	}
+	d.papers = pool
+	d.committee = committee.New(committee.Config{Pool: pool, Log: d.c.Log, Now: d.c.Now, Status: d.status})
+	return nil
+}
+
+// status is what the console is told of a sealed election.
+func (d *Deployment) status(ctx context.Context, id suite.ElectionID) (committee.Status, bool) {
+	e := d.running(id)
+	if e == nil {
+		return committee.Status{}, false
+	}
+	phase, err := e.phase(ctx)
+	if err != nil {
+		d.c.Log.ErrorContext(ctx, "phase not read", "err", err)
+		return committee.Status{}, false
+	}
+	return committee.Status{Manifest: e.manifest, MID: e.mid, Phase: string(phase), Record: d.Record(id), Files: e.ledger}, true
+}
+
+func (d *Deployment) running(id suite.ElectionID) *running {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.elections[id]
+}

@@ -1,0 +1,177 @@
+package deployment
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"strikevote/internal/protocol/credential/issuer"
+	"strikevote/internal/protocol/suite"
+)
+
+// Names of key files. Each side has a folder of its own, so that the two can
+// be given to two users or two machines.
+const (
+	sideRegistrar = "registrar"
+	sideMailer    = "mailer"
+	sideBox       = "box"
+
+	keyRoll    = "roll"
+	keyFactor  = "factor"
+	keyLedger  = "ledger"
+	keyToken   = "token"
+	keyCode    = "code"
+	keyPending = "pending"
+	keyPromise = "promise"
+	keyBallots = "ballots"
+)
+
+// A keyring keeps the keys of one election as files that only the service's
+// user can read. They are never in a database or its backup: a backup together
+// with the keys would undo what the keys are for.
+type keyring struct{ dir string }
+
+func (k keyring) path(side, name string) string { return filepath.Join(k.dir, side, name+".key") }
+
+// seed returns a 32-byte key, and makes it at the first call.
+func (k keyring) seed(side, name string) (seed [32]byte, err error) {
+	path := k.path(side, name)
+	b, err := os.ReadFile(path)
+	if err == nil {
+		return parseSeed(b)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return seed, fmt.Errorf("reading key %s: %w", name, err)
+	}
+	rand.Read(seed[:])
+	return seed, k.write(path, []byte(hex.EncodeToString(seed[:])+"\n"))
+}
+
+// existing returns a key, or zero if it was destroyed.
+func (k keyring) existing(side, name string) (seed [32]byte, err error) {
+	b, err := os.ReadFile(k.path(side, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return seed, nil
+	}
+	if err != nil {
+		return seed, fmt.Errorf("reading key %s: %w", name, err)
+	}
+	return parseSeed(b)
+}
+
+func parseSeed(b []byte) (seed [32]byte, err error) {
+	raw, err := hex.DecodeString(strings.TrimSpace(string(b)))
+	if err != nil || len(raw) != len(seed) {
+		// The text itself is a secret and stays out of the error.
+		return seed, errors.New("a key file does not hold 64 hexadecimal digits")
+	}
+	return [32]byte(raw), nil
+}
+
+func issuerName(g suite.GroupID) string { return fmt.Sprintf("issuer-%05d", g) }
+
+// issuer returns a group's issuer key, and makes it at the first call.
+func (k keyring) issuer(g suite.GroupID) (*issuer.Key, error) {
+	key, err := k.existingIssuer(g)
+	if err != nil || key != nil {
+		return key, err
+	}
+	if key, err = issuer.Generate(); err != nil {
+		return nil, fmt.Errorf("making issuer key: %w", err)
+	}
+	der, err := key.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("making issuer key: %w", err)
+	}
+	return key, k.write(k.path(sideRegistrar, issuerName(g)), der)
+}
+
+// existingIssuer returns a group's issuer key, or nil if it was destroyed.
+func (k keyring) existingIssuer(g suite.GroupID) (*issuer.Key, error) {
+	der, err := os.ReadFile(k.path(sideRegistrar, issuerName(g)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading issuer key: %w", err)
+	}
+	return issuer.Parse(der)
+}
+
+// write keeps a new key durably before anything is signed or sealed with it,
+// and never replaces one: of two processes that make a key at once, one fails.
+func (k keyring) write(path string, b []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("keeping a key: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("keeping a key: %w", err)
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return fmt.Errorf("keeping a key: %w", err)
+	}
+	return nil
+}
+
+// destroy overwrites and removes a key. It is not an error if there is none.
+// What a disk keeps of overwritten blocks, and copies made by others, are
+// beyond a program's reach: deploy/README.md says what to do about them.
+func (k keyring) destroy(side, name string) error {
+	path := k.path(side, name)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("destroying key %s: %w", name, err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("destroying key %s: %w", name, err)
+	}
+	_, err = f.Write(make([]byte, info.Size()))
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return fmt.Errorf("destroying key %s: %w", name, err)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if cerr := d.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}

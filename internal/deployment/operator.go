@@ -1,0 +1,295 @@
+package deployment
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+
+	"strikevote/internal/ballotbox"
+	"strikevote/internal/board"
+	"strikevote/internal/ceremony"
+	"strikevote/internal/mailer"
+	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tlog"
+	"strikevote/internal/record/layout"
+	"strikevote/internal/registrar"
+	"strikevote/internal/roll"
+	"strikevote/migrations"
+)
+
+// Create notes a new election, makes its database on the registrar's side, and
+// returns the tellers' invitations. The draft says what the committee decided;
+// the roll and everybody's keys come later.
+func (d *Deployment) Create(ctx context.Context, draft *election.Manifest) ([]ceremony.Invitation, error) {
+	if err := prepare(ctx, d.servers.registrar, databaseName(draft.ElectionID), migrations.Registrar); err != nil {
+		return nil, err
+	}
+	return d.committee.Create(ctx, draft)
+}
+
+// draft opens the registrar's side of an election that is not sealed. The
+// caller closes its pool.
+func (d *Deployment) draft(ctx context.Context, id suite.ElectionID, groups []election.Group) (*registrar.Draft, error) {
+	keys, err := d.keys(id).registrar(groups)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := openSide(ctx, d.servers.registrar, id, migrations.Registrar)
+	if err != nil {
+		return nil, err
+	}
+	return &registrar.Draft{Pool: pool, Election: id, Keys: keys}, nil
+}
+
+// ImportRoll replaces the roll of an election that is not sealed.
+func (d *Deployment) ImportRoll(ctx context.Context, id suite.ElectionID, members []roll.Member) error {
+	draft, err := d.draft(ctx, id, nil)
+	if err != nil {
+		return err
+	}
+	defer draft.Pool.Close()
+	list := make([]registrar.Member, len(members))
+	for i, m := range members {
+		list[i] = member(m)
+	}
+	return draft.Import(ctx, list)
+}
+
+// member hands a row of a roll file to the registrar.
+func member(m roll.Member) registrar.Member {
+	return registrar.Member{
+		Number: m.Number, Name: m.Name, Email: m.Email, Unit: m.Group,
+		Campus: m.Campus, Worksite: m.Worksite, Title: m.Title, Language: m.Language, Factor: m.Factor,
+	}
+}
+
+// Propose makes the manifest that the committee signs: the draft, the roll as
+// it is now, the key of the finished ceremony, and the keys of every part of
+// the service. Once made it stays the same.
+func (d *Deployment) Propose(ctx context.Context, id suite.ElectionID) ([]byte, error) {
+	if manifest, err := d.committee.Proposal(ctx, id); err == nil {
+		return manifest, nil
+	}
+	m, err := d.committee.Draft(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	c, err := d.committee.Ceremony(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("making the manifest: %w", err)
+	}
+	m.Tellers = c.Tellers(m.Tellers)
+	if err := d.fillGroups(ctx, id, m); err != nil {
+		return nil, err
+	}
+	if err := d.fillKeys(id, m); err != nil {
+		return nil, err
+	}
+	manifest, err := m.Encode()
+	if err != nil {
+		return nil, fmt.Errorf("making the manifest: %w", err)
+	}
+	return manifest, d.committee.Propose(ctx, id, manifest)
+}
+
+// fillGroups puts the roll's sizes and roots and the issuers' keys into the manifest.
+func (d *Deployment) fillGroups(ctx context.Context, id suite.ElectionID, m *election.Manifest) error {
+	draft, err := d.draft(ctx, id, nil)
+	if err != nil {
+		return err
+	}
+	defer draft.Pool.Close()
+	groups := make([]registrar.RollGroup, len(m.Groups))
+	for i, g := range m.Groups {
+		groups[i] = registrar.RollGroup{ID: g.ID, Units: g.Units}
+	}
+	roots, err := draft.Prepare(ctx, groups)
+	if err != nil {
+		return err
+	}
+	for i, r := range roots {
+		g := &m.Groups[i]
+		g.RollSize, g.RollRoot, g.BatchMin = r.Size, r.Root, election.BatchMin(r.Size)
+		key, err := d.keys(id).issuer(g.ID)
+		if err != nil {
+			return err
+		}
+		g.Issuer = key.Public().Bytes()
+	}
+	return nil
+}
+
+// fillKeys makes the keys of the service's parts and puts their public halves
+// into the manifest.
+func (d *Deployment) fillKeys(id suite.ElectionID, m *election.Manifest) error {
+	keys := d.keys(id)
+	for _, l := range []struct {
+		side, key, name string
+		into            *election.Log
+	}{{sideRegistrar, keyLedger, "ledger", &m.Ledger}, {sideBox, keyBallots, "ballots", &m.Ballots}} {
+		seed, err := keys.seed(l.side, l.key)
+		if err != nil {
+			return err
+		}
+		origin := "strikevote/" + id.String() + "/" + l.name
+		signer, err := tlog.NewLogSigner(origin, seed)
+		if err != nil {
+			return fmt.Errorf("making log key: %w", err)
+		}
+		*l.into = election.Log{Origin: origin, Key: signer.VKey()}
+	}
+	minter, err := keys.minter()
+	if err != nil {
+		return err
+	}
+	m.TokenKey = election.Key32(minter.Public())
+	promise, err := keys.seed(sideBox, keyPromise)
+	if err != nil {
+		return err
+	}
+	m.PromiseKey = election.Key32(ed25519.NewKeyFromSeed(promise[:]).Public().(ed25519.PublicKey))
+	// Made now, so that it can be copied to every host of the box before
+	// voting opens.
+	_, err = keys.seed(sideBox, keyPending)
+	return err
+}
+
+// Seal writes the signed manifest as the first entry of both logs, and serves
+// the election. Every step can be repeated: after an interruption it goes on.
+func (d *Deployment) Seal(ctx context.Context, id suite.ElectionID) error {
+	manifest, err := d.committee.Proposal(ctx, id)
+	if err != nil {
+		return fmt.Errorf("sealing: %w", err)
+	}
+	sealing, err := d.committee.Sealing(ctx, id)
+	if err != nil {
+		return fmt.Errorf("sealing: %w", err)
+	}
+	files, err := d.ceremonyFiles(ctx, id)
+	if err != nil {
+		return fmt.Errorf("sealing: %w", err)
+	}
+	files[layout.Manifest], files[layout.Sealing] = manifest, sealing
+	if err := d.createBox(ctx, id, manifest, sealing); err != nil {
+		return err
+	}
+	m, err := election.Parse(manifest)
+	if err != nil {
+		return fmt.Errorf("sealing: %w", err)
+	}
+	if err := d.sealRegistrar(ctx, m, manifest, sealing, files); err != nil {
+		return err
+	}
+	return d.openElection(ctx, id)
+}
+
+// ceremonyFiles returns what the ceremony leaves for the record. All tellers
+// must have drilled: a key that cannot open is found now or too late.
+func (d *Deployment) ceremonyFiles(ctx context.Context, id suite.ElectionID) (map[string][]byte, error) {
+	c, err := d.committee.Ceremony(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{
+		layout.CeremonyFresh: c.Fresh, layout.CeremonyTranscript: c.Transcript, layout.CeremonySignatures: c.Signatures,
+	}
+	for i, drill := range c.Drills {
+		if drill == nil {
+			return nil, fmt.Errorf("teller %d has not drilled yet", i+1)
+		}
+		files[layout.Drill(i+1)] = drill
+	}
+	return files, nil
+}
+
+func (d *Deployment) createBox(ctx context.Context, id suite.ElectionID, manifest, sealing []byte) error {
+	if err := prepare(ctx, d.servers.box, databaseName(id), migrations.Ballotbox); err != nil {
+		return err
+	}
+	owner, err := openAs(ctx, d.servers.box, id, migrations.Ballotbox.Owner)
+	if err != nil {
+		return err
+	}
+	defer owner.Close()
+	return ballotbox.Create(ctx, owner, manifest, sealing)
+}
+
+func (d *Deployment) sealRegistrar(ctx context.Context, m *election.Manifest, manifest, sealing []byte, files map[string][]byte) error {
+	draft, err := d.draft(ctx, m.ElectionID, m.Groups)
+	if err != nil {
+		return err
+	}
+	defer draft.Pool.Close()
+	policy, err := m.LedgerPolicy()
+	if err != nil {
+		return fmt.Errorf("sealing: %w", err)
+	}
+	keys := d.keys(m.ElectionID)
+	seed, err := keys.seed(sideRegistrar, keyLedger)
+	if err != nil {
+		return err
+	}
+	signer, err := tlog.NewLogSigner(m.Ledger.Origin, seed)
+	if err != nil {
+		return fmt.Errorf("sealing: %w", err)
+	}
+	log := board.New(board.Config{Pool: draft.Pool, Signer: signer, MID: election.MID(manifest), Policy: policy, Log: d.c.Log})
+	for path, body := range files {
+		if err := log.PutFile(ctx, path, body); err != nil {
+			return fmt.Errorf("sealing: %w", err)
+		}
+	}
+	minter, err := keys.minter()
+	if err != nil {
+		return err
+	}
+	return draft.Seal(ctx, manifest, sealing, minter, registrar.LedgerOf(log))
+}
+
+// errNotSealed is returned for what only a sealed election can do.
+var errNotSealed = errors.New("the election is not sealed")
+
+// StageAddition notes a member who comes late and returns the payload of the
+// act by which the committee adds them (SPEC.md section 10).
+func (d *Deployment) StageAddition(ctx context.Context, id suite.ElectionID, m roll.Member) ([]byte, error) {
+	e := d.running(id)
+	if e == nil {
+		return nil, errNotSealed
+	}
+	group, leaf, err := e.registrar.Stage(ctx, member(m))
+	if err != nil {
+		return nil, err
+	}
+	return act.Amend{Op: act.OpAdd, Group: group, Hash: leaf}.Bytes(), nil
+}
+
+// MailsSent counts the invitations that have left.
+func (d *Deployment) MailsSent(ctx context.Context, id suite.ElectionID) (int, error) {
+	e := d.running(id)
+	if e == nil {
+		return 0, errNotSealed
+	}
+	counts, err := e.registrar.Mails(ctx)
+	if err != nil {
+		return 0, err
+	}
+	sent := 0
+	for _, c := range counts {
+		if c.Kind == mailer.Invitation && c.State == "sent" {
+			sent += c.Count
+		}
+	}
+	return sent, nil
+}
+
+// Export writes the finished record of an election to a folder.
+func (d *Deployment) Export(ctx context.Context, id suite.ElectionID, dir string) error {
+	e := d.running(id)
+	if e == nil {
+		return errNotSealed
+	}
+	return board.Export(ctx, e.ledger, e.ballots, dir)
+}

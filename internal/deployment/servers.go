@@ -1,0 +1,176 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"strikevote/internal/platform/postgres"
+	"strikevote/internal/platform/postgres/cluster"
+	"strikevote/internal/protocol/suite"
+	"strikevote/migrations"
+)
+
+// committeeDatabase is the deployment's own database on the registrar's side.
+const committeeDatabase = "strikevote"
+
+// servers are the two database servers. They are two because transaction ids
+// and the write-ahead log of one server would show which issuance and which
+// ballot came together.
+type servers struct {
+	registrar, box postgres.Server
+	clusters       []*cluster.Cluster // the private ones
+	// private says which side's server this program runs itself. Only such a
+	// one is migrated without being asked.
+	private map[string]bool
+}
+
+// start reaches the configured servers, or starts private ones at once.
+func (s *servers) start(ctx context.Context, c Config) error {
+	s.registrar, s.box = c.Registrar, c.Box
+	s.private = map[string]bool{sideRegistrar: c.Registrar == nil, sideBox: c.Box == nil}
+	type started struct {
+		c   *cluster.Cluster
+		err error
+	}
+	var waiting []chan started
+	launch := func(name string, roles []string, into *postgres.Server) {
+		if *into != nil {
+			return
+		}
+		ch := make(chan started, 1)
+		waiting = append(waiting, ch)
+		go func() {
+			cl, err := cluster.Start(ctx, cluster.Config{Dir: filepath.Join(c.Data, "postgres", name), Name: name, Log: c.Log, Roles: roles})
+			if err == nil {
+				*into = cl
+			}
+			ch <- started{cl, err}
+		}()
+	}
+	launch("registrar", migrations.RegistrarRoles, &s.registrar)
+	launch("ballotbox", migrations.BallotboxRoles, &s.box)
+	var errs []error
+	for _, ch := range waiting {
+		got := <-ch
+		if got.err != nil {
+			errs = append(errs, got.err)
+			continue
+		}
+		s.clusters = append(s.clusters, got.c)
+	}
+	return errors.Join(errs...)
+}
+
+// stopTime bounds a clean stop; after it the databases recover at the next
+// start from their write-ahead logs.
+const stopTime = 30 * time.Second
+
+func (s *servers) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	var errs []error
+	for _, c := range s.clusters {
+		errs = append(errs, c.Stop(ctx))
+	}
+	s.clusters = nil
+	return errors.Join(errs...)
+}
+
+func databaseName(id suite.ElectionID) string { return "sv_" + id.String() }
+
+// prepare creates and migrates a database as its owner. It is fine if it is
+// there already.
+func prepare(ctx context.Context, s postgres.Server, name string, kind migrations.Database) error {
+	owner, err := postgres.Connect(ctx, s.URL("postgres", kind.Owner))
+	if err != nil {
+		return fmt.Errorf("connecting to create database %s: %w", name, err)
+	}
+	err = postgres.CreateDatabase(ctx, owner, name, kind.Connect...)
+	owner.Close(ctx)
+	if err != nil && !errors.Is(err, postgres.ErrExists) {
+		return err
+	}
+	conn, err := postgres.Connect(ctx, s.URL(name, kind.Owner))
+	if err != nil {
+		return fmt.Errorf("connecting to migrate database %s: %w", name, err)
+	}
+	defer conn.Close(ctx)
+	for _, dir := range kind.Dirs {
+		if err := postgres.Migrate(ctx, conn, migrations.FS, dir); err != nil {
+			return fmt.Errorf("migrating database %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (s *servers) openCommittee(ctx context.Context) (*pgxpool.Pool, error) {
+	if s.private[sideRegistrar] {
+		if err := prepare(ctx, s.registrar, committeeDatabase, migrations.Committee); err != nil {
+			return nil, err
+		}
+	}
+	pool, err := postgres.OpenRole(ctx, s.registrar, committeeDatabase, migrations.Committee.Service)
+	if err != nil {
+		return nil, err
+	}
+	if err := current(ctx, pool, committeeDatabase, migrations.Committee); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+// ErrPending is returned for a database whose schema is older than the program.
+var ErrPending = errors.New("the database lacks migrations; run strikevote migrate with the service stopped")
+
+// current returns [ErrPending] unless every migration is applied: new code on
+// an old schema would fail in the middle of a vote.
+func current(ctx context.Context, pool *pgxpool.Pool, name string, kind migrations.Database) error {
+	for _, dir := range kind.Dirs {
+		missing, err := postgres.Pending(ctx, pool, migrations.FS, dir)
+		if err != nil {
+			return fmt.Errorf("checking database %s: %w", name, err)
+		}
+		if len(missing) > 0 {
+			return fmt.Errorf("database %s: %w (%s)", name, ErrPending, strings.Join(missing, ", "))
+		}
+	}
+	return nil
+}
+
+// migrateElection applies what an election's databases lack.
+func (s *servers) migrateElection(ctx context.Context, id suite.ElectionID) error {
+	for _, side := range []struct {
+		server postgres.Server
+		kind   migrations.Database
+	}{{s.registrar, migrations.Registrar}, {s.box, migrations.Ballotbox}} {
+		if err := prepare(ctx, side.server, databaseName(id), side.kind); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openSide opens an election's database of one side as that side's service.
+func openSide(ctx context.Context, s postgres.Server, id suite.ElectionID, kind migrations.Database) (*pgxpool.Pool, error) {
+	pool, err := openAs(ctx, s, id, kind.Service)
+	if err != nil {
+		return nil, err
+	}
+	if err := current(ctx, pool, databaseName(id), kind); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+// openAs opens an election's database as a given role.
+func openAs(ctx context.Context, s postgres.Server, id suite.ElectionID, role string) (*pgxpool.Pool, error) {
+	return postgres.OpenRole(ctx, s, databaseName(id), role)
+}

@@ -1,0 +1,107 @@
+package mailer
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	netmail "net/mail"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/wneessen/go-mail"
+)
+
+// A Directory is a [Sender] that writes each mail as a file of its own, named
+// by a random number, for demonstrations and for mail programs that pick up
+// files.
+type Directory struct {
+	Path string
+	// Unsynced skips the wait for the disk: for demonstrations, where a mail
+	// that a power cut takes away is no loss.
+	Unsynced bool
+}
+
+var _ Sender = (*Directory)(nil)
+
+// Send writes the mail. The file appears under its name at once and whole, or
+// not at all.
+func (d *Directory) Send(ctx context.Context, m Mail) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b, err := Message(m)
+	if err != nil {
+		return err
+	}
+	return writeFile(d.Path, hex.EncodeToString(m.ID[:])+".eml", b, !d.Unsynced)
+}
+
+func writeFile(dir, name string, b []byte, sync bool) (err error) {
+	f, err := os.CreateTemp(dir, ".mail-*")
+	if err != nil {
+		return fmt.Errorf("writing mail: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			err = fmt.Errorf("writing mail: %w", err)
+		}
+	}()
+	if _, err = f.Write(b); err != nil {
+		return err
+	}
+	if sync {
+		if err = f.Sync(); err != nil {
+			return err
+		}
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), filepath.Join(dir, name)); err != nil || !sync {
+		return err
+	}
+	// The name too must survive a power cut, or the outbox would say sent.
+	parent, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	return parent.Sync()
+}
+
+// Message writes a mail as RFC 5322 and MIME have it: text first, then HTML. It
+// returns an error that wraps [ErrRefused] for an address that is none, and
+// for a header with a line break in it. Its errors quote nothing.
+func Message(m Mail) ([]byte, error) {
+	for _, a := range []string{m.To, m.From.Address, m.ReplyTo} {
+		// One plain address: no name, comment, list, or line break.
+		if p, err := netmail.ParseAddress(a); err != nil || p.Address != a {
+			return nil, fmt.Errorf("not a mail address: %w", ErrRefused)
+		}
+	}
+	if strings.ContainsAny(m.Subject+m.From.Name+m.Language, "\r\n\x00") {
+		return nil, fmt.Errorf("a header has a line break: %w", ErrRefused)
+	}
+	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
+	_, host, _ := strings.Cut(m.From.Address, "@")
+	if msg.FromFormat(m.From.Name, m.From.Address) != nil || msg.To(m.To) != nil || msg.ReplyTo(m.ReplyTo) != nil {
+		return nil, fmt.Errorf("not a mail address: %w", ErrRefused)
+	}
+	msg.Subject(m.Subject)
+	msg.SetDateWithValue(m.Date)
+	msg.SetMessageIDWithValue(hex.EncodeToString(m.ID[:]) + "@" + host)
+	msg.SetGenHeader("Content-Language", m.Language)
+	// Away-from-the-desk answers to 22,000 mails help nobody.
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	msg.SetBodyString(mail.TypeTextPlain, m.Text)
+	msg.AddAlternativeString(mail.TypeTextHTML, m.HTML)
+	var b bytes.Buffer
+	if _, err := msg.WriteTo(&b); err != nil {
+		return nil, fmt.Errorf("writing a mail failed: %w", ErrRefused)
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,162 @@
+// Package mailer sends the mails of one election: it takes what waits in the
+// outbox, looks up the address, makes the member's link, and hands the mail to
+// a [Sender].
+//
+// It knows names, addresses and links, never a ballot and never how anybody
+// voted. No token, code or address may reach a log, an error or the database:
+// the outbox names a member, the token is signed again whenever a mail is
+// rendered, and what a Sender answers is logged by its kind only. Links and
+// codes are those of SPEC.md section 5; the words are in templates/mail.
+//
+// # Security considerations
+//
+// This package holds the token key and the code key. Whoever has them can vote
+// for every member.
+package mailer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+)
+
+// The kinds of mail: the names of their templates, and the outbox's kind.
+const (
+	Announcement = "announcement" // days before the opening: who may vote, check your address
+	Invitation   = "invitation"   // the link, at the opening
+	Reminder     = "reminder"     // only to whom no ballot was issued when it leaves
+	Closing      = "closing"      // the same, on the last day
+	Resend       = "resend"       // the same link again, asked for
+	Corrected    = "corrected"    // a new link, after an address was corrected
+	Issued       = "issued"       // a ballot was issued in your name
+	Result       = "result"       // to all, once certified
+)
+
+// Kinds returns every kind of mail.
+func Kinds() []string {
+	return []string{Announcement, Invitation, Reminder, Closing, Resend, Corrected, Issued, Result}
+}
+
+// A Mail is one message, ready to leave. It redacts itself.
+type Mail struct {
+	ID       [16]byte // random, of this attempt
+	From     Address
+	ReplyTo  string
+	To       string
+	Subject  string
+	Text     string
+	HTML     string
+	Date     time.Time
+	Language string
+}
+
+// An Address is a sender's name and address.
+type Address struct{ Name, Address string }
+
+// Format hides the mail, whatever the verb: it holds an address and a link.
+func (Mail) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[mail]") }
+
+// MarshalJSON refuses, so that no mail reaches a structured log.
+func (Mail) MarshalJSON() ([]byte, error) { return nil, errors.New("a mail is not to be written down") }
+
+// A Sender hands mails on. It must be safe for concurrent use. When Send
+// returns nil the mail is durable or out of our hands. Any error means that the
+// mail may be sent again, unless it wraps [ErrRefused]. A mail that is sent
+// twice is harmless: both carry the same link.
+type Sender interface {
+	Send(ctx context.Context, m Mail) error
+}
+
+// ErrRefused is wrapped by a [Sender]'s error when trying again is no use.
+var ErrRefused = errors.New("mail is refused for good")
+
+// Config holds what a [Mailer] needs.
+type Config struct {
+	Pool     *pgxpool.Pool // role sv_registrar; must come from postgres.Open
+	Manifest *election.Manifest
+	MID      suite.MID
+	Minter   *Minter
+	Sender   Sender
+	From     Address
+	Zone     *time.Location // of the times in mails
+	ZoneName string         // "Pacific time"; may be empty: the zone's own name
+	Pages    Pages
+	// Outcome returns what a Result mail says; nil until there is a result.
+	Outcome func(ctx context.Context) (*Outcome, error)
+	Now     func() time.Time
+	Log     *slog.Logger
+	Workers int // mails sent at once; 0 means 8
+}
+
+// Pages are addresses that mails point at. Those left empty point at the
+// election's page of the booth.
+type Pages struct {
+	Code      string // where a code is typed
+	Election  string
+	Tracker   string
+	Result    string
+	Organizer string // no address but a text: whom to ask at the workplace; may be empty
+}
+
+// A Mailer sends what waits in the outbox of one election. Several may run at
+// once, in one process or many.
+type Mailer struct {
+	c      Config
+	render *renderer
+}
+
+// New returns a Mailer. Its error is one of the templates.
+func New(c Config) (*Mailer, error) {
+	if c.Workers == 0 {
+		c.Workers = 8
+	}
+	home := c.Manifest.Origins.Booth + "/v1/" + c.Manifest.ElectionID.String()
+	for _, p := range []*string{&c.Pages.Code, &c.Pages.Election, &c.Pages.Tracker, &c.Pages.Result} {
+		if *p == "" {
+			*p = home
+		}
+	}
+	r, err := newRenderer(&c)
+	if err != nil {
+		return nil, fmt.Errorf("reading mail templates: %w", err)
+	}
+	return &Mailer{c: c, render: r}, nil
+}
+
+// Run sends what is due, then waits a moment, until ctx ends. It returns nil
+// then, and logs everything else that goes wrong.
+func (m *Mailer) Run(ctx context.Context) error {
+	const pause = 2 * time.Second
+	t := time.NewTimer(0)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		if _, err := m.Drain(ctx); err != nil && ctx.Err() == nil {
+			m.c.Log.ErrorContext(ctx, "mails wait", "err", err)
+		}
+		t.Reset(pause)
+	}
+}
+
+// Drain sends everything that is due now and returns how many mails left.
+func (m *Mailer) Drain(ctx context.Context) (int, error) {
+	total := 0
+	for {
+		claimed, sent, err := m.batch(ctx)
+		total += sent
+		if err != nil || claimed == 0 {
+			return total, err
+		}
+	}
+}

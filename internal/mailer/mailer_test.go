@@ -1,0 +1,386 @@
+package mailer_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"strikevote/internal/mailer"
+	"strikevote/internal/platform/postgres/pgtest"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/election/electiontest"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/token"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// An office is an election whose members have tokens and addresses.
+type office struct {
+	t      testing.TB
+	db     *pgtest.DB
+	m      *election.Manifest
+	k      electiontest.Keys
+	mid    suite.MID
+	minter *mailer.Minter
+	now    atomic.Int64
+	logged bytes.Buffer
+	config mailer.Config
+}
+
+func newOffice(t testing.TB, members int, opts ...func(*electiontest.Plan)) *office {
+	t.Helper()
+	o := &office{t: t, db: pgtest.Registrar(t)}
+	o.m, o.k = electiontest.Manifest(t, opts...)
+	_, o.mid = electiontest.Encode(t, o.m)
+	o.minter = mailer.NewMinter([32]byte(o.k.Token.Seed()), [32]byte{7})
+	o.now.Store(electiontest.Open)
+	for i := range members {
+		o.exec(`INSERT INTO registrar.member (group_id, roll_index, member_no, unit, name, email, campus)
+			VALUES (1, $1, $2, 'Unit 1', $3, $4, 'Davis')`, i, fmt.Sprint("no-", i), fmt.Sprintf("Canary Nuñez %d", i), fmt.Sprintf("canary%d@mail.example", i))
+		b := o.body(i)
+		tokenID, codeID := o.minter.IDs(b)
+		o.exec(`INSERT INTO registrar.token (token_id, code_id, jti, group_id, roll_index) VALUES ($1, $2, $3, 1, $4)`, tokenID[:], codeID[:], b.JTI[:], i)
+	}
+	o.config = o.configOf(o.db.Service)
+	return o
+}
+
+func (o *office) body(index int) token.Body {
+	return token.Body{Kind: token.KindMember, Election: o.m.ElectionID, Group: 1, Index: uint32(index),
+		JTI: token.JTI{9, byte(index), byte(index >> 8)}, Expires: o.m.Schedule.TokenExpires()}
+}
+
+func (o *office) configOf(pool *pgxpool.Pool) mailer.Config {
+	return mailer.Config{Pool: pool, Manifest: o.m, MID: o.mid, Minter: o.minter,
+		From: mailer.Address{Name: "Union Ballot", Address: "ballot@union.example"},
+		Zone: time.FixedZone("PDT", -7*3600), ZoneName: "Pacific time",
+		Now: func() time.Time { return time.Unix(o.now.Load(), 0) },
+		Log: slog.New(slog.NewTextHandler(&o.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+}
+
+func (o *office) exec(query string, args ...any) {
+	o.t.Helper()
+	if _, err := o.db.Owner.Exec(context.Background(), query, args...); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func (o *office) queue(kind string, index int) {
+	o.t.Helper()
+	o.exec(`INSERT INTO registrar.outbox (id, kind, group_id, roll_index, not_before) VALUES (uuid_send(gen_random_uuid()), $1, 1, $2, $3)`,
+		kind, index, time.Unix(electiontest.Open, 0).UTC())
+}
+
+func (o *office) states() string {
+	o.t.Helper()
+	var s string
+	err := o.db.Owner.QueryRow(o.t.Context(), `SELECT string_agg(state || ' ' || n, ', ' ORDER BY state) FROM
+		(SELECT state, count(*) AS n FROM registrar.outbox GROUP BY 1) x`).Scan(&s)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return s
+}
+
+func (o *office) mailer(s mailer.Sender) *mailer.Mailer {
+	o.t.Helper()
+	c := o.config
+	c.Sender = s
+	m, err := mailer.New(c)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return m
+}
+
+// An inbox keeps mails in memory, and may refuse.
+type inbox struct {
+	mu    sync.Mutex
+	mails []mailer.Mail
+	err   func(n int) error // of the n-th mail, from 1
+	n     int
+}
+
+func (b *inbox) Send(_ context.Context, m mailer.Mail) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.n++
+	if b.err != nil {
+		if err := b.err(b.n); err != nil {
+			return err
+		}
+	}
+	b.mails = append(b.mails, m)
+	return nil
+}
+
+// TestRoundTrip sends every linked kind into a directory, reads the files as a
+// mail program would, and opens the links.
+func TestRoundTrip(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, 5)
+	kinds := []string{mailer.Invitation, mailer.Reminder, mailer.Closing, mailer.Resend, mailer.Corrected}
+	for i, kind := range kinds {
+		o.queue(kind, i)
+	}
+	dir := t.TempDir()
+	n, err := o.mailer(&mailer.Directory{Path: dir}).Drain(t.Context())
+	if err != nil || n != len(kinds) {
+		t.Fatalf("%d sent, %v", n, err)
+	}
+	seen := map[string]bool{}
+	for _, f := range eml(t, dir) {
+		to, text, html := parse(t, f)
+		var index int
+		if _, err := fmt.Sscanf(to, "canary%d@mail.example", &index); err != nil {
+			t.Fatalf("to %s: %v", to, err)
+		}
+		seen[to] = true
+		want, wantCode := o.minter.Mint(o.body(index))
+		for part, words := range map[string]string{"text": text, "html": html} {
+			link := linkIn(words)
+			booth, tok, _, mid, err := token.ParseLink(link)
+			if err != nil || booth != o.m.Origins.Booth || tok != want || mid != o.mid {
+				t.Errorf("%s part to %d: the link is not the member's: %v", part, index, err)
+			}
+			if !strings.Contains(words, wantCode.Reveal()) || !strings.Contains(words, election.SixWords(o.mid)) {
+				t.Errorf("%s part to %d lacks the code or the six words", part, index)
+			}
+			if !strings.Contains(words, fmt.Sprintf("Canary Nuñez %d", index)) {
+				t.Errorf("%s part to %d lacks the name", part, index)
+			}
+		}
+		if strings.Contains(filepath.Base(f), "canary") {
+			t.Errorf("the file's name says whom it is for: %s", f)
+		}
+	}
+	if len(seen) != len(kinds) || o.states() != "sent 5" {
+		t.Errorf("%d recipients, states %s", len(seen), o.states())
+	}
+	if n, err := o.mailer(&mailer.Directory{Path: dir}).Drain(t.Context()); n != 0 || err != nil {
+		t.Errorf("a second time: %d sent, %v", n, err)
+	}
+}
+
+func linkIn(s string) string {
+	at := strings.Index(s, "/v1/#t=")
+	start := strings.LastIndexAny(s[:at], " \r\n\"><") + 1
+	end := at + strings.IndexAny(s[at:], " \r\n\"><")
+	return strings.ReplaceAll(s[start:end], "&amp;", "&")
+}
+
+// TestUnneeded: reminders go to whom no ballot was issued, found out when they
+// leave; the struck get no link any more.
+func TestUnneeded(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, 4)
+	o.exec(`INSERT INTO registrar.used (group_id, roll_index, kind, request_hash) VALUES (1, 0, 'issue', $1), (1, 2, 'strike', NULL)`, make([]byte, 32))
+	o.exec(`UPDATE registrar.member SET email = NULL WHERE roll_index = 3`)
+	for i := range 4 {
+		o.queue(mailer.Reminder, i)
+		o.queue(mailer.Resend, i)
+	}
+	b := new(inbox)
+	if n, err := o.mailer(b).Drain(t.Context()); err != nil || n != 3 {
+		t.Errorf("%d sent, %v", n, err)
+	}
+	got := map[string]int{}
+	for _, m := range b.mails {
+		got[m.To+" "+m.Subject]++
+	}
+	// 0 voted: the link again, no reminder. 1: both. 2 was struck, 3 has no address.
+	if len(got) != 3 || len(b.mails) != 3 {
+		t.Errorf("%d mails", len(b.mails))
+	}
+	for _, m := range b.mails {
+		if strings.HasPrefix(m.To, "canary2@") || strings.HasPrefix(m.To, "canary0@") && strings.Contains(m.Subject, "open until") {
+			t.Errorf("a mail that should not have left: %s", m.Subject)
+		}
+	}
+	// Nobody who reads the states learns who needed no reminder.
+	if o.states() != "failed 2, sent 6" {
+		t.Errorf("states %s", o.states())
+	}
+}
+
+// TestRetry: what fails is tried again after a pause, not for ever, and what
+// is refused is not.
+func TestRetry(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, 3)
+	for i := range 3 {
+		o.queue(mailer.Invitation, i)
+	}
+	b := &inbox{err: func(n int) error {
+		switch n {
+		case 1:
+			return errors.New("450 <canary0@mail.example> try later")
+		case 2:
+			return fmt.Errorf("550 <canary1@mail.example>: %w", mailer.ErrRefused)
+		}
+		return nil
+	}}
+	m := o.mailer(b)
+	if n, err := m.Drain(t.Context()); n != 1 || err != nil || o.states() != "failed 1, queued 1, sent 1" {
+		t.Fatalf("%d sent, %v, states %s", n, err, o.states())
+	}
+	if n, err := m.Drain(t.Context()); n != 0 || err != nil {
+		t.Errorf("before the pause: %d sent, %v", n, err)
+	}
+	o.now.Add(15)
+	if n, err := m.Drain(t.Context()); n != 1 || err != nil || o.states() != "failed 1, sent 2" {
+		t.Errorf("after the pause: %d sent, %v, states %s", n, err, o.states())
+	}
+	if s := o.logged.String(); strings.Contains(s, "canary") || !strings.Contains(s, "mail refused") {
+		t.Errorf("the log says: %s", s)
+	}
+	never := o.mailer(&inbox{err: func(int) error { return errors.New("down") }})
+	o.queue(mailer.Invitation, 0)
+	for range 40 {
+		if _, err := never.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		o.now.Add(3600)
+	}
+	if o.states() != "failed 2, sent 2" {
+		t.Errorf("a sender that is always down: states %s", o.states())
+	}
+}
+
+// TestManyMailers: processes that work at once send each mail once.
+func TestManyMailers(t *testing.T) {
+	t.Parallel()
+	const n = 450
+	o := newOffice(t, n)
+	for i := range n {
+		o.queue(mailer.Invitation, i)
+	}
+	b := new(inbox)
+	var wg sync.WaitGroup
+	for range 4 {
+		m := o.mailer(b)
+		wg.Go(func() {
+			if _, err := m.Drain(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	to := map[string]bool{}
+	for _, m := range b.mails {
+		to[m.To] = true
+	}
+	if len(b.mails) != n || len(to) != n {
+		t.Errorf("%d mails to %d members, want %d", len(b.mails), len(to), n)
+	}
+}
+
+// TestIssuedAndResult: kinds without a link have none.
+func TestIssuedAndResult(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, 2)
+	o.queue(mailer.Issued, 0)
+	o.queue(mailer.Announcement, 0)
+	o.queue(mailer.Result, 1)
+	b := new(inbox)
+	m := o.mailer(b)
+	if n, err := m.Drain(t.Context()); n != 2 || err != nil || o.states() != "queued 1, sent 2" {
+		t.Errorf("without a result: %d sent, %v, states %s", n, err, o.states())
+	}
+	o.config.Outcome = func(context.Context) (*mailer.Outcome, error) { return outcome(), nil }
+	o.now.Add(60)
+	if n, err := o.mailer(b).Drain(t.Context()); n != 1 || err != nil {
+		t.Errorf("with a result: %d sent, %v", n, err)
+	}
+	for _, m := range b.mails {
+		if strings.Contains(m.Text+m.HTML, "#t=") {
+			t.Errorf("%q has a link to a ballot", m.Subject)
+		}
+	}
+}
+
+func outcome() *mailer.Outcome {
+	return &mailer.Outcome{Sentence: "The members authorize the leadership to call a strike.", Authorized: true,
+		Questions: []mailer.OutcomeQuestion{{Text: "Do you authorize it?", Options: []mailer.OutcomeOption{{"Yes", 40}, {"No", 10}}}},
+		Cast:      50, Entitled: 70, Turnout: "71.4%", Units: []string{"Unit 1: yes 40, no 10"}, CertifiedAt: time.Unix(electiontest.Close, 0)}
+}
+
+// TestRedaction formats what holds a secret, in every way.
+func TestRedaction(t *testing.T) {
+	t.Parallel()
+	m := mailer.Mail{To: "canary@x.example", Text: "canary", HTML: "canary", Subject: "canary"}
+	minter := mailer.NewMinter([32]byte{0xca}, [32]byte{0xca})
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {
+		s := strings.ToLower(fmt.Sprintf(verb, m) + fmt.Sprintf(verb, &m) + fmt.Sprintf(verb, minter))
+		if strings.Contains(s, "canary") || strings.Contains(s, "ca0000") || strings.Contains(s, "202 0 0") {
+			t.Errorf("%s shows a secret: %s", verb, s)
+		}
+	}
+	var b bytes.Buffer
+	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "mail", m, "minter", minter)
+	if strings.Contains(b.String(), "canary") || strings.Contains(b.String(), "202,0") {
+		t.Errorf("logged: %s", b.String())
+	}
+}
+
+// TestRun ends when it is told to.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, 1)
+	o.queue(mailer.Invitation, 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	sent := make(chan struct{})
+	b := &inbox{err: func(int) error { close(sent); return nil }}
+	m := o.mailer(b)
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	<-sent
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if o.states() != "sent 1" {
+		t.Errorf("states %s: a mail that left was not marked", o.states())
+	}
+}
+
+func eml(t testing.TB, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, f := range files {
+		if strings.HasSuffix(f, ".eml") {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func readMail(t testing.TB, path string) *mail.Message {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, err := mail.ReadMessage(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return msg
+}

@@ -1,0 +1,96 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// apiPolicy is for answers that are not pages: a browser that is led to show
+// one does nothing with it.
+const apiPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// Policy returns the Content-Security-Policy of pages: everything from their
+// own origin, requests also to the named ones, and no string that becomes code.
+func Policy(connect ...string) string {
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+		"connect-src " + strings.Join(append([]string{"'self'"}, connect...), " ") + "; " +
+		"form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; " +
+		"require-trusted-types-for 'script'; trusted-types 'none'"
+}
+
+// headers sets what every answer carries. A handler may set another
+// Cache-Control for what never changes.
+func headers(policy string) func(http.Handler) http.Handler {
+	fixed := map[string]string{
+		"Content-Security-Policy":   policy,
+		"Integrity-Policy":          "blocked-destinations=(script style)",
+		"Strict-Transport-Security": "max-age=63072000; includeSubDomains; preload",
+		// Not no-referrer: with that a form sends Origin: null, which
+		// http.CrossOriginProtection refuses.
+		"Referrer-Policy":              "same-origin",
+		"X-Content-Type-Options":       "nosniff",
+		"Cross-Origin-Opener-Policy":   "same-origin",
+		"Cross-Origin-Resource-Policy": "same-origin",
+		"Cross-Origin-Embedder-Policy": "require-corp",
+		"Cache-Control":                "no-store",
+		"Permissions-Policy": "accelerometer=(), browsing-topics=(), camera=(), display-capture=(), geolocation=(), " +
+			"gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()",
+	}
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := w.Header()
+			for name, value := range fixed {
+				h.Set(name, value)
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// CORS lets pages of the listed origins, or of any if the list is "*", use a
+// service without cookies. A browser's request from elsewhere is refused if it
+// could change something. Requests without an Origin are programs'; they pass,
+// since CORS protects people from pages and not servers from people.
+func CORS(origins ...string) func(http.Handler) http.Handler {
+	everyone := slices.Contains(origins, "*")
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := w.Header()
+			origin := r.Header.Get("Origin")
+			if !everyone {
+				h.Add("Vary", "Origin")
+			}
+			preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
+			switch {
+			case everyone:
+				h.Set("Access-Control-Allow-Origin", "*")
+				// Any page may show what everybody may read.
+				h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+			case origin == "":
+			case slices.Contains(origins, origin):
+				h.Set("Access-Control-Allow-Origin", origin)
+			case preflight || r.Method != http.MethodGet && r.Method != http.MethodHead:
+				errOrigin.write(w)
+				return
+			}
+			if preflight {
+				h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST")
+				h.Set("Access-Control-Allow-Headers", "Content-Type")
+				h.Set("Access-Control-Max-Age", "600")
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// SameOrigin refuses what another site's page sends in a person's name. It is
+// for origins with cookies and forms. GET always passes, so GET must never
+// change anything.
+func SameOrigin(next http.Handler) http.Handler {
+	p := http.NewCrossOriginProtection()
+	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { errOrigin.write(w) }))
+	return p.Handler(next)
+}

@@ -1,0 +1,51 @@
+package ballot_test
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"strikevote/internal/protocol/ballot"
+	"strikevote/internal/protocol/group"
+)
+
+// reencode writes a ballot from its fields, through computations, so that no
+// bytes kept at parsing are used.
+func reencode(b *ballot.Ballot) []byte {
+	fresh := func(e *group.Element) []byte { return e.Add(group.Identity()).Bytes() }
+	out := append([]byte{ballot.Version}, b.MID[:]...)
+	out = append(out, byte(b.Group>>8), byte(b.Group), byte(len(b.Questions)))
+	out = append(out, b.Bytes()[36:68]...) // the nonce is no field
+	for _, q := range b.Questions {
+		out = append(out, byte(len(q.Proof.A)))
+		out = append(out, fresh(q.Ciphertext.R)...)
+		out = append(out, fresh(q.Ciphertext.C)...)
+		for m := range q.Proof.A {
+			out = append(out, fresh(q.Proof.A[m])...)
+			out = append(out, fresh(q.Proof.B[m])...)
+		}
+		for _, s := range slices.Concat(q.Proof.C, q.Proof.S) {
+			out = append(out, s.Bytes()...)
+		}
+	}
+	return out
+}
+
+func FuzzParse(f *testing.F) {
+	c, _ := newContext(3)
+	f.Add(sealed(f, c, 1))
+	other, _ := newContext(2, 4)
+	f.Add(sealed(f, other, 1, 3))
+	f.Add(sealed(f, c, 1)[:100])
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		b, err := ballot.Parse(body)
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(b.Bytes(), body) || !bytes.Equal(reencode(b), body) {
+			t.Errorf("%x encodes as %x", body, reencode(b))
+		}
+		_ = judge(t, c, body) // must not panic, and alone and in a batch agree
+	})
+}

@@ -1,0 +1,183 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/tlog"
+	"strikevote/internal/record/layout"
+)
+
+// maxDownload bounds what a server can make the reader keep: a ballot is at
+// most 5 kB, and there are less than 2^20.
+const maxDownload = 8 << 30
+
+// Download copies the record at an address into dir, which must not exist. It
+// fetches what the manifest and the two final checkpoints call for and checks
+// nothing: a file that is missing there is missing here, for the audit to
+// name. Only a record that is whole as far as it can be fetched appears at
+// dir. The progress function may be nil; calls do not overlap.
+func Download(ctx context.Context, source, dir string, progress func(done, total int)) error {
+	if !isURL(source) {
+		return fmt.Errorf("downloading record: %q is not an address", source)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w, err := openWeb(ctx, source)
+	if err != nil {
+		return fmt.Errorf("downloading record: %w", err)
+	}
+	defer w.Close()
+	if err := download(ctx, w, dir, progress, cancel); err != nil {
+		return fmt.Errorf("downloading record: %w", err)
+	}
+	return nil
+}
+
+func download(ctx context.Context, w *web, dir string, progress func(done, total int), cancel func()) error {
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", dir, fs.ErrExist)
+	}
+	paths, err := wanted(w)
+	if err != nil {
+		return err
+	}
+	// Beside the target, so that the rename stays within one file system.
+	part, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".part-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(part) // after the rename there is nothing to remove
+	root, err := os.OpenRoot(part)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := fetchAll(ctx, w, root, paths, progress, cancel); err != nil {
+		return err
+	}
+	if err := os.Chmod(part, 0o755); err != nil {
+		return err
+	}
+	return os.Rename(part, dir)
+}
+
+// wanted lists what to ask for. It believes the checkpoints without checking
+// their signatures, which only makes it fetch too much or too little.
+func wanted(w *web) ([]string, error) {
+	raw, err := readAll(w, layout.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	m, err := election.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	shape := layout.Shape{Manifest: m, Stage: layout.Certified}
+	for log, size := range map[string]*int64{layout.Ledger: &shape.LedgerSize, layout.Ballots: &shape.BallotsSize} {
+		note, err := readAll(w, layout.Checkpoint(log))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		text, _, _ := strings.Cut(string(note), "\n\n")
+		c, err := tlog.ParseCheckpointText(text + "\n")
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", layout.Checkpoint(log), err)
+		}
+		*size = c.Size
+	}
+	// How many acts there are stands in the ledger only.
+	for shape.Acts < layout.MaxActs {
+		_, err := readAll(w, layout.Act(shape.Acts+1))
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		} else if err != nil && !errors.Is(err, layout.ErrTooLarge) {
+			return nil, err
+		}
+		shape.Acts++
+	}
+	paths := shape.May()
+	for p := range shape.Must() {
+		paths = append(paths, p)
+	}
+	return paths, nil
+}
+
+// fetchAll fetches with as many workers as requests may be under way.
+func fetchAll(ctx context.Context, w *web, root *os.Root, paths []string, progress func(done, total int), cancel func()) error {
+	var (
+		mu    sync.Mutex // guards done, size and first, and orders the calls of progress
+		done  int
+		size  int64
+		first error
+		group sync.WaitGroup
+		next  = make(chan string)
+	)
+	for range webSlots {
+		group.Go(func() {
+			for p := range next {
+				n, err := fetchOne(w, root, p)
+				mu.Lock()
+				// Each file is bounded, but a hostile server may claim many.
+				if size += int64(n); err == nil && size > maxDownload {
+					err = errors.New("larger than any record")
+				}
+				if done++; err == nil && progress != nil {
+					progress(done, len(paths))
+				}
+				if err != nil && first == nil {
+					first = err
+					cancel() // the others need not go on
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for _, p := range paths {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- p
+	}
+	close(next)
+	group.Wait()
+	if first != nil {
+		return first
+	}
+	return ctx.Err()
+}
+
+// fetchOne copies one file and returns its size. One that is not there, or too
+// large, is left out.
+func fetchOne(w *web, root *os.Root, name string) (int, error) {
+	b, err := readAll(w, name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, layout.ErrTooLarge) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return 0, err
+	}
+	return len(b), root.WriteFile(name, b, 0o644)
+}
+
+func readAll(w *web, name string) ([]byte, error) {
+	f, err := w.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}

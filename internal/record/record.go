@@ -1,0 +1,60 @@
+// Package record opens a published record: a directory, a zip file, or an
+// address on the web.
+//
+// It brings bytes and judges none of them; what they mean is for
+// internal/audit to say. A record may come from anybody, so nothing of it is
+// followed (a link, a redirect to another host), unpacked or read beyond a
+// limit, and nothing but its files is ever asked for. Where the files lie is
+// in internal/record/layout; section 17 of internal/protocol/SPEC.md.
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// maxFiles bounds the files of a record: both logs at their largest have some
+// 33,000 tiles and bundles, and there are at most 9,999 acts and 1,000 rolls.
+const maxFiles = 1 << 16
+
+// Open opens the record at source: an http or https address, a zip file, or a
+// directory. The context governs every later read of a record on the web. The
+// closer must be closed when the record is no longer read.
+func Open(ctx context.Context, source string) (fs.FS, io.Closer, error) {
+	if isURL(source) {
+		w, err := openWeb(ctx, source)
+		if err != nil {
+			return nil, nil, fmt.Errorf("opening record: %w", err)
+		}
+		return w, w, nil
+	}
+	info, err := os.Stat(source)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening record: %w", err)
+	}
+	open := openZip
+	if info.IsDir() {
+		open = openDir
+	} else if !info.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("opening record: %w", &fs.PathError{Op: "open", Path: source, Err: errNotPlain})
+	}
+	fsys, closer, err := open(source)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening record: %w", err)
+	}
+	return fsys, closer, nil
+}
+
+// errNotPlain refuses whatever is neither a directory nor a regular file. A
+// link could make the auditor read, and report on, a file that is not part of
+// the record; a named pipe would let it wait for ever.
+var errNotPlain = errors.New("neither a plain file nor a directory")
+
+func isURL(source string) bool {
+	return strings.HasPrefix(source, "https://") || strings.HasPrefix(source, "http://")
+}

@@ -1,0 +1,247 @@
+package registrar
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/ledger"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/token"
+)
+
+var (
+	// ErrNoMember is returned where nobody has the member number.
+	ErrNoMember = errors.New("nobody on the roll has this number")
+	// ErrOnRoll is returned for an addition of somebody who is there already.
+	ErrOnRoll = errors.New("this member number is on the roll, or about to be added")
+
+	errNoMinter = errors.New("the token key is gone")
+)
+
+// Stage keeps the data of somebody whom the committee is about to add, and
+// returns the leaf that its act must name. It returns [ErrOnRoll]. Additions of
+// a group take effect in the order in which they were staged.
+func (r *Registrar) Stage(ctx context.Context, m Member) (suite.GroupID, suite.Hash, error) {
+	g, ok := r.groupOf(m.Unit)
+	if !ok {
+		return 0, suite.Hash{}, errors.New("staging an addition: no group has this unit")
+	}
+	if m.Number == "" || m.Name == "" {
+		return 0, suite.Hash{}, errors.New("staging an addition: number or name is missing")
+	}
+	var leaf suite.Hash
+	err := alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
+		var places int
+		var taken bool
+		err := tx.QueryRow(ctx, `SELECT
+			(SELECT count(*) FROM registrar.member WHERE group_id = $1) + (SELECT count(*) FROM registrar.addition WHERE group_id = $1),
+			EXISTS (SELECT FROM registrar.member WHERE member_no = $2) OR EXISTS (SELECT FROM registrar.addition WHERE member_no = $2)`,
+			g, m.Number).Scan(&places, &taken)
+		if err != nil {
+			return err
+		}
+		if taken {
+			return ErrOnRoll
+		}
+		p := person{Member: m, group: g, index: uint32(places),
+			factor: factorHash(r.c.Keys.FactorKey, r.manifest.ElectionID, m.Number, m.Factor)}
+		p.leaf = leafOf(r.c.Keys.RollKey, r.manifest.ElectionID, g, p.index, m.Number)
+		leaf = suite.Hash(p.leaf)
+		_, err = tx.Exec(ctx, `INSERT INTO registrar.addition (group_id, roll_index, member_no, unit, name, email, campus, worksite, title,
+			language, factor_hmac, leaf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, p.values()...)
+		return err
+	})
+	if err != nil {
+		return 0, suite.Hash{}, fmt.Errorf("staging an addition: %w", scrub(err))
+	}
+	return g, leaf, nil
+}
+
+// Unstage drops an addition for which no act was signed, and those of its group
+// that were staged after it: their place on the roll follows from its. They are
+// to be staged again.
+func (r *Registrar) Unstage(ctx context.Context, leaf suite.Hash) (dropped int, err error) {
+	err = alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `DELETE FROM registrar.addition a USING registrar.addition b
+			WHERE b.leaf = $1 AND a.group_id = b.group_id AND a.roll_index >= b.roll_index`, leaf[:])
+		dropped = int(tag.RowsAffected())
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("dropping an addition: %w", err)
+	}
+	return dropped, nil
+}
+
+func (r *Registrar) groupOf(unit string) (suite.GroupID, bool) {
+	for _, g := range r.manifest.Groups {
+		for _, u := range g.Units {
+			if u == unit {
+				return g.ID, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// add makes a staged member one of the roll, with a token and an invitation.
+// The index must be the one that a verifier counts.
+func (r *Registrar) add(ctx context.Context, tx pgx.Tx, p act.Amend, added int) error {
+	if r.c.Minter == nil {
+		return errNoMinter
+	}
+	at := Place{p.Group, r.manifest.Group(p.Group).RollSize + uint32(added)}
+	var mail bool
+	err := tx.QueryRow(ctx, `
+		WITH staged AS (DELETE FROM registrar.addition WHERE leaf = $1 AND group_id = $2 AND roll_index = $3 RETURNING *)
+		INSERT INTO registrar.member (group_id, roll_index, member_no, unit, name, email, campus, worksite, title, language, factor_hmac, leaf, added)
+		SELECT group_id, roll_index, member_no, unit, name, email, campus, worksite, title, language, factor_hmac, leaf, true FROM staged
+		RETURNING email IS NOT NULL`, p.Hash[:], at.Group, at.Index).Scan(&mail)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return refuse("no addition with this leaf waits, or one that was staged before it comes first")
+	}
+	if err != nil {
+		return scrub(err)
+	}
+	if err := keepToken(ctx, tx, mint(r.manifest, r.c.Minter, token.KindMember, at, 1)); err != nil {
+		return err
+	}
+	if !mail {
+		return nil
+	}
+	// Not before the opening: everybody's invitation leaves then.
+	return r.mail(ctx, tx, "invitation", true, at, max(r.c.Now().Unix(), r.manifest.Schedule.Open))
+}
+
+// NewLink gives a member a new link and ends the old one, after an address was
+// corrected or a theft reported; email may be empty to keep the address. It
+// takes the phase lock alone, so that no ballot is being issued on the old
+// link; if one was, it returns [ErrAlreadyIssued]. by and reason are kept.
+func (r *Registrar) NewLink(ctx context.Context, number, email, by, reason string) error {
+	if r.c.Minter == nil {
+		return fmt.Errorf("replacing a link: %w", errNoMinter)
+	}
+	if by == "" {
+		return errors.New("replacing a link: it must be said by whom")
+	}
+	err := alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
+		at, old, version, err := liveToken(ctx, tx, number)
+		if err != nil {
+			return err
+		}
+		e, err := readRow(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if e.phase != election.PhaseSealed && e.phase != election.PhaseOpen {
+			return ErrClosed
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO registrar.token_revoked (token_id, revoked_by, reason) VALUES ($1, $2, $3)`, old, by, reason)
+		if err != nil {
+			return err
+		}
+		if err := keepToken(ctx, tx, mint(r.manifest, r.c.Minter, token.KindMember, at, version+1)); err != nil {
+			return err
+		}
+		if email != "" {
+			_, err = tx.Exec(ctx, `UPDATE registrar.member SET email = $3 WHERE group_id = $1 AND roll_index = $2`, at.Group, at.Index, email)
+			if err != nil {
+				return err
+			}
+		}
+		return r.mail(ctx, tx, "corrected", true, at, r.c.Now().Unix())
+	})
+	if err != nil {
+		return fmt.Errorf("replacing a link: %w", scrub(err))
+	}
+	return nil
+}
+
+func liveToken(ctx context.Context, tx pgx.Tx, number string) (at Place, id []byte, version int, err error) {
+	var used bool
+	err = tx.QueryRow(ctx, `
+		SELECT m.group_id, m.roll_index, t.token_id, t.version, u.kind IS NOT NULL
+		FROM registrar.member m
+		JOIN registrar.token t ON t.on_roll AND t.group_id = m.group_id AND t.roll_index = m.roll_index
+		LEFT JOIN registrar.used u ON u.group_id = m.group_id AND u.roll_index = m.roll_index
+		WHERE m.member_no = $1 AND NOT EXISTS (SELECT FROM registrar.token_revoked r WHERE r.token_id = t.token_id)`, number).
+		Scan(&at.Group, &at.Index, &id, &version, &used)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return at, nil, 0, ErrNoMember
+	case err != nil:
+		return at, nil, 0, err
+	case used:
+		return at, nil, 0, ErrAlreadyIssued
+	}
+	return at, id, version, nil
+}
+
+// BlindedLeaf returns what an act names to strike a member.
+func (r *Registrar) BlindedLeaf(ctx context.Context, number string) (suite.GroupID, suite.Hash, error) {
+	var g suite.GroupID
+	var leaf []byte
+	err := r.c.Pool.QueryRow(ctx, `SELECT group_id, leaf FROM registrar.member WHERE member_no = $1`, number).Scan(&g, &leaf)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, suite.Hash{}, ErrNoMember
+	}
+	if err != nil {
+		return 0, suite.Hash{}, fmt.Errorf("reading a leaf: %w", err)
+	}
+	return g, ledger.Blinded(suite.Hash(leaf)), nil
+}
+
+// An Applicant is a disputed person who is not on the roll. It redacts itself.
+type Applicant struct {
+	Name, Email, Campus, Worksite, Title, Language string
+	Group                                          suite.GroupID
+	Reason                                         string
+}
+
+// Format keeps an applicant out of logs and error texts.
+func (Applicant) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[applicant]") }
+
+// Admit gives a disputed person who is not on the roll a link that opens an
+// envelope only.
+func (r *Registrar) Admit(ctx context.Context, a Applicant) (Place, error) {
+	if r.c.Minter == nil {
+		return Place{}, fmt.Errorf("admitting an applicant: %w", errNoMinter)
+	}
+	if r.manifest.Group(a.Group) == nil {
+		return Place{}, errors.New("admitting an applicant: there is no such group")
+	}
+	at := Place{Group: a.Group}
+	err := alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM registrar.applicant WHERE group_id = $1`, a.Group).Scan(&at.Index); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO registrar.applicant (group_id, roll_index, name, email, campus, worksite, title, language, reason)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			at.Group, at.Index, a.Name, nullable(a.Email), a.Campus, a.Worksite, a.Title, a.Language, a.Reason)
+		if err != nil {
+			return err
+		}
+		if err := keepToken(ctx, tx, mint(r.manifest, r.c.Minter, token.KindEnvelope, at, 1)); err != nil {
+			return err
+		}
+		if a.Email == "" {
+			return nil
+		}
+		return r.mail(ctx, tx, "invitation", false, at, r.c.Now().Unix())
+	})
+	if err != nil {
+		return Place{}, fmt.Errorf("admitting an applicant: %w", scrub(err))
+	}
+	return at, nil
+}
+
+func random32() (b [32]byte) {
+	rand.Read(b[:]) // never fails
+	return b
+}

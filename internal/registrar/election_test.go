@@ -1,0 +1,664 @@
+package registrar_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"strikevote/internal/mailer"
+	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/credential"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/election/electiontest"
+	"strikevote/internal/protocol/ledger"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/registrar"
+)
+
+func TestDraft(t *testing.T) {
+	t.Parallel()
+	w := prepareWorld(t)
+	ctx := t.Context()
+	// The roots are those that an independent computation put in the manifest.
+	roots, err := w.draft.Prepare(ctx, rollGroups(w.m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, g := range w.m.Groups {
+		if want := (registrar.RollRoot{ID: g.ID, Size: g.RollSize, Root: g.RollRoot}); roots[i] != want {
+			t.Errorf("group %d: got %+v, want %+v", g.ID, roots[i], want)
+		}
+	}
+	// Pooled, everybody is in one group, numbered through.
+	pooled, err := w.draft.Prepare(ctx, []registrar.RollGroup{{ID: 9, Units: []string{"Unit 1", "Unit 2"}}})
+	if err != nil || len(pooled) != 1 || pooled[0].Size != 70 {
+		t.Errorf("pooled: got %+v, %v", pooled, err)
+	}
+	if n := w.count(`SELECT max(roll_index) FROM registrar.member WHERE group_id = 9`); n != 69 {
+		t.Errorf("last index %d, want 69", n)
+	}
+	if _, err := w.draft.Prepare(ctx, rollGroups(w.m)[:1]); err == nil {
+		t.Error("a unit without a group was accepted")
+	}
+	counts, err := w.draft.Summary(ctx)
+	if err != nil || len(counts) != 2 || counts[0] != (registrar.UnitCount{Unit: "Unit 1", Campus: "Davis", Members: 30, Addresses: 30}) {
+		t.Errorf("got %+v, %v", counts, err)
+	}
+	// All or nothing: the last row has the first one's number.
+	bad := members(w.m)
+	bad[len(bad)-1].Number = bad[0].Number
+	if err := w.draft.Import(ctx, bad); err == nil || bytes.Contains([]byte(err.Error()), []byte("M-1-0")) {
+		t.Errorf("a number twice: got %v", err)
+	}
+	if n := w.count(`SELECT count(*) FROM registrar.member`); n != 70 {
+		t.Errorf("%d members after an import that failed, want 70", n)
+	}
+	if _, err := registrar.Open(ctx, registrar.Config{Pool: w.db.Service}); !errors.Is(err, registrar.ErrDraft) {
+		t.Errorf("opening a draft: got %v", err)
+	}
+}
+
+func TestSeal(t *testing.T) {
+	t.Parallel()
+	w := prepareWorld(t)
+	ctx := t.Context()
+	seal := func(minter registrar.Minter) error {
+		return w.draft.Seal(ctx, w.manifest, w.sealing, minter, registrar.LedgerOf(w.log))
+	}
+	if err := seal(mailer.NewMinter([32]byte{1}, codeKey)); err == nil {
+		t.Error("sealed with a token key that is not the manifest's")
+	}
+	all := members(w.m)
+	if err := w.draft.Import(ctx, all[:len(all)-1]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.draft.Prepare(ctx, rollGroups(w.m)); err != nil {
+		t.Fatal(err)
+	}
+	if err := seal(w.minter); err == nil {
+		t.Error("sealed over another roll")
+	}
+	if n := w.count(`SELECT count(*) FROM registrar.token`); n != 0 {
+		t.Errorf("%d tokens after a sealing that failed", n)
+	}
+	if err := w.draft.Import(ctx, all); err != nil {
+		t.Fatal(err)
+	}
+	if err := seal(w.minter); err == nil {
+		t.Error("sealed without leaves")
+	}
+	if _, err := w.draft.Prepare(ctx, rollGroups(w.m)); err != nil {
+		t.Fatal(err)
+	}
+	other := bytes.Replace(w.sealing, []byte("0"), []byte("1"), 1)
+	if err := w.draft.Seal(ctx, w.manifest, other, w.minter, registrar.LedgerOf(w.log)); err == nil {
+		t.Error("sealed with a broken signature")
+	}
+	for range 2 { // again is fine
+		if err := seal(w.minter); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := w.count(`SELECT count(*) FROM registrar.token`); n != 70 {
+		t.Errorf("%d tokens, want 70", n)
+	}
+	if got := w.entries(0); len(got) != 1 || !bytes.Equal(got[0], ledger.ManifestEntry(w.mid)) {
+		t.Errorf("ledger begins with %x", got)
+	}
+	if err := w.draft.Import(ctx, all); !errors.Is(err, registrar.ErrSealed) {
+		t.Errorf("an import after sealing: got %v", err)
+	}
+	if _, err := w.draft.Prepare(ctx, rollGroups(w.m)); !errors.Is(err, registrar.ErrSealed) {
+		t.Errorf("preparing after sealing: got %v", err)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.at(electiontest.Open)
+	s, err := w.r.Status(t.Context(), w.show(2, 5), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What the member needs to find her own leaf.
+	var salt [32]byte
+	if err := suite.UnmarshalHex(salt[:], []byte(s.Salt)); err != nil {
+		t.Fatal(err)
+	}
+	if leaf := ledger.Leaf(s.Group, s.Index, salt, electiontest.MemberNo(2, 5)); leaf != w.k.Leaves[2][5] {
+		t.Error("salt and index do not give the member's leaf")
+	}
+	if s.Title != w.m.Title[0] || s.Phase != election.PhaseOpen || s.Close != electiontest.Close || s.Issued {
+		t.Errorf("got %+v", s)
+	}
+	if _, err := w.r.Issue(t.Context(), w.show(2, 5), "", request(t)); err != nil {
+		t.Fatal(err)
+	}
+	w.now.Store(electiontest.Close) // no tick
+	if s, err = w.r.Status(t.Context(), w.show(2, 5), ""); err != nil || !s.Issued || s.Phase != election.PhaseClosed {
+		t.Errorf("got %+v, %v", s, err)
+	}
+}
+
+func TestNewLink(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.at(electiontest.Open)
+	ctx := t.Context()
+	no := electiontest.MemberNo(1, 8)
+	old := w.show(1, 8)
+	if err := w.r.NewLink(ctx, no, "new@mail.example", "Ann and Bob", "corrected"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.r.Issue(ctx, old, "", request(t)); !errors.Is(err, registrar.ErrReplaced) {
+		t.Errorf("the old link: got %v", err)
+	}
+	if _, err := w.r.Status(ctx, old, ""); !errors.Is(err, registrar.ErrReplaced) {
+		t.Errorf("the old link: got %v", err)
+	}
+	if _, err := w.r.Issue(ctx, w.show(1, 8), "", request(t)); err != nil {
+		t.Errorf("the new link: %v", err)
+	}
+	if err := w.r.NewLink(ctx, no, "", "Ann and Bob", "theft"); !errors.Is(err, registrar.ErrAlreadyIssued) {
+		t.Errorf("after issuance: got %v", err)
+	}
+	if err := w.r.NewLink(ctx, "nobody", "", "Ann", ""); !errors.Is(err, registrar.ErrNoMember) {
+		t.Errorf("nobody's link: got %v", err)
+	}
+	if n := w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'corrected'`); n != 1 {
+		t.Errorf("%d mails, want 1", n)
+	}
+}
+
+// TestBatches: issuances enter by the box's rule, and every entry once.
+func TestBatches(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(p *electiontest.Plan) { p.Rolls = []uint32{45, 30} })
+	w.at(electiontest.Open)
+	issue := func(from, to int) {
+		for i := from; i < to; i++ {
+			if _, err := w.r.Issue(t.Context(), w.show(1, uint32(i)), "", request(t)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	check := func(inLedger, waiting int) {
+		t.Helper()
+		w.at(w.now.Load() + 1)
+		entries := w.entries(1)
+		if n := w.count(`SELECT count(*) FROM registrar.queue`); len(entries) != inLedger || n != waiting {
+			t.Errorf("%d in the ledger, %d waiting, want %d and %d", len(entries), n, inLedger, waiting)
+		}
+	}
+	issue(0, 19)
+	check(0, 19)
+	issue(19, 20)
+	check(10, 10)
+	issue(20, 29)
+	check(10, 19)
+	issue(29, 31)
+	check(21, 10)
+	first := w.entries(1)
+	for _, batch := range [][][]byte{first[:10], first[10:]} {
+		if !slices.IsSortedFunc(batch, bytes.Compare) {
+			t.Error("a batch is not sorted")
+		}
+	}
+	// Another group's entries do not fill up this one's batch.
+	for i := range 12 {
+		if _, err := w.r.Issue(t.Context(), w.show(2, uint32(i)), "", request(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(21, 22)
+	w.at(electiontest.Close)
+	if err := w.r.Lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	entries := w.entries(1)
+	if !slices.IsSortedFunc(entries[21:31], bytes.Compare) || !slices.IsSortedFunc(entries[31:], bytes.Compare) || len(entries) != 43 {
+		t.Error("the last batches are not by group, sorted")
+	}
+	slices.SortFunc(entries, bytes.Compare)
+	if len(slices.CompactFunc(entries, bytes.Equal)) != 43 {
+		t.Error("an entry is there twice")
+	}
+}
+
+func TestActs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	refused := func(name string, err error) {
+		t.Helper()
+		if bad := new(registrar.ActError); !errors.As(err, &bad) {
+			t.Errorf("%s: got %v, want a refusal", name, err)
+		}
+	}
+	w.at(electiontest.Open)
+	if err := w.act(act.KindExtend, act.Extend{Close: electiontest.Close + 3600}); err != nil {
+		t.Fatal(err)
+	}
+	// The same act again is answered as the first time; with other bytes it is not.
+	again := w.k.Act(w.mid, act.KindExtend, 1, act.Extend{Close: electiontest.Close + 3600}.Bytes())
+	if n, err := w.r.ApplyAct(ctx, again.Bytes()); n != 1 || err != nil {
+		t.Errorf("the same act again: %d, %v", n, err)
+	}
+	other := w.k.Act(w.mid, act.KindExtend, 1, act.Extend{Close: electiontest.Close + 7200}.Bytes())
+	_, err := w.r.ApplyAct(ctx, other.Bytes())
+	refused("another act 1", err)
+	one := w.k.Act(w.mid, act.KindExtend, 2, act.Extend{Close: electiontest.Close + 7200}.Bytes(), 0)
+	_, err = w.r.ApplyAct(ctx, one.Bytes())
+	refused("one signature", err)
+	_, err = w.r.ApplyAct(ctx, []byte("rubbish"))
+	refused("rubbish", err)
+	refused("later than the latest close", w.act(act.KindExtend, act.Extend{Close: electiontest.LatestClose + 1}))
+
+	w.at(electiontest.Close)
+	if s, err := w.r.Phase(ctx); err != nil || s.Phase != election.PhaseOpen || s.Close != electiontest.Close+3600 {
+		t.Errorf("at the old close: %+v, %v", s, err)
+	}
+	refused("a close in the past", w.act(act.KindCloseEarly, act.CloseEarly{Close: electiontest.Close}))
+	if err := w.act(act.KindCloseEarly, act.CloseEarly{Close: electiontest.Close + 60}); err != nil {
+		t.Error(err)
+	}
+	w.now.Store(electiontest.Close + 60) // before anybody wrote the close
+	refused("an extension after the close", w.act(act.KindExtend, act.Extend{Close: electiontest.Close + 3600}))
+	w.at(electiontest.Close + 60)
+	refused("an extension after the close", w.act(act.KindExtend, act.Extend{Close: electiontest.Close + 3600}))
+	if err := w.r.Lock(ctx); err != nil {
+		t.Fatal(err)
+	}
+	refused("an act after the lock", w.act(act.KindClientBundle, act.ClientBundle{URL: "https://booth.example/b"}))
+	if n := len(w.entries(5)); n != 2 {
+		t.Errorf("%d acts in the ledger, want 2", n)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, real)
+	w.at(electiontest.Open)
+	c, z := w.show(1, 0), request(t)
+	if _, err := w.r.Issue(t.Context(), c, "", z); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.act(act.KindCancel, act.Cancel{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.r.Issue(t.Context(), w.show(1, 1), "", request(t)); !errors.Is(err, registrar.ErrCancelled) {
+		t.Errorf("got %v", err)
+	}
+	for range 2 { // locked at once, and once only
+		w.at(w.now.Load() + 1)
+	}
+	if last := w.entries(0xff); len(last) != 1 || len(w.entries(1)) != 1 {
+		t.Errorf("%d final entries, %d issuances", len(last), len(w.entries(1)))
+	}
+	if s, err := w.r.Phase(t.Context()); err != nil || s.Phase != election.PhaseCancelled {
+		t.Errorf("got %+v, %v", s, err)
+	}
+}
+
+func TestAmend(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.at(electiontest.Open)
+	ctx := t.Context()
+	stage := func(no string) suite.Hash {
+		t.Helper()
+		g, leaf, err := w.r.Stage(ctx, registrar.Member{Number: no, Name: "CANARY", Email: no + "@mail.example", Unit: "Unit 2"})
+		if err != nil || g != 2 {
+			t.Fatalf("group %d, %v", g, err)
+		}
+		return leaf
+	}
+	a, b := stage("N-1"), stage("N-2")
+	if _, _, err := w.r.Stage(ctx, registrar.Member{Number: "N-2", Name: "x", Unit: "Unit 2"}); !errors.Is(err, registrar.ErrOnRoll) {
+		t.Errorf("staged twice: got %v", err)
+	}
+	if _, _, err := w.r.Stage(ctx, registrar.Member{Number: electiontest.MemberNo(1, 1), Name: "x", Unit: "Unit 2"}); !errors.Is(err, registrar.ErrOnRoll) {
+		t.Errorf("on the roll already: got %v", err)
+	}
+	add := func(leaf suite.Hash) error {
+		return w.act(act.KindAmend, act.Amend{Op: act.OpAdd, Group: 2, Hash: leaf})
+	}
+	if err := add(b); err == nil {
+		t.Error("the second addition was accepted before the first: its place would be wrong")
+	}
+	if err := add(suite.Hash{1}); err == nil {
+		t.Error("an addition that nobody staged was accepted")
+	}
+	if err := add(a); err != nil {
+		t.Fatal(err)
+	}
+	salt := ledger.Salt(w.k.RollKey, w.m.ElectionID, 2, 40)
+	if a != ledger.Leaf(2, 40, salt, "N-1") {
+		t.Error("the first addition's index is not the size of the roll")
+	}
+	if _, err := w.r.Issue(ctx, w.show(2, 40), "", request(t)); err != nil {
+		t.Errorf("an added member: %v", err)
+	}
+	if n := w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'invitation' AND roll_index = 40`); n != 1 {
+		t.Errorf("%d invitations, want 1", n)
+	}
+	c := stage("N-3")
+	if n, err := w.r.Unstage(ctx, b); err != nil || n != 2 {
+		t.Errorf("dropped %d, %v; want the one and the one after it", n, err)
+	}
+	if err := add(c); err == nil {
+		t.Error("an addition that was dropped was accepted")
+	}
+	// Whoever was struck stays struck; whoever was issued to cannot be.
+	strike := func(no string) error {
+		g, blinded, err := w.r.BlindedLeaf(ctx, no)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.act(act.KindAmend, act.Amend{Op: act.OpStrike, Group: g, Hash: blinded})
+	}
+	if err := strike("N-1"); err == nil {
+		t.Error("struck after issuance")
+	}
+	if err := strike(electiontest.MemberNo(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.r.Issue(ctx, w.show(1, 0), "", request(t)); !errors.Is(err, registrar.ErrStruck) {
+		t.Errorf("a struck member: got %v", err)
+	}
+	w.at(electiontest.Close)
+	if err := strike(electiontest.MemberNo(1, 1)); err == nil {
+		t.Error("struck after the close")
+	}
+	if err := w.r.Lock(ctx); err != nil {
+		t.Fatal(err)
+	}
+	want := ledger.Final{MID: w.mid, Groups: []ledger.FinalGroup{{Group: 1, Struck: 1}, {Group: 2, Issued: 1, Added: 1}}}
+	if got := w.entries(0xff); len(got) != 1 || !bytes.Equal(got[0], want.Bytes()) {
+		t.Errorf("final entry %x", got)
+	}
+}
+
+func TestEnvelopes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, real)
+	id := func(body []byte) suite.BallotID { return suite.BallotID(suite.H("test", body)) }
+	w.open(func(c *registrar.Config) {
+		c.CheckEnvelope = func(body []byte) (suite.BallotID, suite.GroupID, error) {
+			if len(body) < 2 {
+				return suite.BallotID{}, 0, errors.New("too short")
+			}
+			return id(body), suite.GroupID(body[0]), nil
+		}
+	})
+	w.at(electiontest.Open)
+	ctx := t.Context()
+	on1, on2, off := []byte{1, 1}, []byte{1, 2}, []byte{1, 3}
+	if err := w.r.Deposit(ctx, w.show(1, 0), "", on1); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.r.Deposit(ctx, w.show(1, 0), "", on1); err != nil {
+		t.Errorf("the same again: %v", err)
+	}
+	if err := w.r.Deposit(ctx, w.show(1, 0), "", on2); !errors.Is(err, registrar.ErrAlreadyIssued) {
+		t.Errorf("another: got %v", err)
+	}
+	if err := w.r.Deposit(ctx, w.show(2, 0), "", on2); !errors.Is(err, registrar.ErrRequest) {
+		t.Errorf("another group's ballot: got %v", err)
+	}
+	if _, err := w.r.Issue(ctx, w.show(1, 0), "", request(t)); !errors.Is(err, registrar.ErrAlreadyIssued) {
+		t.Errorf("issuance after a deposit: got %v", err)
+	}
+	if err := w.r.Deposit(ctx, w.show(1, 1), "", on2); err != nil {
+		t.Fatal(err)
+	}
+	at, err := w.r.Admit(ctx, registrar.Applicant{Name: "CANARY", Email: "canary@mail.example", Group: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, _ := w.link(1, at.Index, false)
+	applicant, err := w.r.Present(link.Base64(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.r.Issue(ctx, applicant, "", request(t)); !errors.Is(err, registrar.ErrEnvelopeOnly) {
+		t.Errorf("issuance to an applicant: got %v", err)
+	}
+	if err := w.r.Deposit(ctx, applicant, "", off); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := w.r.Status(ctx, applicant, ""); err != nil || s.Salt != "" {
+		t.Errorf("an applicant's status: %+v, %v", s, err)
+	}
+	if list, err := w.r.Envelopes(ctx); err != nil || len(list) != 3 {
+		t.Errorf("%d envelopes, %v", len(list), err)
+	}
+	w.at(electiontest.Close)
+	w.now.Store(electiontest.Close + w.m.Schedule.Grace)
+	if err := w.r.Lock(ctx); !errors.Is(err, registrar.ErrNotYet) {
+		t.Errorf("locking with undecided envelopes: got %v", err)
+	}
+	accepted := []suite.BallotID{id(on1), id(off)}
+	slices.SortFunc(accepted, func(a, b suite.BallotID) int { return bytes.Compare(a[:], b[:]) })
+	for name, d := range map[string]act.Decide{
+		"too many":      {Group: 1, RejectedOn: 3},
+		"on and off":    {Group: 1, AcceptedOn: 2, Accepted: accepted},
+		"unknown":       {Group: 1, AcceptedOn: 1, Accepted: []suite.BallotID{{9}}},
+		"another group": {Group: 2, AcceptedOn: 1, Accepted: []suite.BallotID{id(on1)}},
+	} {
+		if err := w.act(act.KindDecide, d); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if err := w.act(act.KindDecide, act.Decide{Group: 1, AcceptedOn: 1, AcceptedOff: 1, Accepted: accepted}); err != nil {
+		t.Fatal(err)
+	}
+	signed, err := w.r.Accepted(ctx)
+	if err != nil || len(signed) != 2 {
+		t.Fatalf("%d accepted, %v", len(signed), err)
+	}
+	pk, err := w.m.IssuerKey(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range signed {
+		if err := credential.Verify(pk, credential.Message(w.mid, 1, e.BallotID), e.Sig[:]); err != nil || id(e.Body) != e.BallotID {
+			t.Errorf("an accepted envelope: %v", err)
+		}
+	}
+	if err := w.act(act.KindDecide, act.Decide{Group: 1, RejectedOn: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.r.Lock(ctx); err != nil {
+		t.Fatal(err)
+	}
+	want := ledger.Final{MID: w.mid, Groups: []ledger.FinalGroup{
+		{Group: 1, DepositedOn: 2, DepositedOff: 1, AcceptedOn: 1, AcceptedOff: 1, RejectedOn: 1}, {Group: 2}}}
+	if got := w.entries(0xff); len(got) != 1 || !bytes.Equal(got[0], want.Bytes()) {
+		t.Errorf("final entry %x", got)
+	}
+	if n := len(w.entries(3)); n != 3 {
+		t.Errorf("%d deposits in the ledger, want 3", n)
+	}
+}
+
+func TestLock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, real)
+	ctx := t.Context()
+	w.at(electiontest.Open)
+	z := request(t)
+	if _, err := w.r.Issue(ctx, w.show(1, 0), "", z); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.r.Lock(ctx); !errors.Is(err, registrar.ErrNotYet) {
+		t.Errorf("while open: got %v", err)
+	}
+	w.at(electiontest.Close)
+	if err := w.r.Lock(ctx); !errors.Is(err, registrar.ErrNotYet) {
+		t.Errorf("in the grace: got %v", err)
+	}
+	if err := w.r.PublishEnd(ctx, w.log, w.log.SignText); !errors.Is(err, registrar.ErrNotYet) {
+		t.Errorf("publishing before the lock: got %v", err)
+	}
+	w.at(electiontest.Close + w.m.Schedule.Grace)
+	for range 2 { // again is fine
+		if err := w.r.Lock(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.r.PublishStart(ctx, w.log); err != nil {
+		t.Error(err)
+	}
+	if err := w.r.PublishEnd(ctx, w.log, w.log.SignText); err != nil {
+		t.Error(err)
+	}
+	for path, want := range map[string][]byte{
+		"manifest": w.manifest, "sealing": w.sealing, "roll/00001": ledger.EncodeRoll(w.k.Leaves[1]), "statements/registrar": nil,
+	} {
+		if got, err := w.log.File(ctx, path); err != nil || want != nil && !bytes.Equal(got, want) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := w.r.Issue(ctx, w.show(1, 0), "", z); !errors.Is(err, registrar.ErrClosed) {
+		t.Errorf("a repetition after the lock: got %v", err)
+	}
+	if err := w.r.SetPhase(ctx, election.PhaseLocked, election.PhaseTallied); err != nil {
+		t.Error(err)
+	}
+	if err := w.r.SetPhase(ctx, election.PhaseLocked, election.PhaseCertified); err == nil {
+		t.Error("a step was left out")
+	}
+}
+
+// TestReady: neither mail nor voting before the witnesses have cosigned.
+func TestReady(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ready := errors.New("not witnessed")
+	w.open(func(c *registrar.Config) { c.Ready = func(context.Context) error { return ready } })
+	w.now.Store(electiontest.Open)
+	if err := w.r.Tick(t.Context()); !errors.Is(err, ready) {
+		t.Errorf("opening: got %v", err)
+	}
+	if _, err := w.r.Enqueue(t.Context(), mailer.Invitation, w.clock(), 0); !errors.Is(err, ready) {
+		t.Errorf("mail: got %v", err)
+	}
+	ready = nil
+	w.at(electiontest.Open)
+	if s, err := w.r.Phase(t.Context()); err != nil || s.Phase != election.PhaseOpen {
+		t.Errorf("got %+v, %v", s, err)
+	}
+}
+
+// TestPublishActs publishes with witnesses that cosign late.
+func TestPublishActs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	w.at(electiontest.Open)
+	if err := w.act(act.KindExtend, act.Extend{Close: electiontest.Close + 60}); err != nil {
+		t.Fatal(err)
+	}
+	g, blinded, err := w.r.BlindedLeaf(ctx, electiontest.MemberNo(1, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.act(act.KindAmend, act.Amend{Op: act.OpStrike, Group: g, Hash: blinded}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := w.r.PublishActs(ctx, w.log); n != 0 || err == nil {
+		t.Errorf("before any cosignature: %d, %v", n, err)
+	}
+	cosign := func() {
+		head, err := w.log.Head(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		policy, err := w.m.LedgerPolicy()
+		if err != nil {
+			t.Fatal(err)
+		}
+		note, err := w.log.CheckpointAt(ctx, head.Size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened, err := policy.OpenLog(note)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range w.k.Witnesses {
+			if err := w.log.AddCosignature(ctx, k.Cosign(opened.Checkpoint.Text(), w.clock())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	cosign()
+	if n, err := w.r.PublishActs(ctx, w.log); n != 1 || err != nil {
+		t.Errorf("while voting: %d, %v; the amendment must wait", n, err)
+	}
+	w.at(electiontest.Close + 60)
+	if err := w.r.Lock(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := w.r.PublishActs(ctx, w.log); n != 2 || err != nil {
+		t.Errorf("after the lock: %d, %v", n, err)
+	}
+}
+
+func TestOutbox(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	at := time.Unix(electiontest.Open, 0)
+	if n, err := w.r.Enqueue(ctx, mailer.Invitation, at, time.Hour); n != 70 || err != nil {
+		t.Errorf("%d queued, %v", n, err)
+	}
+	if n, err := w.r.Enqueue(ctx, mailer.Invitation, at, time.Hour); n != 0 || err != nil {
+		t.Errorf("again: %d queued, %v", n, err)
+	}
+	if n := w.count(`SELECT count(*) FROM registrar.outbox WHERE not_before < $1 OR not_before > $2`, at, at.Add(time.Hour)); n != 0 {
+		t.Errorf("%d leave outside of the hour", n)
+	}
+	for _, day := range []struct{ hours, want int }{{0, 70}, {10, 0}, {24, 70}} {
+		if n, err := w.r.Enqueue(ctx, mailer.Reminder, at.Add(time.Duration(day.hours)*time.Hour), 0); n != day.want || err != nil {
+			t.Errorf("reminder after %d hours: %d queued, %v", day.hours, n, err)
+		}
+	}
+	if _, err := w.r.Enqueue(ctx, mailer.Issued, at, 0); err == nil {
+		t.Error("a notice of issuance to everybody")
+	}
+	for _, who := range []string{"CANARY-m-1-3@mail.example", "M-1-3", "nobody", "M-1-4"} {
+		if err := w.r.Resend(ctx, who); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'resend'`); n != 2 {
+		t.Errorf("%d links sent again, want 2", n)
+	}
+	if counts, err := w.r.Mails(ctx); err != nil || fmt.Sprint(counts) != "[{invitation queued 70} {reminder queued 140} {resend queued 2}]" {
+		t.Errorf("got %v, %v", counts, err)
+	}
+}
+
+// TestRoles: what the service may not do, the database refuses.
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, q := range []string{
+		`DELETE FROM registrar.used`, `UPDATE registrar.used SET kind = 'issue'`, `DELETE FROM registrar.token`, `DELETE FROM registrar.member`,
+		`DELETE FROM registrar.factor_failure`, `UPDATE registrar.election SET phase = 'draft'`,
+	} {
+		if _, err := w.db.Service.Exec(t.Context(), q); err == nil {
+			t.Errorf("the service may do: %s", q)
+		}
+	}
+	if _, err := w.db.Service.Exec(t.Context(), `INSERT INTO registrar.used (group_id, roll_index, kind) VALUES (1, 999, 'strike')`); err == nil {
+		t.Error("somebody who is not on the roll was used up")
+	}
+}

@@ -1,0 +1,239 @@
+package registrar
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"strikevote/internal/platform/postgres"
+	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/credential"
+	"strikevote/internal/protocol/ledger"
+	"strikevote/internal/protocol/suite"
+)
+
+// Deposit keeps a disputed person's sealed ballot until the committee decides
+// (SPEC 12). It uses up the person's issuance; the same ballot again is fine.
+// The body is opaque here: whether it is a ballot says the function of
+// [Config].
+func (r *Registrar) Deposit(ctx context.Context, c Credential, factor string, body []byte) error {
+	if r.c.CheckEnvelope == nil {
+		return ErrRequest
+	}
+	leave, err := r.signer.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	id, group, err := r.c.CheckEnvelope(body)
+	if err != nil {
+		return ErrRequest
+	}
+	if r.manifest.Factor != nil {
+		if err := r.depositFactor(ctx, c, factor); err != nil {
+			return err
+		}
+	}
+	err = postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		s, err := lookShared(ctx, tx, c)
+		if err != nil {
+			return err
+		}
+		if err := s.valid(); err != nil {
+			return err
+		}
+		if s.group != group {
+			return ErrRequest
+		}
+		again, err := deposited(ctx, tx, &s, id)
+		if err != nil {
+			return err
+		}
+		if again {
+			return touch(ctx, tx)
+		}
+		if s.used != "" {
+			return ErrAlreadyIssued
+		}
+		if err := s.open(r.c.Now().Unix()); err != nil {
+			return err
+		}
+		return r.keepEnvelope(ctx, tx, &s, id, body)
+	})
+	if err != nil {
+		return fmt.Errorf("depositing: %w", scrub(err))
+	}
+	return nil
+}
+
+func (r *Registrar) depositFactor(ctx context.Context, c Credential, factor string) error {
+	s, err := r.look(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := s.valid(); err != nil || !s.onRoll {
+		return err
+	}
+	return r.checkFactor(ctx, &s, factor)
+}
+
+// deposited reports whether the person has deposited this ballot; with another
+// one it returns [ErrAlreadyIssued].
+func deposited(ctx context.Context, tx pgx.Tx, s *standing, id suite.BallotID) (bool, error) {
+	var kept []byte
+	err := tx.QueryRow(ctx, `SELECT ballot_id FROM registrar.envelope WHERE on_roll = $1 AND group_id = $2 AND roll_index = $3`,
+		s.onRoll, s.group, s.index).Scan(&kept)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, err
+	case bytes.Equal(kept, id[:]):
+		return true, nil
+	}
+	return false, ErrAlreadyIssued
+}
+
+func (r *Registrar) keepEnvelope(ctx context.Context, tx pgx.Tx, s *standing, id suite.BallotID, body []byte) error {
+	reference := ledger.Applicant(random32(), id)
+	if s.onRoll {
+		reference = ledger.Blinded(suite.Hash(s.leaf))
+		// The primary key decides between this and an issuance.
+		tag, err := tx.Exec(ctx, `INSERT INTO registrar.used (group_id, roll_index, kind, request_hash) VALUES ($1, $2, 'deposit', $3)
+			ON CONFLICT DO NOTHING`, s.group, s.index, id[:])
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return ErrAlreadyIssued
+		}
+	}
+	tag, err := tx.Exec(ctx, `INSERT INTO registrar.envelope (ballot_id, on_roll, group_id, roll_index, reference, body)
+		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`, id[:], s.onRoll, s.group, s.index, reference[:], body)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrAlreadyIssued
+	}
+	entry := ledger.Deposit{MID: r.mid, Group: s.group, OnRoll: s.onRoll, Ref: reference}.Bytes()
+	_, err = tx.Exec(ctx, `INSERT INTO registrar.queue (entry, group_id) VALUES ($1, $2)`, entry, s.group)
+	return err
+}
+
+// decideEnvelopes checks a decision against the envelopes there are.
+func (r *Registrar) decideEnvelopes(ctx context.Context, tx pgx.Tx, p act.Decide, before *act.State) error {
+	rows, err := tx.Query(ctx, `SELECT ballot_id, on_roll FROM registrar.envelope WHERE group_id = $1`, p.Group)
+	if err != nil {
+		return err
+	}
+	onRoll := map[suite.BallotID]bool{}
+	var id []byte
+	var on bool
+	var left [2]int64 // undecided: off, on
+	_, err = pgx.ForEachRow(rows, []any{&id, &on}, func() error {
+		onRoll[suite.BallotID(id)] = on
+		left[index(on)]++
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, d := range append(before.Decisions[:len(before.Decisions):len(before.Decisions)], p) {
+		if d.Group == p.Group {
+			left[1] -= int64(d.AcceptedOn) + int64(d.RejectedOn)
+			left[0] -= int64(d.AcceptedOff) + int64(d.RejectedOff)
+		}
+	}
+	if left[0] < 0 || left[1] < 0 {
+		return refuse("more envelopes are decided than are left")
+	}
+	var accepted [2]uint32
+	for _, id := range p.Accepted {
+		on, ok := onRoll[id]
+		if !ok {
+			return refuse("a ballot that is accepted is in no envelope of group %d", p.Group)
+		}
+		accepted[index(on)]++
+	}
+	if accepted[1] != p.AcceptedOn || accepted[0] != p.AcceptedOff {
+		return refuse("the accepted ballots are not as many on and off the roll as the act says")
+	}
+	return nil
+}
+
+func index(on bool) int {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+// An Envelope is a deposited ballot.
+type Envelope struct {
+	Group    suite.GroupID
+	BallotID suite.BallotID
+	OnRoll   bool
+	Body     []byte
+	Sig      credential.Signature // of an accepted one
+}
+
+// Accepted returns the envelopes that the committee has accepted, signed, for
+// the box's next batch. It needs the issuer keys.
+func (r *Registrar) Accepted(ctx context.Context) ([]Envelope, error) {
+	var out []Envelope
+	err := postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		acts, err := readActs(ctx, tx)
+		if err != nil {
+			return err
+		}
+		s, err := r.state(acts)
+		if err != nil {
+			return err
+		}
+		out = nil
+		for _, d := range s.Decisions {
+			for _, id := range d.Accepted {
+				e := Envelope{Group: d.Group, BallotID: id}
+				if err := tx.QueryRow(ctx, `SELECT body, on_roll FROM registrar.envelope WHERE ballot_id = $1`, id[:]).Scan(&e.Body, &e.OnRoll); err != nil {
+					return err
+				}
+				out = append(out, e)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading accepted envelopes: %w", err)
+	}
+	for i := range out {
+		e := &out[i]
+		e.Sig, err = r.signer.signMessage(e.Group, credential.Message(r.mid, e.Group, e.BallotID))
+		if err != nil {
+			return nil, fmt.Errorf("signing an accepted envelope: %w", err)
+		}
+	}
+	return out, nil
+}
+
+// Envelopes returns all envelopes, with their ids and without their bodies, for
+// the committee's decision. Whose they are it has in its own list.
+func (r *Registrar) Envelopes(ctx context.Context) ([]Envelope, error) {
+	rows, err := r.c.Pool.Query(ctx, `SELECT group_id, ballot_id, on_roll FROM registrar.envelope ORDER BY ballot_id`)
+	if err != nil {
+		return nil, fmt.Errorf("reading envelopes: %w", err)
+	}
+	out, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Envelope, err error) {
+		var id []byte
+		err = row.Scan(&e.Group, &id, &e.OnRoll)
+		copy(e.BallotID[:], id)
+		return e, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading envelopes: %w", err)
+	}
+	return out, nil
+}

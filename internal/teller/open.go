@@ -1,0 +1,151 @@
+package teller
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"strikevote/internal/audit"
+	"strikevote/internal/ceremony"
+	"strikevote/internal/protocol/group"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/record"
+	"strikevote/internal/record/layout"
+	"strikevote/internal/record/statement"
+)
+
+// An Opening is what a teller is about to open: the sums of a record that this
+// program downloaded and verified itself.
+type Opening struct {
+	Report *audit.Report
+}
+
+// Options say how a record is examined.
+type Options struct {
+	// MID is the manifest the teller expects, from a mail or a notice. May be
+	// nil: then the teller must compare the six words.
+	MID *suite.MID
+	// First is the close root that the first copy of the key answered for. The
+	// second copy of a key demands it.
+	First *suite.Hash
+	// Progress may be nil.
+	Progress func(step string, done, total int)
+}
+
+// Examine downloads the locked record and verifies all of it. It opens and
+// changes nothing.
+func (t *Teller) Examine(ctx context.Context, o Options) (*Opening, error) {
+	if !t.done() {
+		return nil, errors.New("this key has not been through the ceremony")
+	}
+	st, err := t.coordinator.state(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if st.Record == "" {
+		return nil, errors.New("the election is not sealed yet; there is nothing to open")
+	}
+	room, err := os.MkdirTemp("", "strikevote-record-")
+	if err != nil {
+		return nil, fmt.Errorf("making room for the record: %w", err)
+	}
+	defer os.RemoveAll(room)
+	dir := filepath.Join(room, "record")
+	var download func(done, total int)
+	if o.Progress != nil {
+		download = func(done, total int) { o.Progress("downloading the record", done, total) }
+	}
+	if err := record.Download(ctx, st.Record, dir, download); err != nil {
+		return nil, fmt.Errorf("downloading the record: %w", err)
+	}
+	fsys, closer, err := record.Open(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the record: %w", err)
+	}
+	defer closer.Close()
+	r, err := audit.Verify(ctx, fsys, audit.Options{Stage: layout.Locked, MID: o.MID, Progress: o.Progress})
+	if err != nil {
+		return nil, fmt.Errorf("verifying the record: %w", err)
+	}
+	return &Opening{Report: r}, t.mayOpen(r, o)
+}
+
+// mayOpen holds the rules under which a teller answers (SPEC.md section 14).
+func (t *Teller) mayOpen(r *audit.Report, o Options) error {
+	yi, err := r.Manifest.TellerKey(int(t.k.Number))
+	switch {
+	case !r.Verified:
+		return fmt.Errorf("the record does not hold, so nothing is opened: %s", r.Fault())
+	case r.Stage == layout.Cancelled:
+		return errors.New("the election was cancelled; nothing of it is ever opened")
+	case r.Manifest.ElectionID != t.k.Election:
+		return errors.New("the record is of another election")
+	case err != nil || !bytes.Equal(yi.Bytes(), t.k.KeyShare):
+		return errors.New("the record names another key in this teller's place")
+	case len(t.k.CloseRoot) > 0 && (!bytes.Equal(t.k.CloseRoot, r.CloseRoot[:]) || !bytes.Equal(t.k.MID, r.MID[:])):
+		return ErrOtherClose
+	case t.k.Copy > 1 && (o.First == nil || *o.First != r.CloseRoot):
+		return errors.New("this is the second copy of the key: it needs the close root that the first copy answered for")
+	}
+	return nil
+}
+
+// Send makes this teller's shares of exactly the sums in the opening, and
+// sends them. What it answers for is in the key file before anything leaves.
+func (t *Teller) Send(ctx context.Context, o *Opening) error {
+	r := o.Report
+	root := r.CloseRoot
+	if err := t.mayOpen(r, Options{First: &root}); err != nil {
+		return err
+	}
+	t.k.MID, t.k.CloseRoot = r.MID[:], r.CloseRoot[:]
+	if err := t.file.save(t.k); err != nil {
+		return err
+	}
+	x, err := group.DecodeScalar(t.k.Share)
+	if err != nil {
+		return fmt.Errorf("reading key file: %w", err)
+	}
+	f, err := r.Opening.Shares(t.k.Number, x)
+	if err != nil {
+		return err
+	}
+	body, err := f.Encode()
+	if err != nil {
+		return fmt.Errorf("encoding shares: %w", err)
+	}
+	return t.coordinator.post(ctx, t.k.Session, ceremony.RoundShares, body)
+}
+
+// Destroy destroys the key file and sends the statement of it. It is refused
+// before certification, where a recount would still need the key.
+func (t *Teller) Destroy(ctx context.Context) error {
+	st, err := t.coordinator.state(ctx)
+	if err != nil {
+		return err
+	}
+	if st.Phase != "certified" {
+		return errors.New("the result is not certified yet; until then the key may be needed again")
+	}
+	mid, err := suite.ParseMID(st.MID)
+	if err != nil || (len(t.k.MID) > 0 && !bytes.Equal(t.k.MID, mid[:])) {
+		return errors.New("the service names another election than this key opened")
+	}
+	s, err := t.static()
+	if err != nil {
+		return err
+	}
+	// The key goes first: a statement that comes before the deed may turn out
+	// to be false.
+	signed := statement.SignTeller(s, int(t.k.Number), mid)
+	if err := t.file.destroy(); err != nil {
+		return err
+	}
+	if err := t.coordinator.post(ctx, t.k.Session, ceremony.RoundStatement, signed); err != nil {
+		return fmt.Errorf("the key is destroyed, but its statement did not reach the service: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package voter
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"strikevote/internal/protocol/ledger"
+	"strikevote/internal/protocol/receipt"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tlog"
+)
+
+// A Status is what the registrar says about a link.
+type Status struct {
+	Title  string `json:"title"`
+	Group  uint16 `json:"group"`
+	Phase  string `json:"phase"`
+	Close  int64  `json:"close"`
+	Issued bool   `json:"issued"`
+	Salt   string `json:"salt"`
+	Index  uint32 `json:"index"`
+}
+
+type credentials struct {
+	Token  string `json:"token"`
+	Factor string `json:"factor,omitempty"`
+}
+
+// Status asks the registrar about this link. factor is the committee's second
+// question, empty where it asks none.
+func (s *Session) Status(ctx context.Context, factor string) (*Status, error) {
+	out := new(Status)
+	err := post(ctx, s.client, s.registrar("/status"), credentials{s.token.Base64(), factor}, out)
+	if err != nil {
+		return nil, fmt.Errorf("asking about your link: %w", err)
+	}
+	return out, nil
+}
+
+// Finish takes the sealed ballot to the box, from wherever an earlier run was
+// interrupted: it asks for the blind signature, casts, and checks the promise.
+// Every step can be repeated; none makes a second ballot.
+func (s *Session) Finish(ctx context.Context, factor string) error {
+	if s.state.Stage == StageNew {
+		return errors.New("there is no sealed ballot yet")
+	}
+	if s.state.Stage == StageSealed {
+		if err := s.issue(ctx, factor); err != nil {
+			return err
+		}
+	}
+	if s.state.Stage == StageIssued {
+		return s.cast(ctx)
+	}
+	return nil
+}
+
+func (s *Session) issue(ctx context.Context, factor string) error {
+	// Before the request: if the answer is lost, only this secret can use it.
+	if err := s.save(); err != nil {
+		return err
+	}
+	req, _, err := s.request()
+	if err != nil {
+		return err
+	}
+	var out struct {
+		S string `json:"s"`
+	}
+	in := struct {
+		credentials
+		Z string `json:"z"`
+	}{credentials{s.token.Base64(), factor}, base64.RawURLEncoding.EncodeToString(req.Z[:])}
+	if err := post(ctx, s.client, s.registrar("/issue"), in, &out); err != nil {
+		return fmt.Errorf("getting your ballot issued: %w", err)
+	}
+	answer, err := base64.RawURLEncoding.Strict().DecodeString(out.S)
+	if err != nil {
+		return errors.New("getting your ballot issued: the service's answer makes no sense")
+	}
+	sig, err := req.Finalize(answer)
+	if err != nil {
+		// A wrong blind signature is evidence against the registrar.
+		return fmt.Errorf("getting your ballot issued: %w; call the committee", err)
+	}
+	s.state.Stage, s.state.Sig = StageIssued, sig[:]
+	return s.save()
+}
+
+// sealedBallot is what the box is sent: it holds no secret.
+func (s *Session) sealedBallot() []byte {
+	return append(append([]byte(nil), s.state.Body...), s.state.Sig...)
+}
+
+func (s *Session) cast(ctx context.Context) error {
+	var out struct {
+		Promise suite.Bytes `json:"promise"`
+		State   string      `json:"state"`
+	}
+	if err := postBytes(ctx, s.client, s.box("/ballots"), s.sealedBallot(), &out); err != nil {
+		return fmt.Errorf("casting your ballot: %w", err)
+	}
+	key := ed25519.PublicKey(s.Manifest.PromiseKey[:])
+	if err := receipt.VerifyPromise(key, s.MID, s.state.BallotID, out.Promise); err != nil {
+		return fmt.Errorf("the box's promise does not hold: %w; keep your tracker and call the committee", err)
+	}
+	// The choice and what could prove it go now (SPEC.md section 6): what is
+	// left is a tracker.
+	clear(s.state.Secret)
+	clear(s.state.Choices)
+	s.state.Stage, s.state.Promise = StageReceived, out.Promise
+	s.state.Secret, s.state.Choices, s.state.Typed = nil, nil, ""
+	return s.save()
+}
+
+// A Found is where the box says the ballot is.
+type Found struct {
+	State string // "received", "in the log" or "unknown"
+	Index int64  // in the log
+	Proof []byte // tlog-proof, where it is in the log and witnessed
+}
+
+// Find asks the box where this voter's ballot is, and checks the proof.
+func (s *Session) Find(ctx context.Context) (*Found, error) {
+	if s.state.Stage != StageReceived && s.state.Stage != StageIssued {
+		return nil, errors.New("no ballot was cast from this device")
+	}
+	var out struct {
+		State string `json:"state"`
+		Proof string `json:"proof"`
+	}
+	in := struct {
+		ID suite.BallotID `json:"ballot_id"`
+	}{s.state.BallotID}
+	if err := post(ctx, s.client, s.box("/find"), in, &out); err != nil {
+		return nil, fmt.Errorf("looking for your ballot: %w", err)
+	}
+	f := &Found{State: out.State}
+	if out.Proof == "" {
+		return f, nil
+	}
+	policy, err := s.Manifest.BallotsPolicy()
+	if err != nil {
+		return nil, fmt.Errorf("reading the election: %w", err)
+	}
+	proof, err := tlog.ParseProof([]byte(out.Proof))
+	if err != nil {
+		return nil, fmt.Errorf("checking the proof: %w", err)
+	}
+	if _, err := proof.Check(policy, tlog.LeafHash(ledger.BallotEntry(s.sealedBallot()))); err != nil {
+		return nil, fmt.Errorf("checking the proof: %w; keep it and call the committee", err)
+	}
+	f.Index, f.Proof = proof.Index, []byte(out.Proof)
+	return f, nil
+}
+
+func (s *Session) registrar(path string) string {
+	return s.Manifest.Origins.Registrar + "/v1/" + s.Manifest.ElectionID.String() + path
+}
+
+func (s *Session) box(path string) string {
+	return s.Manifest.Origins.Box + "/v1/" + s.Manifest.ElectionID.String() + path
+}

@@ -1,0 +1,121 @@
+package voter
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// maxReply bounds what the service can make the program read.
+const maxReply = 1 << 20
+
+// A ServiceError is an answer in which the service says why it did not do what
+// was asked. Message is a sentence for the voter.
+type ServiceError struct {
+	Status  int
+	Code    string
+	Message string
+}
+
+func (e *ServiceError) Error() string { return e.Message }
+
+// attempts bounds how often a request is sent. All of them can be repeated:
+// the service answers a repetition as it answered the first.
+const attempts = 6
+
+func get(ctx context.Context, client *http.Client, url string, limit int64) ([]byte, error) {
+	return retry(ctx, client, limit, func() (*http.Request, error) {
+		return http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	})
+}
+
+func post(ctx context.Context, client *http.Client, url string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("encoding request: %w", err)
+	}
+	return send(ctx, client, url, "application/json", body, out)
+}
+
+func postBytes(ctx context.Context, client *http.Client, url string, body []byte, out any) error {
+	return send(ctx, client, url, "application/octet-stream", body, out)
+}
+
+func send(ctx context.Context, client *http.Client, url, contentType string, body []byte, out any) error {
+	answer, err := retry(ctx, client, maxReply, func() (*http.Request, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+		if err == nil {
+			req.Header.Set("Content-Type", contentType)
+		}
+		return req, err
+	})
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("reading the service's answer: %w", err)
+	}
+	return nil
+}
+
+// retry sends a request until there is an answer: a lost connection and a busy
+// or restarting service are waited out, any other answer is final.
+func retry(ctx context.Context, client *http.Client, limit int64, make func() (*http.Request, error)) ([]byte, error) {
+	wait := 200 * time.Millisecond
+	for n := 1; ; n++ {
+		req, err := make()
+		if err != nil {
+			return nil, fmt.Errorf("making request: %w", err)
+		}
+		body, after, err := once(client, req, limit)
+		if err == nil {
+			return body, nil
+		}
+		if after < 0 || n == attempts {
+			return nil, err
+		}
+		// Jitter, so that many who were turned away do not come back at once.
+		pause := max(after, wait/2+rand.N(wait))
+		wait *= 2
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// once sends a request. after < 0 says that another try is of no use.
+func once(client *http.Client, req *http.Request, limit int64) (body []byte, after time.Duration, err error) {
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, 0, fmt.Errorf("reaching the service: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the service's answer: %w", err)
+	}
+	if int64(len(body)) > limit {
+		return nil, -1, fmt.Errorf("the service's answer is too long")
+	}
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated {
+		return body, 0, nil
+	}
+	e := &ServiceError{Status: resp.StatusCode, Message: "the service answered " + resp.Status}
+	var said struct{ Error, Message string }
+	if json.Unmarshal(body, &said) == nil && said.Message != "" {
+		e.Code, e.Message = said.Error, said.Message
+	}
+	if resp.StatusCode != http.StatusServiceUnavailable && resp.StatusCode != http.StatusBadGateway {
+		return nil, -1, e
+	}
+	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+	return nil, time.Duration(min(max(seconds, 0), 10)) * time.Second, e
+}

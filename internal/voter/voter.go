@@ -1,0 +1,258 @@
+// Package voter is the voter's program: what the page in a browser does, in Go,
+// for the command line, for tests, and for those who distrust a browser.
+//
+// It seals the ballot on the voter's own device, checks everything that the
+// service says, and tells no server what was chosen. It must never send a
+// choice, the secret that seals it, or the unblinded credential to the
+// registrar, nor the token to the box (SPEC.md sections 6 to 8).
+package voter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"strikevote/internal/protocol/ballot"
+	"strikevote/internal/protocol/credential"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/ledger"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tlog"
+	"strikevote/internal/protocol/token"
+)
+
+var (
+	// ErrOtherElection is returned when the service shows another manifest
+	// than the link names: either may be forged.
+	ErrOtherElection = errors.New("the service shows another election than your link names; do not vote, and call the committee")
+	// ErrNotWitnessed is returned when no independent witness has seen the
+	// election's manifest.
+	ErrNotWitnessed = errors.New("the independent witnesses have not confirmed this election; do not vote, and call the committee")
+)
+
+// An Election is an election as a voter's program sees it: the manifest that
+// the link names, confirmed by the witnesses. It is safe for concurrent use.
+type Election struct {
+	Manifest *election.Manifest
+	MID      suite.MID
+	client   *http.Client
+
+	mu       sync.Mutex
+	contexts map[suite.GroupID]*ballot.Context // guarded by mu
+}
+
+// maxManifest bounds what the booth can make the program read.
+const maxManifest = suite.MaxFile
+
+// Fetch reads an election's manifest from the booth, checks that it is the one
+// that mid names, and that enough witnesses have seen it in the ledger. Without
+// this a voter could be shown a manifest of their own, with an issuer key or a
+// tellers' key that nobody else has (THREATS.md).
+func Fetch(ctx context.Context, client *http.Client, booth string, id suite.ElectionID, mid suite.MID) (*Election, error) {
+	body, err := get(ctx, client, booth+"/v1/"+id.String()+"/manifest", maxManifest)
+	if err != nil {
+		return nil, fmt.Errorf("fetching the election: %w", err)
+	}
+	if election.MID(body) != mid {
+		return nil, ErrOtherElection
+	}
+	m, err := election.Parse(body)
+	if err != nil {
+		return nil, fmt.Errorf("reading the election: %w", err)
+	}
+	if m.ElectionID != id || m.Origins.Booth != booth {
+		return nil, ErrOtherElection
+	}
+	e := &Election{Manifest: m, MID: mid, client: client, contexts: make(map[suite.GroupID]*ballot.Context)}
+	return e, e.checkWitnessed(ctx)
+}
+
+// checkWitnessed checks that the first entry of the ledger, as the witnesses
+// cosigned it, is this manifest.
+func (e *Election) checkWitnessed(ctx context.Context) error {
+	note, err := get(ctx, e.client, e.board()+"/ledger/checkpoint-1", 1<<14)
+	if err != nil {
+		return fmt.Errorf("asking for the witnesses' signatures: %w", err)
+	}
+	policy, err := e.Manifest.LedgerPolicy()
+	if err != nil {
+		return fmt.Errorf("reading the election: %w", err)
+	}
+	opened, err := policy.Open(note)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNotWitnessed, err)
+	}
+	// The root of a tree of one leaf is the leaf's hash.
+	if opened.Checkpoint.Size != 1 || opened.Checkpoint.Root != tlog.LeafHash(ledger.ManifestEntry(e.MID)) {
+		return ErrNotWitnessed
+	}
+	return nil
+}
+
+func (e *Election) board() string {
+	return e.Manifest.Origins.Board + "/" + e.Manifest.ElectionID.String()
+}
+
+// context returns what a ballot of a group is sealed for.
+func (e *Election) context(g suite.GroupID) (*ballot.Context, error) {
+	if e.Manifest.Group(g) == nil {
+		return nil, fmt.Errorf("the link is of a unit that does not vote in this election")
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c := e.contexts[g]; c != nil {
+		return c, nil
+	}
+	key, err := e.Manifest.Key()
+	if err != nil {
+		return nil, fmt.Errorf("reading the election: %w", err)
+	}
+	c := &ballot.Context{MID: e.MID, Group: g, Key: key, Options: e.Manifest.Options()}
+	c.Prepare()
+	e.contexts[g] = c
+	return c, nil
+}
+
+// A Session is one voter's way through one election. It is not safe for
+// concurrent use.
+type Session struct {
+	*Election
+	token  token.Token
+	body   token.Body
+	memory Memory
+	state  state
+}
+
+// Open reads a link, fetches its election, and takes up what an earlier,
+// interrupted run left in memory.
+func Open(ctx context.Context, client *http.Client, link string, memory Memory) (*Session, error) {
+	booth, _, body, mid, err := token.ParseLink(strings.TrimSpace(link))
+	if err != nil {
+		return nil, err
+	}
+	e, err := Fetch(ctx, client, booth, body.Election, mid)
+	if err != nil {
+		return nil, err
+	}
+	return e.Session(link, memory)
+}
+
+// Session opens a further link of the same election.
+func (e *Election) Session(link string, memory Memory) (*Session, error) {
+	_, tok, body, mid, err := token.ParseLink(strings.TrimSpace(link))
+	if err != nil {
+		return nil, err
+	}
+	if mid != e.MID || body.Election != e.Manifest.ElectionID {
+		return nil, ErrOtherElection
+	}
+	s := &Session{Election: e, token: tok, body: body, memory: memory}
+	if _, err := e.context(body.Group); err != nil {
+		return nil, err
+	}
+	return s, s.load()
+}
+
+// Group returns the unit that the link votes in.
+func (s *Session) Group() *election.Group { return s.Manifest.Group(s.body.Group) }
+
+// Stage says how far this voter has come on this device.
+func (s *Session) Stage() Stage { return s.state.Stage }
+
+// Tracker returns the sealed ballot's id, once there is one.
+func (s *Session) Tracker() (suite.BallotID, bool) {
+	return s.state.BallotID, s.state.Stage != StageNew
+}
+
+// Seal seals the choices on this device. Nothing is sent. typed is optional
+// text of the voter's own that goes into the randomness. A ballot that was
+// sealed but not issued is sealed anew; after issuance there is one ballot only.
+func (s *Session) Seal(choices ballot.Choices, typed string) error {
+	return s.SealWith(ballot.NewSecret(), choices, typed)
+}
+
+// SealWith is [Session.Seal] with the secret of a recovery code: the same code
+// and the same choices make the same ballot, on any device.
+func (s *Session) SealWith(secret ballot.Secret, choices ballot.Choices, typed string) error {
+	if s.state.Stage != StageNew && s.state.Stage != StageSealed {
+		return errors.New("a ballot was already issued for this link; it cannot be changed any more")
+	}
+	c, err := s.context(s.body.Group)
+	if err != nil {
+		return err
+	}
+	sealed, err := ballot.Seal(c, secret, typed, choices)
+	if err != nil {
+		return fmt.Errorf("sealing the ballot: %w", err)
+	}
+	s.state = state{
+		Stage: StageSealed, MID: s.MID, Secret: secret[:], Typed: typed,
+		Choices: suite.Bytes(choices), Body: sealed.Body, BallotID: sealed.ID,
+	}
+	return nil
+}
+
+// A Test is what testing the device reveals: everything the sealed ballot is
+// made of, to be recomputed on a second device.
+type Test struct {
+	BallotID     suite.BallotID
+	RecoveryCode string
+	Typed        string
+	Body         []byte
+}
+
+// Test reveals how the sealed ballot was made (Benaloh's challenge). That
+// ballot is then dead: the voter chooses and seals again.
+func (s *Session) Test() (*Test, error) {
+	if s.state.Stage != StageSealed {
+		return nil, errors.New("only a ballot that was sealed and not yet issued can be tested")
+	}
+	t := &Test{
+		BallotID: s.state.BallotID, RecoveryCode: ballot.Secret(s.state.Secret).RecoveryCode(),
+		Typed: s.state.Typed, Body: s.state.Body,
+	}
+	s.state = state{}
+	return t, s.memory.Forget()
+}
+
+// Check recomputes a test on this device: it returns the choices that the
+// revealed code seals to the revealed ballot, or an error if none does.
+func (e *Election) Check(g suite.GroupID, t *Test) (ballot.Choices, error) {
+	c, err := e.context(g)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := ballot.ParseRecoveryCode(t.RecoveryCode)
+	if err != nil {
+		return nil, err
+	}
+	return ballot.Open(c, secret, t.Typed, t.Body)
+}
+
+// request blinds the sealed ballot's credential. It is deterministic, so that
+// an interrupted run asks for the same one again.
+func (s *Session) request() (*credential.Request, []byte, error) {
+	c, err := s.context(s.body.Group)
+	if err != nil {
+		return nil, nil, err
+	}
+	sealed, err := ballot.Seal(c, ballot.Secret(s.state.Secret), s.state.Typed, ballot.Choices(s.state.Choices))
+	if err != nil {
+		return nil, nil, fmt.Errorf("sealing the ballot: %w", err)
+	}
+	if sealed.ID != s.state.BallotID {
+		return nil, nil, errors.New("what this device kept of the ballot is damaged")
+	}
+	pk, err := s.Manifest.IssuerKey(s.body.Group)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the election: %w", err)
+	}
+	req, err := credential.Blind(pk, credential.Message(s.MID, s.body.Group, sealed.ID), sealed.OKM)
+	if err != nil {
+		return nil, nil, fmt.Errorf("preparing the ballot: %w", err)
+	}
+	return req, sealed.Body, nil
+}

@@ -1,0 +1,235 @@
+// Package witness cosigns the checkpoints of an election's two logs.
+//
+// A witness states one thing: this checkpoint continues every one that it saw
+// before. It must never sign a smaller log than it signed, two roots of one
+// size, or a checkpoint that it has not written down first; and it reads no
+// entry but the first, so that what it says is never about content. It keeps
+// what convicts a log that shows two histories.
+//
+// It works in both directions: [Witness.Poll] follows the board from behind a
+// home router and brings its lines there, [Handler] lets a log push
+// checkpoints (c2sp.org/tlog-witness). Both go through one record of state.
+// The bytes are those of internal/protocol/SPEC.md, section 9, and of
+// c2sp.org/tlog-cosignature, Ed25519, type 0x04.
+//
+// # Security considerations
+//
+// Everything rests on the state directory. Whoever sets it back makes the
+// witness forget what it signed; a copy of the key elsewhere does the same.
+package witness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tlog"
+	"strikevote/internal/record/layout"
+)
+
+// Errors for which a caller branches.
+var (
+	// ErrFork is returned when a log has signed two histories. The evidence is
+	// kept in the state directory, and nothing of that log is cosigned any more.
+	ErrFork = errors.New("the log has signed two histories")
+	// ErrStale is returned for a checkpoint smaller than one cosigned before,
+	// and consistent with it: a cache may show it.
+	ErrStale = errors.New("the checkpoint is older than one seen before")
+	// ErrManifest is returned for another manifest than the first.
+	ErrManifest = errors.New("the board shows another manifest than before")
+)
+
+// Config holds what a [Witness] needs.
+type Config struct {
+	// URL is the address of the election's record, <board origin>/<election_id>.
+	URL string
+	// MID pins the manifest. Nil means that the first one seen is believed,
+	// which the operator compares with the six words elsewhere.
+	MID *suite.MID
+	Key *tlog.WitnessSigner
+	// Dir holds the state. It must be kept, and belongs to one process.
+	Dir      string
+	Interval time.Duration    // between two polls of [Follow]; 0 is ten seconds
+	Client   *http.Client     // nil is one with time-outs
+	Now      func() time.Time // nil is time.Now
+	Log      *slog.Logger     // may be nil
+}
+
+// A Witness follows one election. It is safe for concurrent use.
+type Witness struct {
+	c     Config
+	mid   suite.MID
+	logs  []followed
+	store *store
+}
+
+// A followed log is one of the two.
+type followed struct {
+	name   string // in paths
+	policy tlog.Policy
+}
+
+const (
+	defaultInterval = 10 * time.Second
+	clientTimeout   = 20 * time.Second
+)
+
+// Open reads the manifest, pins it, and opens the state of its election. It
+// refuses a manifest that does not name this witness. Close it.
+func Open(ctx context.Context, c Config) (*Witness, error) {
+	if c.Client == nil {
+		c.Client = &http.Client{Timeout: clientTimeout}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	c.URL = strings.TrimSuffix(c.URL, "/")
+	w := &Witness{c: c}
+	b, err := w.get(ctx, layout.Manifest, layout.Limit(layout.Manifest))
+	if err != nil {
+		return nil, fmt.Errorf("reading manifest: %w", err)
+	}
+	m, err := election.Parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("reading manifest: %w", err)
+	}
+	w.mid = election.MID(b)
+	if c.MID != nil && w.mid != *c.MID {
+		return nil, ErrManifest
+	}
+	if err := w.setLogs(m); err != nil {
+		return nil, err
+	}
+	if w.store, err = openStore(c.Dir, m.ElectionID, w.mid); err != nil {
+		return nil, fmt.Errorf("opening witness's state: %w", err)
+	}
+	return w, nil
+}
+
+func (w *Witness) setLogs(m *election.Manifest) error {
+	if !slices.Contains(m.Witnesses.Keys, w.c.Key.VKey()) {
+		return errors.New("the manifest does not name this witness")
+	}
+	ledger, err := m.LedgerPolicy()
+	if err != nil {
+		return fmt.Errorf("reading manifest: %w", err)
+	}
+	ballots, err := m.BallotsPolicy()
+	if err != nil {
+		return fmt.Errorf("reading manifest: %w", err)
+	}
+	w.logs = []followed{{layout.Ledger, ledger}, {layout.Ballots, ballots}}
+	return nil
+}
+
+// MID returns the hash of the manifest that is followed.
+func (w *Witness) MID() suite.MID { return w.mid }
+
+// Close gives up the state directory.
+func (w *Witness) Close() error { return w.store.close() }
+
+// Follow opens a witness and polls until the context ends, which is no error,
+// or a log has forked, which is [ErrFork]. Whatever else fails is logged and
+// tried again.
+func Follow(ctx context.Context, c Config) error {
+	w, err := Open(ctx, c)
+	if err != nil {
+		return err
+	}
+	interval := c.Interval
+	if interval <= 0 {
+		interval = defaultInterval
+	}
+	t := time.NewTicker(interval)
+	defer t.Stop()
+	for {
+		err := w.Poll(ctx)
+		if errors.Is(err, ErrFork) {
+			return errors.Join(err, w.Close())
+		}
+		if err != nil && ctx.Err() == nil {
+			w.c.Log.WarnContext(ctx, "witness could not follow", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return w.Close()
+		case <-t.C:
+		}
+	}
+}
+
+// A refusal says why a checkpoint is not cosigned, in the terms of tlog-witness.
+type refusal struct {
+	status int
+	size   int64 // for a conflict: of the last checkpoint cosigned
+	err    error
+}
+
+func (r *refusal) Error() string { return r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
+
+func refuse(status int, err error) *refusal { return &refusal{status: status, err: err} }
+
+// cosign checks that a checkpoint continues the last one cosigned, writes it
+// down, and returns the cosignature line. Check and write are one step: two
+// that come at once must not both be compared with the same old state, or the
+// smaller one, written last, would take the record back. note is the checkpoint
+// with the log's line, verified.
+func (w *Witness) cosign(c tlog.Checkpoint, note string, old int64, proof []suite.Hash) (string, error) {
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	last := w.store.last(c.Origin)
+	if last.Forked {
+		return "", refuse(http.StatusUnprocessableEntity, ErrFork)
+	}
+	if old > c.Size {
+		return "", refuse(http.StatusBadRequest, errors.New("the old size is larger than the checkpoint"))
+	}
+	if old != last.Size {
+		return "", &refusal{http.StatusConflict, last.Size, errors.New("the old size is not that of the last checkpoint cosigned")}
+	}
+	if err := continues(last, c, proof); err != nil {
+		// A junk proof convicts nobody: only a second root of one size does.
+		if last.cosigned() && c.Size == last.Size && c.Root != last.Root {
+			err = errors.Join(ErrFork, w.store.convict(last, note))
+		}
+		return "", refuse(http.StatusUnprocessableEntity, err)
+	}
+	// A clock that was set back must not make a later statement look earlier.
+	at := max(w.c.Now().Unix(), last.Time)
+	line := w.c.Key.Cosign(c.Text(), time.Unix(at, 0))
+	next := record{Origin: c.Origin, Size: c.Size, Root: c.Root, Time: at, Note: note, Line: line}
+	if err := w.store.put(next); err != nil {
+		return "", fmt.Errorf("writing down checkpoint: %w", err)
+	}
+	return line, nil
+}
+
+// continues returns an error unless a checkpoint continues the last one.
+func continues(last record, c tlog.Checkpoint, proof []suite.Hash) error {
+	switch {
+	case c.Size == 0 && c.Root != tlog.EmptyRoot:
+		return errors.New("an empty log has another root")
+	case last.cosigned() && c.Size == last.Size && c.Root != last.Root:
+		return errors.New("another root of this size was cosigned")
+	case last.Size == 0 || c.Size == last.Size:
+		if len(proof) != 0 {
+			return errors.New("a proof where none is needed")
+		}
+		return nil
+	}
+	if err := tlog.CheckConsistency(proof, c.Size, c.Root, last.Size, last.Root); err != nil {
+		return fmt.Errorf("the proof does not show that the log was continued: %w", err)
+	}
+	return nil
+}
