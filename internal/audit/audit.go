@@ -84,7 +84,10 @@ type auditor struct {
 	shares  []*share.File
 	result  *tally.Result
 
-	resultFile []byte
+	// Files that two checks are about are read once: a server could give each
+	// check the bytes that it likes.
+	resultFile  []byte
+	certificate []byte
 }
 
 // Verify checks the record. It returns an error only if the record cannot be
@@ -139,7 +142,8 @@ func (a *auditor) conclude() {
 	r := a.r
 	r.Verified = !slices.ContainsFunc(r.Checks, func(c Check) bool { return !c.OK })
 	r.Sets = []Set{}
-	if !r.Verified {
+	// A cancelled election is not to be opened, so nobody is given its sums.
+	if !r.Verified || r.Stage == layout.Cancelled {
 		return
 	}
 	c := a.opening.Close

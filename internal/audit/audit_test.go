@@ -5,14 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"strikevote/internal/audit"
 	"strikevote/internal/audit/audittest"
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tlog"
 	"strikevote/internal/record/layout"
 )
 
@@ -52,6 +55,7 @@ func TestHonest(t *testing.T) {
 		{"cancelled", audittest.Options{Cancelled: true}, layout.Cancelled, 59, ""},
 		{"demo", audittest.Options{Demo: true}, layout.Certified, 59, "The members authorize the leadership to call a strike."},
 		{"by group", audittest.Options{PerGroup: true}, layout.Certified, 59, "The members authorize the leadership to call a strike."},
+		{"nobody voted", audittest.Options{Nobody: true}, layout.Certified, 0, "The members do not authorize the leadership to call a strike."},
 		{"two tiles", audittest.Options{Ballots: 300}, layout.Certified, 303, "The members authorize the leadership to call a strike."},
 	}
 	for _, tt := range tests {
@@ -65,11 +69,288 @@ func TestHonest(t *testing.T) {
 			if r.Stage != tt.stage || r.Ballots != tt.ballots || r.Outcome != tt.outcome {
 				t.Errorf("got %s, %d ballots, %q", r.Stage, r.Ballots, r.Outcome)
 			}
-			if r.Sums == nil || r.CloseSize != tt.ballots+2 {
-				t.Errorf("close size %d, sums %v", r.CloseSize, r.Sums)
+			if opens := tt.stage != layout.Cancelled; opens != (r.Sums != nil) || opens && r.CloseSize != tt.ballots+2 {
+				t.Errorf("close size %d, sums given: %t", r.CloseSize, r.Sums != nil)
 			}
 		})
 	}
 }
 
-var _ = []any{bytes.Equal, context.Background, json.Marshal, errors.Is, io.EOF, suite.Hash{}}
+// TestNumbers compares the report with the story that package audittest tells.
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	e, files := audittest.Record(t, audittest.Options{})
+	var steps []string
+	r := verify(t, files, audit.Options{MID: &e.MID, Progress: func(step string, done, total int) {
+		if done > total || done < 1 {
+			t.Errorf("step %s: %d of %d", step, done, total)
+		}
+		steps = append(steps, step)
+	}})
+	if r.Entitled != 96 || r.Issued != 59 || r.Ballots != 59 || len(r.Checks) != 24 || len(steps) == 0 {
+		t.Errorf("got %d entitled, %d issued, %d ballots, %d checks, steps %q",
+			r.Entitled, r.Issued, r.Ballots, len(r.Checks), steps)
+	}
+	b, err := r.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Verified bool
+		Sets     []audit.Set
+		Election map[string]string
+	}
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	// Groups 2 and 3 are counted together, because 3 has but six ballots.
+	if !got.Verified || len(got.Sets) != 4 || !slices.Equal(got.Sets[2].Groups, []suite.GroupID{2, 3}) || got.Sets[2].Count != 28 {
+		t.Errorf("got %s", b)
+	}
+	if o := got.Sets[0].Options; o[0] != (audit.Option{Text: "Yes", Votes: 19}) || o[1].Votes != 9 || o[2].Votes != 3 {
+		t.Errorf("group 1: got %v", o)
+	}
+	if got.Election["mid"] != e.MID.String() || got.Election["words"] != r.Election.Words {
+		t.Errorf("election: got %v", got.Election)
+	}
+}
+
+// TestText reads the report as a person does.
+func TestText(t *testing.T) {
+	t.Parallel()
+	e, files := audittest.Record(t, audittest.Options{Demo: true, Ballots: 30})
+	text := func(r *audit.Report) string {
+		var b strings.Builder
+		if err := r.WriteText(&b); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	good := text(verify(t, files, audit.Options{MID: &e.MID}))
+	for _, want := range []string{
+		"Strike authorization vote\nDEMO. This is not a real vote.\nsix words: ",
+		"\nThe members authorize the leadership to call a strike.\n",
+		"HX, 16 ballots: Do you authorize", "  Yes\n",
+	} {
+		if !strings.Contains(good, want) {
+			t.Errorf("no %q in\n%s", want, good)
+		}
+	}
+	if !strings.HasSuffix(good, "\nrecord verified\n") {
+		t.Errorf("it does not end well:\n%s", good)
+	}
+	bad := text(verify(t, with(files, layout.Sealing, []byte("{}\n")), audit.Options{}))
+	if !strings.HasPrefix(bad, "THE RECORD DOES NOT HOLD\n\n  sealing ") {
+		t.Errorf("the reason does not come first:\n%s", bad)
+	}
+	for _, not := range []string{"record verified", "call a strike.", "Abstain"} {
+		if strings.Contains(bad, not) {
+			t.Errorf("%q in the report of a false record:\n%s", not, bad)
+		}
+	}
+}
+
+// TestDemands asks for more than the record is.
+func TestDemands(t *testing.T) {
+	t.Parallel()
+	_, locked := audittest.Record(t, audittest.Options{Ballots: 8, Stage: layout.Locked})
+	_, cancelled := audittest.Record(t, audittest.Options{Ballots: 8, Cancelled: true})
+	tests := []struct {
+		name  string
+		files audittest.Files
+		o     audit.Options
+		check string // that fails; none if empty
+	}{
+		{"locked of locked", locked, audit.Options{Stage: layout.Locked}, ""},
+		{"opened of locked", locked, audit.Options{Stage: layout.Opened}, "stage"},
+		{"certified of locked", locked, audit.Options{Stage: layout.Certified}, "stage"},
+		{"cancelled of locked", locked, audit.Options{Stage: layout.Cancelled}, "stage"},
+		{"no such stage", locked, audit.Options{Stage: "sealed"}, "stage"},
+		{"cancelled of cancelled", cancelled, audit.Options{Stage: layout.Cancelled}, ""},
+		{"opened of cancelled", cancelled, audit.Options{Stage: layout.Opened}, "stage"},
+		{"another mid", locked, audit.Options{MID: &suite.MID{1}}, "mid"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := verify(t, tt.files, tt.o)
+			failed := ""
+			for _, c := range r.Checks {
+				if !c.OK {
+					failed += c.Name
+				}
+			}
+			if failed != tt.check || r.Verified != (tt.check == "") {
+				t.Errorf("failed %q, verified %t; want %q", failed, r.Verified, tt.check)
+			}
+		})
+	}
+}
+
+// A broken source fails for one path, as a network does.
+type broken struct {
+	fs.FS
+	path string
+	err  error
+}
+
+func (b broken) Open(path string) (fs.File, error) {
+	if path == b.path {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: b.err}
+	}
+	return b.FS.Open(path)
+}
+
+// TestSource tells a record that cannot be read from one that is false.
+func TestSource(t *testing.T) {
+	t.Parallel()
+	_, files := audittest.Record(t, small)
+	down := errors.New("the network is down")
+	for path := range files {
+		if _, err := audit.Verify(t.Context(), broken{files, path, down}, audit.Options{}); !errors.Is(err, down) {
+			t.Errorf("%s: got %v, want the error of the source", path, err)
+		}
+		r, err := audit.Verify(t.Context(), broken{files, path, layout.ErrTooLarge}, audit.Options{})
+		if path == layout.Manifest {
+			if err == nil {
+				t.Errorf("a manifest too large: got %s", faults(r))
+			}
+		} else if err != nil || r.Verified {
+			t.Errorf("%s too large: got error %v, or it holds", path, err)
+		}
+	}
+	if _, err := audit.Verify(t.Context(), fstest.MapFS{}, audit.Options{}); err == nil {
+		t.Error("nothing at all is a record")
+	}
+}
+
+func TestCancelledContext(t *testing.T) {
+	t.Parallel()
+	_, files := audittest.Record(t, audittest.Options{Ballots: 300, Single: true})
+	for _, at := range []string{"ledger", "ballots"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := audit.Verify(ctx, files, audit.Options{Progress: func(step string, _, _ int) {
+			if step == at {
+				cancel()
+			}
+		}})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("in step %s: got %v", at, err)
+		}
+		cancel()
+	}
+}
+
+// A hostile source panics, in workers and elsewhere.
+type hostile struct {
+	fs.FS
+	path string
+}
+
+func (h hostile) Open(path string) (fs.File, error) {
+	if path == h.path {
+		panic("a fault of the verifier")
+	}
+	return h.FS.Open(path)
+}
+
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	_, files := audittest.Record(t, small)
+	for path := range files {
+		if path == layout.Manifest || layout.Late(path) != layout.Locked {
+			continue // read before there are checks
+		}
+		r := verify(t, hostile{files, path}, audit.Options{})
+		if found := faults(r); r.Verified || !strings.Contains(found, "stumbled") {
+			t.Errorf("%s: got %q", path, found)
+		}
+	}
+}
+
+// remote cannot list its files.
+type remote struct{ fs.FS }
+
+func (remote) Remote() {}
+
+func TestRemote(t *testing.T) {
+	t.Parallel()
+	_, files := audittest.Record(t, small)
+	files["readme"] = files["manifest"]
+	r := verify(t, remote{files}, audit.Options{})
+	last := r.Checks[len(r.Checks)-1]
+	if !r.Verified || last.Name != "files" || !strings.Contains(last.Detail, "cannot be seen over the network") {
+		t.Errorf("got %+v\n%s", last, faults(r))
+	}
+	delete(files, "drill/2")
+	if r := verify(t, remote{files}, audit.Options{}); !strings.Contains(faults(r), "files: drill/2: the file is missing (SPEC 17).") {
+		t.Errorf("a missing file: got %s", faults(r))
+	}
+}
+
+// TestSize: the operator of a log can sign any size.
+func TestSize(t *testing.T) {
+	t.Parallel()
+	e, files := audittest.Record(t, small)
+	policy, err := e.Manifest.BallotsPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int64{0, 1, layout.MaxLogSize + 1, tlog.MaxSize} {
+		c := tlog.Checkpoint{Origin: policy.Log.Name(), Size: size}
+		note := e.Box.Sign(c)
+		for _, w := range e.Witnesses {
+			if note, err = policy.AddCosignature(note, w.Cosign(c.Text(), time.Unix(audittest.Locked, 0))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		found := tampered(t, with(files, layout.Checkpoint(layout.Ballots), note), "another size")
+		if !strings.Contains(found, "cannot be") {
+			t.Errorf("size %d: got %s", size, found)
+		}
+	}
+}
+
+// TestWords: a record is reported in the same words by any number of workers.
+func TestWords(t *testing.T) {
+	t.Parallel()
+	e := audittest.New(t, audittest.Options{Ballots: 1300, Single: true, Stage: layout.Locked})
+	for i := range e.Ballots {
+		if i%200 == 0 {
+			e.Ballots[i] = e.Ballots[i][:50]
+		}
+	}
+	files := e.Publish(t)
+	var first []byte
+	for _, workers := range []int{1, 2, 7} {
+		b, err := verify(t, files, audit.Options{Workers: workers}).JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = b
+		}
+		if !bytes.Equal(b, first) {
+			t.Errorf("%d workers: got\n%s\nwant\n%s", workers, b, first)
+		}
+	}
+	if !bytes.Contains(first, []byte("And 2 more.")) {
+		t.Errorf("got %s", first)
+	}
+}
+
+// FuzzVerify puts anything in the place of any file.
+func FuzzVerify(f *testing.F) {
+	_, files := audittest.Record(f, small)
+	list := paths(files)
+	for i, path := range list {
+		f.Add(uint8(i), files[path].Data)
+	}
+	f.Fuzz(func(t *testing.T, i uint8, content []byte) {
+		path := list[int(i)%len(list)]
+		r, err := audit.Verify(t.Context(), with(files, path, content), audit.Options{Workers: 1})
+		if err == nil && r.Verified && !bytes.Equal(content, files[path].Data) {
+			t.Errorf("%s: it holds with other bytes", path)
+		}
+	})
+}

@@ -219,6 +219,9 @@ func (a *auditor) checkActs(f *finding) string {
 		f.cannot("the ledger does not hold")
 		return ""
 	}
+	if n := len(a.entries.acts); n > layout.MaxActs {
+		f.fault(17, "acts", "%d acts cannot be named in four digits", n)
+	}
 	state := act.NewState(a.m, a.mid)
 	for i, x := range a.entries.acts {
 		path := layout.Act(i + 1)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"strikevote/internal/protocol/suite"
 	"strikevote/internal/record/layout"
 )
 
@@ -35,7 +36,17 @@ func (f *finding) fault(section int, file, format string, args ...any) {
 		f.more++
 		return
 	}
-	f.reasons = append(f.reasons, fmt.Sprintf("%s: %s (SPEC %d).", file, fmt.Sprintf(format, args...), section))
+	reason := fmt.Sprintf("%s: %s (SPEC %d).", file, fmt.Sprintf(format, args...), section)
+	f.reasons = append(f.reasons, strings.Map(visible, reason))
+}
+
+// visible keeps what a record can put into an error from moving the cursor or
+// hiding words on the reader's screen.
+func visible(r rune) rune {
+	if suite.Invisible(r) {
+		return '?'
+	}
+	return r
 }
 
 // fail records an error as a fault. One of the source is no fault: it breaks

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"strikevote/internal/audit"
@@ -39,7 +40,7 @@ func TestForged(t *testing.T) {
 		for _, tt := range list {
 			t.Run(tt.check+"/"+tt.name, func(t *testing.T) {
 				t.Parallel()
-				e := audittest.New(t, tt.o)
+				e := made(t, tt.o)
 				if tt.do != nil {
 					tt.do(t, e)
 				}
@@ -58,6 +59,25 @@ func TestForged(t *testing.T) {
 			})
 		}
 	}
+}
+
+// elections are those made already, by their options.
+var elections struct {
+	sync.Mutex
+	made map[audittest.Options]*audittest.Election
+}
+
+// made returns a copy of an election with these options.
+func made(t *testing.T, o audittest.Options) *audittest.Election {
+	elections.Lock()
+	defer elections.Unlock()
+	if elections.made == nil {
+		elections.made = make(map[audittest.Options]*audittest.Election)
+	}
+	if elections.made[o] == nil {
+		elections.made[o] = audittest.New(t, o)
+	}
+	return elections.made[o].Clone()
 }
 
 // insert puts entries into the ledger before its acts of decision.
@@ -360,6 +380,7 @@ var ballotForgeries = []forgery{
 	},
 	{
 		name: "a ballot for more than one choice", check: "ballots", words: "entry 60",
+		o: audittest.Options{Stage: layout.Locked},
 		do: func(t *testing.T, e *audittest.Election) {
 			body := slices.Clone(e.Seal(t, 1, 500, ballot.Choices{0, 0}).Body)
 			c := body[68+1+32 : 68+1+64]
@@ -607,7 +628,9 @@ var fileForgeries = []forgery{
 	},
 	{
 		name: "a whole other ceremony", check: "ceremony", words: "another certificate",
-		do: func(t *testing.T, e *audittest.Election) { e.Ceremony = audittest.New(t, audittest.Options{Ballots: 8}).Ceremony },
+		do: func(t *testing.T, e *audittest.Election) {
+			e.Ceremony = audittest.New(t, audittest.Options{Ballots: 8}).Ceremony
+		},
 	},
 	{
 		name: "the drill of another teller", check: "drill", words: "file of teller 1",
@@ -639,7 +662,7 @@ var fileForgeries = []forgery{
 	},
 	{
 		name: "a cancelled election that was opened", check: "stage", words: "cancelled election has no shares",
-		o: audittest.Options{Cancelled: true},
+		o:     audittest.Options{Cancelled: true},
 		after: func(_ *audittest.Election, f audittest.Files) { f[layout.Shares(1)] = f[layout.Drill(1)] },
 	},
 }

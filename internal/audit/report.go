@@ -27,14 +27,16 @@ type Report struct {
 	Outcome  string       `json:"outcome"` // the sentence
 	Checks   []Check      `json:"checks"`
 
+	Manifest *election.Manifest `json:"-"`
+	MID      suite.MID          `json:"-"`
+
 	// For programs that go on from what was verified: a teller decrypts these
-	// sums and no others. They are set only if the record holds.
-	Manifest  *election.Manifest `json:"-"`
-	MID       suite.MID          `json:"-"`
-	Sums      *tally.Sums        `json:"-"`
-	Partition []tally.Set        `json:"-"`
-	CloseRoot suite.Hash         `json:"-"`
-	CloseSize uint64             `json:"-"`
+	// sums and no others. They are set only if the record holds and the
+	// election was not cancelled.
+	Sums      *tally.Sums `json:"-"`
+	Partition []tally.Set `json:"-"`
+	CloseRoot suite.Hash  `json:"-"`
+	CloseSize uint64      `json:"-"`
 	// Opening is what tellers' shares are about, Final what a certificate is.
 	Opening         *tally.Opening           `json:"-"`
 	Final           *tally.Final             `json:"-"`
@@ -92,13 +94,19 @@ func (r *Report) WriteText(w io.Writer) error {
 		r.list(&b, false)
 		b.WriteString("\nIt is a record of:\n")
 	}
-	fmt.Fprintf(&b, "%s\nsix words: %s\n", r.Election.Title, r.Election.Words)
-	if r.Verified {
-		r.numbers(&b)
+	fmt.Fprintf(&b, "%s\n", r.Election.Title)
+	switch {
+	case r.Manifest.Demo:
+		b.WriteString("DEMO. This is not a real vote.\n")
+	case r.Manifest.Rehearsal:
+		b.WriteString("REHEARSAL. This is not a real vote.\n")
 	}
+	fmt.Fprintf(&b, "six words: %s\n", r.Election.Words)
 	b.WriteString("\nThese checks hold:\n")
 	r.list(&b, true)
 	if r.Verified {
+		// Last, where the eye ends up.
+		r.numbers(&b)
 		b.WriteString("\nrecord verified\n")
 	}
 	_, err := io.WriteString(w, b.String())
@@ -115,6 +123,16 @@ func (r *Report) list(b *strings.Builder, ok bool) {
 }
 
 func (r *Report) numbers(b *strings.Builder) {
+	fmt.Fprintf(b, "\n%d of %d entitled cast a ballot (%s). %d ballots were issued.\n",
+		r.Ballots, r.Entitled, percent(r.Ballots, r.Entitled), r.Issued)
+	for _, s := range r.Sets {
+		names, question := r.name(s)
+		table(b, names, question, s)
+	}
+	for _, s := range r.inAll() {
+		_, question := r.name(s)
+		table(b, "In all", question, s)
+	}
 	switch {
 	case r.Stage == layout.Cancelled:
 		b.WriteString("\nThe election was cancelled. It has no result.\n")
@@ -123,15 +141,34 @@ func (r *Report) numbers(b *strings.Builder) {
 	default:
 		fmt.Fprintf(b, "\n%s\n", r.Outcome)
 	}
-	fmt.Fprintf(b, "\n%d of %d entitled cast a ballot (%s). %d ballots were issued.\n",
-		r.Ballots, r.Entitled, percent(r.Ballots, r.Entitled), r.Issued)
+}
+
+// table writes one question's totals. Every percentage is of the ballots named
+// above it.
+func table(b *strings.Builder, names, question string, s Set) {
+	fmt.Fprintf(b, "\n%s, %d ballots: %s\n", names, s.Count, question)
+	for _, o := range s.Options {
+		fmt.Fprintf(b, "  %8d  %6s  %s\n", o.Votes, percent(o.Votes, s.Count), o.Text)
+	}
+}
+
+// inAll adds the sets of each question up, where there are several.
+func (r *Report) inAll() []Set {
+	if len(r.Sets) <= len(r.Manifest.Questions) {
+		return nil
+	}
+	sums := make([]Set, len(r.Manifest.Questions))
 	for _, s := range r.Sets {
-		names, question := r.name(s)
-		fmt.Fprintf(b, "\n%s, %d ballots: %s\n", names, s.Count, question)
-		for _, o := range s.Options {
-			fmt.Fprintf(b, "  %8d  %6s  %s\n", o.Votes, percent(o.Votes, s.Count), o.Text)
+		sum := &sums[s.Question]
+		sum.Question, sum.Count = s.Question, sum.Count+s.Count
+		if sum.Options == nil {
+			sum.Options = make([]Option, len(s.Options))
+		}
+		for i, o := range s.Options {
+			sum.Options[i].Text, sum.Options[i].Votes = o.Text, sum.Options[i].Votes+o.Votes
 		}
 	}
+	return sums
 }
 
 // name returns the names of a set's groups and the text of its question.

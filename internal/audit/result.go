@@ -43,7 +43,7 @@ func (a *auditor) checkShares(f *finding) string {
 		a.shares = append(a.shares, file)
 	}
 	if len(a.shares) < int(a.m.Tellers.T) {
-		f.fault(17, "shares", "%d tellers opened the sums, and it takes %d", len(a.shares), a.m.Tellers.T)
+		f.fault(17, "shares/", "%d tellers opened the sums, and it takes %d", len(a.shares), a.m.Tellers.T)
 	}
 	return say("%d tellers proved that they opened exactly these sums; it takes %d.", len(a.shares), a.m.Tellers.T)
 }
@@ -56,8 +56,14 @@ func (a *auditor) checkSets(f *finding) string {
 		f.cannot("the numbers of ballots are not known")
 		return ""
 	}
-	r := a.readResult(f)
-	if r == nil {
+	var err error
+	if a.resultFile, err = a.read(layout.Result); err != nil {
+		f.fail(16, layout.Result, err)
+		return ""
+	}
+	r, err := tally.ParseResult(a.resultFile)
+	if err != nil {
+		f.fail(16, layout.Result, err)
 		return ""
 	}
 	want := a.opening.Sets()
@@ -70,39 +76,20 @@ func (a *auditor) checkSets(f *finding) string {
 	return say("%d, each of at least %d ballots where there are several.", len(want), a.m.KMin)
 }
 
-func (a *auditor) readResult(f *finding) *tally.Result {
-	b, err := a.read(layout.Result)
-	if err != nil {
-		f.fail(16, layout.Result, err)
-		return nil
-	}
-	r, err := tally.ParseResult(b)
-	if err != nil {
-		f.fail(16, layout.Result, err)
-		return nil
-	}
-	return r
-}
-
 // checkResult checks that the totals are what the tellers opened, by computing
 // the opened sum from the totals, and that the rule makes of them what the
 // result says.
 func (a *auditor) checkResult(f *finding) string {
-	if a.opening == nil || a.counts == nil || len(a.shares) < int(a.m.Tellers.T) {
+	if a.opening == nil || a.counts == nil || len(a.shares) < int(a.m.Tellers.T) || a.resultFile == nil {
 		f.cannot("the sums are not opened")
 		return ""
 	}
-	b, err := a.read(layout.Result)
+	r, err := a.opening.Verify(a.resultFile, a.shares, a.entitled())
 	if err != nil {
 		f.fail(16, layout.Result, err)
 		return ""
 	}
-	r, err := a.opening.Verify(b, a.shares, a.entitled())
-	if err != nil {
-		f.fail(16, layout.Result, err)
-		return ""
-	}
-	a.result, a.resultFile = r, b
+	a.result = r
 	return "The totals are those in the opened sums, and the outcome is what the rule makes of them."
 }
 
@@ -132,18 +119,18 @@ func (a *auditor) entitled() map[suite.GroupID]uint64 {
 // checkCertificate checks everything in the certificate that follows from the
 // record: all but the number of disputes and the moment.
 func (a *auditor) checkCertificate(f *finding) string {
+	var err error
+	if a.certificate, err = a.read(layout.Certificate); err != nil {
+		f.fail(16, layout.Certificate, err)
+		return ""
+	}
 	if a.result == nil {
 		f.cannot("the result does not hold")
 		return ""
 	}
-	b, err := a.read(layout.Certificate)
-	if err != nil {
-		f.fail(16, layout.Certificate, err)
-		return ""
-	}
 	final := a.final()
 	final.Result = a.resultFile
-	cert, err := final.Verify(b)
+	cert, err := final.Verify(a.certificate)
 	if err != nil {
 		f.fail(16, layout.Certificate, err)
 		return ""
@@ -159,18 +146,13 @@ func (a *auditor) checkCertificate(f *finding) string {
 // checkCertification checks who signed the certificate: the committee in force
 // after all acts, since the keys of a replaced member are dead.
 func (a *auditor) checkCertification(f *finding) string {
-	if a.acts == nil {
-		f.cannot("the acts do not hold")
-		return ""
-	}
-	certificate, err := a.read(layout.Certificate)
-	if err != nil {
-		f.fail(16, layout.Certificate, err)
+	if a.acts == nil || a.certificate == nil {
+		f.cannot("the acts do not hold, or there is no certificate")
 		return ""
 	}
 	signatures, err := a.read(layout.Certification)
 	if err == nil {
-		err = tally.VerifyCertification(&a.acts.Committee, a.mid, certificate, signatures)
+		err = tally.VerifyCertification(&a.acts.Committee, a.mid, a.certificate, signatures)
 	}
 	if err != nil {
 		f.fail(16, layout.Certification, err)

@@ -34,7 +34,7 @@ func tampered(t *testing.T, files audittest.Files, what string) string {
 	return faults(r)
 }
 
-// with returns the record with one file changed, and nil removing it.
+// with returns the record with one file changed; nil removes it.
 func with(files audittest.Files, path string, content []byte) audittest.Files {
 	changed := maps.Clone(files)
 	delete(changed, path)

@@ -161,12 +161,18 @@ func (w *world) context(g suite.GroupID) *ballot.Context {
 // ballot makes a ballot of a group with a fresh secret.
 func (w *world) ballot(g suite.GroupID) made {
 	w.t.Helper()
+	w.issued[g]++
+	return w.makeBallot(g)
+}
+
+// makeBallot is ballot for callers that do not lock.
+func (w *world) makeBallot(g suite.GroupID) made {
+	w.t.Helper()
 	choices := make(ballot.Choices, len(w.m.Questions))
 	s, err := ballot.Seal(w.context(g), ballot.NewSecret(), "", choices)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.issued[g]++
 	return w.sign(g, s.Body)
 }
 

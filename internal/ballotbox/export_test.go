@@ -24,3 +24,9 @@ func (b *Box) Occupy(ctx context.Context, n int) (leave func()) {
 	b.gate.inside.Add(int64(n))
 	return func() { b.gate.inside.Add(-int64(n)) }
 }
+
+// Status is the status of the answer to an error.
+func Status(err error) int {
+	status, _, _ := answer(err)
+	return status
+}

@@ -32,7 +32,6 @@ func (r *Registrar) batch(ctx context.Context) error {
 	if _, err := pgx.ForEachRow(rows, []any{&g, &n}, func() error { waiting[g] = n; return nil }); err != nil {
 		return fmt.Errorf("counting the queue: %w", err)
 	}
-	moved := false
 	for _, g := range r.manifest.Groups {
 		if waiting[g.ID] < 2*int(g.BatchMin) {
 			continue
@@ -40,12 +39,14 @@ func (r *Registrar) batch(ctx context.Context) error {
 		if err := r.batchGroup(ctx, g.ID, int(g.BatchMin)); err != nil {
 			return fmt.Errorf("moving a batch into the ledger: %w", err)
 		}
-		moved = true
+		r.unsigned.Store(true)
 	}
-	if !moved {
+	// Also what an earlier call moved and could not sign any more.
+	if !r.unsigned.Swap(false) {
 		return nil
 	}
 	if _, err := r.c.Ledger.Sign(ctx); err != nil {
+		r.unsigned.Store(true)
 		return fmt.Errorf("signing the ledger: %w", err)
 	}
 	return nil

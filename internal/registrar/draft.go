@@ -16,6 +16,7 @@ import (
 
 	"strikevote/internal/protocol/ledger"
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/roll"
 )
 
 // A Member is a person on the roll, as imported. It redacts itself.
@@ -30,6 +31,16 @@ type Member struct {
 
 // Format keeps a member out of logs and error texts.
 func (Member) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[member]") }
+
+// FromRoll returns the members of a roll file that has no faults.
+func FromRoll(f *roll.File) []Member {
+	members := make([]Member, len(f.Members))
+	for i, m := range f.Members {
+		members[i] = Member{Number: m.Number, Name: m.Name, Email: m.Email, Unit: m.Group, Campus: m.Campus, Worksite: m.Worksite,
+			Title: m.Title, Language: m.Language, Factor: m.Factor}
+	}
+	return members
+}
 
 // ErrSealed is returned for a change of the roll that only a draft allows.
 var ErrSealed = errors.New("the election is sealed: its roll changes only by acts of the committee")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"strikevote/internal/protocol/ledger"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
+	"strikevote/internal/roll"
 )
 
 func TestDraft(t *testing.T) {
@@ -227,6 +229,94 @@ func TestBatches(t *testing.T) {
 	slices.SortFunc(entries, bytes.Compare)
 	if len(slices.CompactFunc(entries, bytes.Equal)) != 43 {
 		t.Error("an entry is there twice")
+	}
+}
+
+// TestBatchRace: processes that tick at once move every entry once.
+func TestBatchRace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.at(electiontest.Open)
+	for i := range 30 {
+		if _, err := w.r.Issue(t.Context(), w.show(2, uint32(i)), "", request(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			if err := w.r.Tick(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	entries := w.entries(1)
+	if n := w.count(`SELECT count(*) FROM registrar.queue`); n != 10 || len(entries) != 20 {
+		t.Errorf("%d in the ledger, %d waiting", len(entries), n)
+	}
+}
+
+// TestLeave: whoever stays behind is anybody.
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	stayed := map[byte]int{}
+	for range 2000 {
+		entries := [][]byte{{0}, {1}, {2}, {3}}
+		registrar.Leave(entries, 2)
+		stayed[entries[0][0]]++
+		stayed[entries[1][0]]++
+		if len(slices.CompactFunc(slices.SortedFunc(slices.Values(entries), bytes.Compare), bytes.Equal)) != 4 {
+			t.Fatal("an entry is lost")
+		}
+	}
+	for e, n := range stayed {
+		if n < 800 || n > 1200 { // 1,000 expected; nine standard deviations
+			t.Errorf("entry %d stayed %d times of 2,000", e, n)
+		}
+	}
+}
+
+// TestRepetitionWrites: an answer that is given again waits for a commit of its
+// own, which waits for the second copy of the database where there is one.
+func TestRepetitionWrites(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.at(electiontest.Open)
+	c, z := w.show(1, 0), request(t)
+	writer := func() (xmax string) {
+		if err := w.db.Owner.QueryRow(t.Context(), `SELECT xmax::text FROM registrar.election`).Scan(&xmax); err != nil {
+			t.Fatal(err)
+		}
+		return xmax
+	}
+	for range 2 {
+		before := writer()
+		for range 2 {
+			if _, err := w.r.Issue(t.Context(), c, "", z); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if writer() == before {
+			t.Error("a repetition was answered without a write")
+		}
+	}
+}
+
+// TestFromRoll takes a file to a roll.
+func TestFromRoll(t *testing.T) {
+	t.Parallel()
+	w := prepareWorld(t)
+	f, err := roll.Read([]byte("Member No,Name,E-mail,Unit,Location\n007,García María,m@mail.example,HX,Davis\n008,Lee Ann,,RX,Irvine\n"), roll.Options{})
+	if err != nil || !f.OK() {
+		t.Fatal(err)
+	}
+	if err := w.draft.Import(t.Context(), registrar.FromRoll(f)); err != nil {
+		t.Fatal(err)
+	}
+	counts, err := w.draft.Summary(t.Context())
+	if err != nil || fmt.Sprint(counts) != "[{HX Davis 1 1} {RX Irvine 1 0}]" {
+		t.Errorf("got %v, %v", counts, err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/credential"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/election/electiontest"
 	"strikevote/internal/registrar"
 )
@@ -284,6 +285,58 @@ func TestCloseWhileIssuing(t *testing.T) {
 	wg.Wait()
 	if after := w.count(`SELECT count(*) FROM registrar.used`); after != before || after != answered {
 		t.Errorf("%d used at the close, %d after, %d answered", before, after, answered)
+	}
+}
+
+// TestCloseWaits holds an issuance between its look at the phase and its write.
+// The close has to wait for it: otherwise the ballot would be issued after a
+// close that was already announced.
+func TestCloseWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.at(electiontest.Open)
+	ctx := t.Context()
+	tx, err := w.db.Owner.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.Background())
+	// Looking is let through, writing waits.
+	if _, err := tx.Exec(ctx, `LOCK TABLE registrar.used IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	issued, closed := make(chan error, 1), make(chan error, 1)
+	c, z := w.show(1, 0), request(t)
+	go func() {
+		_, err := w.r.Issue(ctx, c, "", z)
+		issued <- err
+	}()
+	for w.count(`SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'registrar.used'::regclass`) == 0 {
+	}
+	w.now.Store(electiontest.Close)
+	go func() {
+		_, err := w.r.Advance(ctx)
+		closed <- err
+	}()
+	for w.count(`SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
+		AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`) == 0 {
+		select {
+		case err := <-closed:
+			t.Fatalf("the close did not wait for the issuance: %v", err)
+		default:
+		}
+	}
+	if err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-issued; err != nil {
+		t.Errorf("the issuance: %v", err)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("the close: %v", err)
+	}
+	if s, err := w.r.Phase(ctx); err != nil || s.Phase != election.PhaseClosed {
+		t.Errorf("got %+v, %v", s, err)
 	}
 }
 

@@ -42,8 +42,15 @@ func (r *Registrar) Advance(ctx context.Context) (election.Phase, error) {
 	}
 	// Looked at without the lock first: taken alone every second it would stop
 	// everybody for a moment, every second.
-	if next, err := r.next(ctx, s); err != nil || next == s.Phase {
-		return s.Phase, err
+	if r.next(s) == s.Phase {
+		return s.Phase, nil
+	}
+	// Asked before the lock is taken: it may need a connection of its own, and
+	// those who wait for the lock may hold all of them.
+	if s.Phase == election.PhaseSealed && r.c.Ready != nil {
+		if err := r.c.Ready(ctx); err != nil {
+			return "", fmt.Errorf("voting cannot open yet: %w", err)
+		}
 	}
 	var reached election.Phase
 	err = alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
@@ -51,13 +58,11 @@ func (r *Registrar) Advance(ctx context.Context) (election.Phase, error) {
 		if err != nil {
 			return err
 		}
-		reached = e.phase
-		next, err := r.next(ctx, State{Phase: e.phase, Close: e.close})
-		if err != nil || next == e.phase {
-			return err
+		reached = r.next(State{Phase: e.phase, Close: e.close})
+		if reached == e.phase {
+			return nil
 		}
-		reached = next
-		_, err = tx.Exec(ctx, `UPDATE registrar.election SET phase = $1`, next)
+		_, err = tx.Exec(ctx, `UPDATE registrar.election SET phase = $1`, reached)
 		return err
 	})
 	if err != nil {
@@ -70,20 +75,14 @@ func (r *Registrar) Advance(ctx context.Context) (election.Phase, error) {
 }
 
 // next returns the phase that the clock demands; a phase never goes back.
-func (r *Registrar) next(ctx context.Context, s State) (election.Phase, error) {
+func (r *Registrar) next(s State) election.Phase {
 	if s.Phase != election.PhaseSealed && s.Phase != election.PhaseOpen {
-		return s.Phase, nil
+		return s.Phase
 	}
-	at := r.manifest.Schedule.PhaseAt(s.Close, r.c.Now())
-	if at == election.PhaseSealed || at == s.Phase {
-		return s.Phase, nil
+	if at := r.manifest.Schedule.PhaseAt(s.Close, r.c.Now()); at != election.PhaseSealed {
+		return at
 	}
-	if s.Phase == election.PhaseSealed && r.c.Ready != nil {
-		if err := r.c.Ready(ctx); err != nil {
-			return "", fmt.Errorf("voting cannot open yet: %w", err)
-		}
-	}
-	return at, nil
+	return s.Phase
 }
 
 // A State is where the election stands.

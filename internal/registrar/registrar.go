@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -109,6 +110,7 @@ type Registrar struct {
 	manifest *election.Manifest
 	mid      suite.MID
 	signer   *signer
+	unsigned atomic.Bool // a batch was moved and no checkpoint signed since
 }
 
 // ErrDraft is returned by [Open] for an election that is not sealed.

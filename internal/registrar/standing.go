@@ -110,7 +110,7 @@ func (r *Registrar) look(ctx context.Context, c Credential) (standing, error) {
 // held the lock alone has committed.
 func lookShared(ctx context.Context, tx pgx.Tx, c Credential) (standing, error) {
 	b := new(pgx.Batch)
-	b.Queue(`SELECT $1::bigint`, int64(phaseLock))
+	b.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, int64(phaseLock))
 	b.Queue(c.query(), c.id[:])
 	results := tx.SendBatch(ctx, b)
 	if _, err := results.Exec(); err != nil {

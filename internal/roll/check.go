@@ -271,5 +271,8 @@ func oneLine(s string) string {
 
 // hidden reports characters that show nothing or make two texts look alike.
 func hidden(r rune) bool {
+	if r < 0x7f {
+		return r < ' ' // most of a roll
+	}
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Noncharacter_Code_Point) || r == unicode.ReplacementChar
 }

@@ -13,6 +13,7 @@ import (
 	"embed"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"testing"
 
 	"strikevote/internal/protocol/credential/issuer"
@@ -33,6 +34,7 @@ type Options struct {
 	Single    bool         // one question, not two
 	Demo      bool         // one witness, k_min 1
 	Cancelled bool         // by the last act
+	Nobody    bool         // does anything: both logs have two entries
 	Twice     bool         // one leaf is on the rolls of groups 1 and 2
 }
 
@@ -108,6 +110,20 @@ func New(t testing.TB, o Options) *Election {
 	e.makeManifest(t)
 	e.vote(t)
 	return e
+}
+
+// Clone returns an election that may be changed without changing e. Making one
+// takes a second, most of it for signatures of its issuers.
+func (e *Election) Clone() *Election {
+	c := *e
+	c.Committee = slices.Clone(e.Committee)
+	c.Entries = slices.Clone(e.Entries)
+	c.Ballots = slices.Clone(e.Ballots)
+	c.Rolls = make(map[suite.GroupID][]suite.Hash)
+	for g, leaves := range e.Rolls {
+		c.Rolls[g] = slices.Clone(leaves)
+	}
+	return &c
 }
 
 // Record makes the record of an election in which nobody cheats.

@@ -34,7 +34,6 @@ type State struct {
 	mid      suite.MID
 	schedule election.Schedule
 	groups   map[suite.GroupID]bool
-	moved    bool                    // the close was moved by an act
 	keys     map[string]bool         // every key that was ever in the committee
 	accepted map[suite.BallotID]bool // of all decisions
 	amended  map[suite.Hash]bool     // every added leaf and every struck blinded leaf
@@ -143,7 +142,7 @@ func (s *State) apply(a *Act) error {
 	case CloseEarly:
 		err = s.closeEarly(p)
 	case Cancel:
-		err = s.cancel()
+		s.Cancelled = true
 	case Amend:
 		err = s.amend(p)
 	case Decide:
@@ -172,7 +171,7 @@ func (s *State) extend(p Extend) error {
 	if p.Close <= s.Close || p.Close > s.schedule.LatestClose {
 		return errors.New("new close is not after the one in force, or after the latest")
 	}
-	s.Close, s.moved = p.Close, true
+	s.Close = p.Close
 	return nil
 }
 
@@ -180,15 +179,7 @@ func (s *State) closeEarly(p CloseEarly) error {
 	if p.Close >= s.Close || p.Close <= s.schedule.Open {
 		return errors.New("new close is not before the one in force, or not after the opening")
 	}
-	s.Close, s.moved = p.Close, true
-	return nil
-}
-
-func (s *State) cancel() error {
-	if s.moved {
-		return errors.New("the close was moved before")
-	}
-	s.Cancelled = true
+	s.Close = p.Close
 	return nil
 }
 

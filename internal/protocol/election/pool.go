@@ -61,9 +61,6 @@ func join(list []GroupDraft, into, from int) []GroupDraft {
 			list[i].Parent = a.ID
 		}
 	}
-	if a.Parent == a.ID {
-		a.Parent = 0
-	}
 	return slices.Delete(list, from, from+1)
 }
 

@@ -119,7 +119,7 @@ func (f *Final) checkCounts(r *Result) error {
 			return errors.New("certifying: the result's counts are not those of the groups")
 		}
 	}
-	if false {
+	if len(left) != len(counts) {
 		return errors.New("certifying: the result leaves out a group")
 	}
 	return nil

@@ -179,6 +179,11 @@ func TestCheckVotes(t *testing.T) {
 			t.Errorf("%s: got %v, want ErrVotes", tt.name, err)
 		}
 	}
+	// Counts that overflow to the right sum, and the point that they make.
+	over := []uint64{1<<64 - 1, 13}
+	if err := CheckVotes(pointOf(over), 12, over); !errors.Is(err, ErrVotes) {
+		t.Errorf("overflow: got %v, want ErrVotes", err)
+	}
 	if !pointOf([]uint64{3 + 1<<20, 3, 5}).Equal(point) {
 		t.Error("the carried votes are not the same point: the test tests nothing")
 	}

@@ -167,10 +167,17 @@ func (o *output) add(line string) {
 		return
 	}
 	level := slog.LevelDebug
-	if strings.HasPrefix(line, "FATAL") || strings.HasPrefix(line, "PANIC") {
+	if (strings.HasPrefix(line, "FATAL") || strings.HasPrefix(line, "PANIC")) && !expected(line) {
 		level = slog.LevelWarn
 	}
 	o.log.Log(context.Background(), level, "database", "says", line)
+}
+
+// expected reports whether a line is what a start or a stop always says.
+func expected(line string) bool {
+	return strings.Contains(line, "the database system is starting up") ||
+		strings.Contains(line, "the database system is shutting down") ||
+		strings.Contains(line, "terminating connection due to administrator command")
 }
 
 // last returns the last few lines.
