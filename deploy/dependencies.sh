@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Installs what strikevote needs from the system, if it is missing: the PostgreSQL
-# server's programs and, for "test", a C compiler (for Go's race detector) and
-# Node.js (for the tests of the booth's JavaScript).
+# server's programs and, for "test", a C compiler (for Go's race detector).
 #
 #   deploy/dependencies.sh          what the program needs
 #   deploy/dependencies.sh test     what its tests need, too
@@ -29,7 +28,6 @@ missing=()
 have_postgres || missing+=(postgresql)
 if [[ ${1-} == test ]]; then
   command -v cc >/dev/null || command -v gcc >/dev/null || missing+=(gcc libc6-dev)
-  command -v node >/dev/null || missing+=(nodejs)
 fi
 ((${#missing[@]})) || exit 0
 

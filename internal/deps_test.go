@@ -30,7 +30,7 @@ const module = "strikevote/"
 const policy = `
 	# The protocol core: mathematics and wire formats.
 	# No I/O, no clock, no goroutines.
-	protocol/suite             reflect
+	protocol/suite             reflect @edwards
 	protocol/group             @ristretto @edwards protocol/suite
 	protocol/elgamal           protocol/group
 	protocol/proof             protocol/suite protocol/group protocol/elgamal
@@ -94,7 +94,7 @@ const policy = `
 	+                          protocol/ledger
 	teller                     @std @aead @argon2 ceremony audit record record/layout record/statement
 	+                          protocol/suite protocol/group protocol/elgamal protocol/election protocol/dkg
-	+                          protocol/share protocol/tally
+	+                          protocol/share protocol/tally protocol/ledger protocol/tlog
 	witness                    @std record/layout protocol/suite protocol/election protocol/tlog protocol/ledger
 
 	# The only packages where both sides meet. They hold no rule of the vote.

@@ -128,8 +128,6 @@ func TestGrantsCommittee(t *testing.T) {
 		sv_committee committee.election SELECT INSERT UPDATE(draft,state,title)
 		sv_committee committee.teller SELECT INSERT
 		sv_committee committee.message SELECT INSERT
-		sv_committee committee.seal_signature SELECT INSERT
-		sv_committee committee.certificate_signature SELECT INSERT
 	`)
 }
 

@@ -21,7 +21,7 @@ import (
 
 func tellerCommand() command {
 	return command{
-		name: "teller", args: "init|copy|drill|open|destroy [flags]",
+		name: "teller", args: "init|copy|drill|check|open|destroy [flags]",
 		short: "a teller's program: keep one share of the opening key, open the total",
 		long: `
 On the teller's own computer, in this order:
@@ -30,6 +30,8 @@ On the teller's own computer, in this order:
                                      the other tellers; may be stopped and run again
   teller copy -key FILE COPY         a second copy, for another medium
   teller drill -key FILE -copy COPY  prove that both copies work, before voting opens
+  teller check -key FILE             once the election is sealed: does it name your
+                                     key? If not, nobody may vote in it
   teller open -key FILE              after the lock: download the record, verify all
                                      of it, show what would be opened; -yes opens it
   teller destroy -key FILE           after certification; -yes destroys the key
@@ -57,7 +59,7 @@ func runTeller(ctx context.Context, e *env, fs *flag.FlagSet, args []string) err
 		return flag.ErrHelp
 	}
 	step, ok := map[string]func(context.Context, *env, tellerFlags, []string) error{
-		"init": tellerInit, "copy": tellerCopy, "drill": tellerDrill, "open": tellerOpen, "destroy": tellerDestroy,
+		"init": tellerInit, "copy": tellerCopy, "drill": tellerDrill, "check": tellerCheck, "open": tellerOpen, "destroy": tellerDestroy,
 	}[args[0]]
 	if !ok {
 		return usageError("there is no step %q", args[0])
@@ -212,14 +214,42 @@ func tellerDrill(ctx context.Context, e *env, f tellerFlags, _ []string) error {
 	return nil
 }
 
+func tellerCheck(ctx context.Context, e *env, f tellerFlags, _ []string) error {
+	mid, err := f.expected()
+	if err != nil {
+		return err
+	}
+	t, err := openKey(e, f)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	s, err := t.Check(ctx, mid)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.out, "The sealed election names your key, and the witnesses have seen it.\nElection: %s\nSix check words: %s\nCompare the words with the other tellers.\n",
+		s.Manifest.Title[0], election.SixWords(s.MID))
+	return nil
+}
+
+// expected returns the election that -mid names, or nil.
+func (f tellerFlags) expected() (*suite.MID, error) {
+	if f.mid == "" {
+		return nil, nil
+	}
+	mid, err := suite.ParseMID(f.mid)
+	if err != nil {
+		return nil, usageError("-mid takes 64 hexadecimal digits")
+	}
+	return &mid, nil
+}
+
 func tellerOpen(ctx context.Context, e *env, f tellerFlags, _ []string) error {
-	o := teller.Options{}
-	if f.mid != "" {
-		mid, err := suite.ParseMID(f.mid)
-		if err != nil {
-			return usageError("-mid takes 64 hexadecimal digits")
-		}
-		o.MID = &mid
+	var o teller.Options
+	var err error
+	if o.MID, err = f.expected(); err != nil {
+		return err
 	}
 	if f.root != "" {
 		root, err := suite.ParseMID(f.root)

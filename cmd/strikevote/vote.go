@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -38,7 +37,7 @@ on another device. With -find it says where your ballot is.`,
 
 type voteFlags struct {
 	choose, state, factor, typed, recover, check string
-	yes, test, find, forget                      bool
+	yes, test, find                              bool
 }
 
 func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
@@ -65,8 +64,10 @@ func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 		}
 		f.state = filepath.Join(dir, "strikevote", "ballots")
 	}
-	client := &http.Client{Timeout: time.Minute}
-	s, err := voter.Open(ctx, client, fs.Arg(0), voter.FileFor(f.state, strings.TrimSpace(fs.Arg(0))))
+	s, err := voter.Open(ctx, voter.NewClient(), fs.Arg(0), voter.FileFor(f.state, fs.Arg(0)))
+	if errors.Is(err, voter.ErrDamaged) {
+		return fmt.Errorf("%w. With a recovery code: -recover, and another folder with -state", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,11 @@ func describe(e *env, s *voter.Session) {
 }
 
 func vote(ctx context.Context, e *env, s *voter.Session, f voteFlags) error {
-	if s.Stage() == voter.StageIssued || s.Stage() == voter.StageSealed && f.recover == "" && !f.test {
+	if f.test && s.Stage() != voter.StageNew {
+		_, err := s.Test() // says why not
+		return err
+	}
+	if s.Stage() == voter.StageIssued || s.Stage() == voter.StageSealed && f.recover == "" {
 		id, _ := s.Tracker()
 		fmt.Fprintf(e.out, "There is an unfinished ballot on this computer. Tracker: %s\n", receipt.Tracker(id))
 		return finish(ctx, e, s, f)
@@ -231,13 +236,17 @@ func showFound(ctx context.Context, e *env, s *voter.Session) error {
 	fmt.Fprintf(e.out, "Tracker: %s\n", receipt.Tracker(id))
 	switch found.State {
 	case "in the log":
-		fmt.Fprintln(e.out, "Your sealed ballot is in the published box.")
-		if found.Proof != nil {
-			fmt.Fprintf(e.out, "Its place is %d, and the witnesses have signed for it.\n", found.Index)
+		if found.Proof == nil {
+			fmt.Fprintln(e.out, "The box says that your sealed ballot is published. The witnesses have not signed for it yet; ask again later.")
+			return nil
 		}
+		fmt.Fprintf(e.out, "Your sealed ballot is in the published box.\nIts place is %d, and the witnesses have signed for it.\n", found.Index)
 	case "received":
 		fmt.Fprintln(e.out, "Your sealed ballot is received. It enters the published box with the next batch, or when voting ends.")
 	default:
+		if s.Stage() == voter.StageReceived {
+			return errors.New("the box promised to publish this ballot, and now says that it does not know it. Keep this computer as it is and call the committee")
+		}
 		return errors.New("the box does not know this ballot. Run the command without -find to cast it; if it still does not, call the committee")
 	}
 	return nil

@@ -38,8 +38,9 @@ import (
 
 // Options say what is demanded of a record beyond that it holds.
 type Options struct {
-	// Stage is demanded at least: locked, opened, certified; or cancelled.
-	// Empty takes the record as it is.
+	// Stage is demanded at least: locked, opened or certified, and then a
+	// cancelled election will not do; or cancelled. Empty takes the record as
+	// it is.
 	Stage layout.Stage
 
 	// MID is the one that the reader has from elsewhere: the mail, a notice

@@ -49,14 +49,14 @@ func TestHonest(t *testing.T) {
 		ballots uint64
 		outcome string
 	}{
-		{"locked", audittest.Options{Stage: layout.Locked}, layout.Locked, 59, ""},
-		{"opened", audittest.Options{Stage: layout.Opened}, layout.Opened, 59, "The members authorize the leadership to call a strike."},
-		{"certified", audittest.Options{}, layout.Certified, 59, "The members authorize the leadership to call a strike."},
-		{"cancelled", audittest.Options{Cancelled: true}, layout.Cancelled, 59, ""},
-		{"demo", audittest.Options{Demo: true}, layout.Certified, 59, "The members authorize the leadership to call a strike."},
-		{"by group", audittest.Options{PerGroup: true}, layout.Certified, 59, "The members authorize the leadership to call a strike."},
+		{"locked", audittest.Options{Stage: layout.Locked}, layout.Locked, 27, ""},
+		{"opened", audittest.Options{Stage: layout.Opened}, layout.Opened, 27, "The members authorize the leadership to call a strike."},
+		{"certified", audittest.Options{}, layout.Certified, 27, "The members authorize the leadership to call a strike."},
+		{"cancelled", audittest.Options{Cancelled: true}, layout.Cancelled, 27, ""},
+		{"demo", audittest.Options{Demo: true}, layout.Certified, 27, "The members authorize the leadership to call a strike."},
+		{"by group", audittest.Options{PerGroup: true}, layout.Certified, 27, "The members authorize the leadership to call a strike."},
 		{"nobody voted", audittest.Options{Nobody: true}, layout.Certified, 0, "The members do not authorize the leadership to call a strike."},
-		{"two tiles", audittest.Options{Ballots: 300}, layout.Certified, 303, "The members authorize the leadership to call a strike."},
+		{"two tiles", audittest.Options{Ballots: 300, Single: true}, layout.Certified, 303, "The members authorize the leadership to call a strike."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestNumbers(t *testing.T) {
 		}
 		steps = append(steps, step)
 	}})
-	if r.Entitled != 96 || r.Issued != 59 || r.Ballots != 59 || len(r.Checks) != 24 || len(steps) == 0 {
+	if r.Entitled != 96 || r.Issued != 27 || r.Ballots != 27 || len(r.Checks) != 24 || len(steps) == 0 {
 		t.Errorf("got %d entitled, %d issued, %d ballots, %d checks, steps %q",
 			r.Entitled, r.Issued, r.Ballots, len(r.Checks), steps)
 	}
@@ -103,11 +103,11 @@ func TestNumbers(t *testing.T) {
 	if err := json.Unmarshal(b, &got); err != nil {
 		t.Fatal(err)
 	}
-	// Groups 2 and 3 are counted together, because 3 has but six ballots.
-	if !got.Verified || len(got.Sets) != 4 || !slices.Equal(got.Sets[2].Groups, []suite.GroupID{2, 3}) || got.Sets[2].Count != 28 {
+	// Groups 2 and 3 are counted together, because 3 has but three ballots.
+	if !got.Verified || len(got.Sets) != 4 || !slices.Equal(got.Sets[2].Groups, []suite.GroupID{2, 3}) || got.Sets[2].Count != 14 {
 		t.Errorf("got %s", b)
 	}
-	if o := got.Sets[0].Options; o[0] != (audit.Option{Text: "Yes", Votes: 19}) || o[1].Votes != 9 || o[2].Votes != 3 {
+	if o := got.Sets[0].Options; o[0] != (audit.Option{Text: "Yes", Votes: 9}) || o[1].Votes != 3 || o[2].Votes != 1 {
 		t.Errorf("group 1: got %v", o)
 	}
 	if got.Election["mid"] != e.MID.String() || got.Election["words"] != r.Election.Words {
@@ -167,6 +167,8 @@ func TestDemands(t *testing.T) {
 		{"cancelled of locked", locked, audit.Options{Stage: layout.Cancelled}, "stage"},
 		{"no such stage", locked, audit.Options{Stage: "sealed"}, "stage"},
 		{"cancelled of cancelled", cancelled, audit.Options{Stage: layout.Cancelled}, ""},
+		{"anything of cancelled", cancelled, audit.Options{}, ""},
+		{"locked of cancelled", cancelled, audit.Options{Stage: layout.Locked}, "stage"},
 		{"opened of cancelled", cancelled, audit.Options{Stage: layout.Opened}, "stage"},
 		{"another mid", locked, audit.Options{MID: &suite.MID{1}}, "mid"},
 	}
@@ -226,7 +228,7 @@ func TestSource(t *testing.T) {
 
 func TestCancelledContext(t *testing.T) {
 	t.Parallel()
-	_, files := audittest.Record(t, audittest.Options{Ballots: 300, Single: true})
+	_, files := audittest.Record(t, small)
 	for _, at := range []string{"ledger", "ballots"} {
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err := audit.Verify(ctx, files, audit.Options{Progress: func(step string, _, _ int) {

@@ -10,10 +10,6 @@ import (
 	"strikevote/internal/record/statement"
 )
 
-// clockSkew is how far a witness's clock may be behind that of the service
-// before an honest lock looks too early.
-const clockSkew = 300
-
 // clock shows a moment.
 func clock(at int64) string { return time.Unix(at, 0).UTC().Format("2006-01-02 15:04:05 UTC") }
 
@@ -82,12 +78,18 @@ func (a *auditor) checkCounts(f *finding) string {
 		a.r.Entitled, a.r.Issued, a.r.Ballots)
 }
 
-// checkLock checks by the witnesses' clocks that the box was not locked while
-// members could still cast or envelopes could still be decided (section 11).
+// checkLock checks by the witnesses' clocks that the ledger was not locked while
+// members could still cast or envelopes could still be decided, and the ballots
+// not before the ledger (section 18). A later moment shows nothing: a checkpoint
+// can be cosigned again.
 func (a *auditor) checkLock(f *finding) string {
-	if a.acts == nil || a.counts == nil {
-		f.cannot("the ledger does not hold")
+	if a.acts == nil || a.counts == nil || a.ballots == nil {
+		f.cannot("the logs do not hold")
 		return ""
+	}
+	seen := a.ledger.final.Moment(a.ledger.policy.Threshold)
+	if boxed := a.ballots.final.Moment(a.ballots.policy.Threshold); boxed < seen {
+		f.fault(18, layout.Checkpoint(layout.Ballots), "witnesses saw it at %s, before the ledger that it binds, at %s", clock(boxed), clock(seen))
 	}
 	if a.acts.Cancelled {
 		return "The election was cancelled, and a cancelled one is locked at once."
@@ -98,9 +100,8 @@ func (a *auditor) checkLock(f *finding) string {
 			from, why = a.m.Schedule.DecideUntil, "the last moment for deciding, with envelopes undecided"
 		}
 	}
-	seen := a.ledger.final.Moment(a.ledger.policy.Threshold)
-	if seen < from-clockSkew {
-		f.fault(11, layout.Checkpoint(layout.Ledger), "witnesses saw the lock at %s, before %s at %s", clock(seen), why, clock(from))
+	if seen < from {
+		f.fault(18, layout.Checkpoint(layout.Ledger), "witnesses saw the lock at %s, before %s at %s", clock(seen), why, clock(from))
 	}
 	return say("Witnesses saw the lock at %s, not before %s.", clock(seen), why)
 }

@@ -191,6 +191,10 @@ func (a *auditor) follow(x *act.Act) error {
 		}
 		return a.add(p)
 	case act.Decide:
+		// Groups fails where more is decided than deposited so far.
+		if _, err := a.entries.counter.Groups(); err != nil {
+			return fmt.Errorf("%w (SPEC 10)", err)
+		}
 		for _, id := range p.Accepted {
 			a.entries.accepted[id] = p.Group // that it stands there once is for checkActs
 		}

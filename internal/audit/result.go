@@ -100,8 +100,10 @@ func (a *auditor) final() *tally.Final {
 	for _, g := range a.m.Groups {
 		n := a.count(g.ID)
 		final.Groups = append(final.Groups, tally.GroupCounts{
-			ID: g.ID, Entitled: n.Entitled(g.RollSize), Issued: uint64(n.Issued), Cast: a.cast.count[g.ID],
-			Deposited: n.Deposited(), Accepted: n.Accepted(), Rejected: n.Rejected(), Undecided: n.Undecided(),
+			ID: g.ID, RollSize: uint64(g.RollSize), Added: uint64(n.Added), Struck: uint64(n.Struck),
+			Entitled: n.Entitled(g.RollSize), Issued: uint64(n.Issued), Cast: a.cast.count[g.ID],
+			Deposited: n.Deposited(), Accepted: n.Accepted(), AcceptedOff: uint64(n.AcceptedOff),
+			Rejected: n.Rejected(), Undecided: n.Undecided(), UndecidedOff: uint64(n.UndecidedOff),
 		})
 	}
 	return final

@@ -134,12 +134,14 @@ func (a *auditor) checkExtra(f *finding, known map[string]bool) {
 // election with what it may have.
 func (a *auditor) checkStage(f *finding) string {
 	want := a.o.Stage
+	// A cancelled election is not a locked one that may still be opened, so
+	// that whoever demands locked and goes on to open is refused.
+	other := (want == layout.Cancelled) != (a.r.Stage == layout.Cancelled)
 	switch {
 	case want == "":
 	case want.Rank() == 0:
 		f.fault(17, "record", "there is no stage %q", want)
-	case want == layout.Cancelled && a.r.Stage != layout.Cancelled,
-		want != layout.Cancelled && want.Rank() > a.r.Stage.Rank():
+	case other || want.Rank() > a.r.Stage.Rank():
 		f.fault(17, "record", "it is %s, and %s was asked for", a.r.Stage, want)
 	}
 	if a.acts != nil && a.acts.Cancelled && a.stage != layout.Locked {

@@ -85,11 +85,9 @@ type Config struct {
 	Logger     *slog.Logger     // may be nil; is never told of a request
 	Metrics    *Metrics         // may be nil
 
-	// Workers bounds how many ballots are checked at once, 0 is one for each
-	// processor, and Queue how many may wait for that, 0 is 512. Beyond it a
-	// voter is told to try again: better now than after a time-out.
-	Workers int
-	Queue   int
+	// Queue bounds how many requests are served or wait at once; 0 is 512.
+	// Beyond it a voter is told to try again: better now than after a time-out.
+	Queue int
 }
 
 // Format hides the keys, whatever the verb.
@@ -104,8 +102,11 @@ type Box struct {
 	// sealer is nil once the pending key is destroyed.
 	sealer atomic.Pointer[sealer]
 	acts   atomic.Pointer[acts]
-	gate   *gate
-	writer *writer
+
+	// The three stations of a ballot.
+	lookups pool[suite.BallotID, place]
+	checks  pool[*cast, error]
+	inserts pool[*cast, outcome]
 }
 
 // Format hides the keys, whatever the verb.
@@ -163,16 +164,13 @@ func (b *Box) defaults() {
 	if b.c.Metrics == nil {
 		b.c.Metrics = NewMetrics(nil)
 	}
-	workers := b.c.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
+	if b.c.Queue <= 0 {
+		b.c.Queue = defaultQueue
 	}
-	queue := b.c.Queue
-	if queue <= 0 {
-		queue = defaultQueue
-	}
-	b.gate = newGate(workers, queue)
-	b.writer = newWriter(b)
+	b.lookups = pool[suite.BallotID, place]{workers: 2, largest: 256, limit: b.c.Queue, do: b.locate}
+	b.checks = pool[*cast, error]{workers: runtime.GOMAXPROCS(0), largest: 64, limit: b.c.Queue, do: b.verify}
+	// One transaction at a time: while it waits for the disk, others gather.
+	b.inserts = pool[*cast, outcome]{workers: 1, largest: 256, limit: b.c.Queue, do: b.keep}
 }
 
 // checkKeys compares the keys given with the manifest: a promise that nobody

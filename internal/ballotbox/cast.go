@@ -7,6 +7,7 @@ import (
 
 	"strikevote/internal/protocol/ballot"
 	"strikevote/internal/protocol/credential"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/receipt"
 	"strikevote/internal/protocol/suite"
 )
@@ -35,18 +36,12 @@ func (b *Box) Cast(ctx context.Context, sealed []byte) (receipt.Promise, State, 
 	}
 	// Before anything is checked: a voter whose answer was lost gets it in
 	// every phase, also after the lock, and at the price of a look-up.
-	at, err := b.locate(ctx, c.id)
+	at, err := b.lookups.call(ctx, c.id)
 	if err != nil {
 		return receipt.Promise{}, "", err
 	}
 	if at.state == Unknown {
-		if err := b.admits(ctx, at.phase, c); err != nil {
-			return receipt.Promise{}, "", err
-		}
-		if err := b.check(ctx, c); err != nil {
-			return receipt.Promise{}, "", err
-		}
-		at.state, err = b.writer.keep(ctx, c)
+		at.state, err = b.accept(ctx, at.phase, c)
 	} else {
 		err = b.confirm(ctx)
 	}
@@ -54,6 +49,22 @@ func (b *Box) Cast(ctx context.Context, sealed []byte) (receipt.Promise, State, 
 		return receipt.Promise{}, "", err
 	}
 	return b.promise(c.id), at.state, nil
+}
+
+// accept checks a ballot that the box does not have and keeps it.
+func (b *Box) accept(ctx context.Context, p election.Phase, c *cast) (State, error) {
+	if err := b.admits(ctx, p, c); err != nil {
+		return "", err
+	}
+	invalid, err := b.checks.call(ctx, c)
+	if err := errors.Join(err, invalid); err != nil {
+		return "", err
+	}
+	o, err := b.inserts.call(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	return o.state, o.err
 }
 
 // parse looks at length, election and group: what can be told without reading
@@ -77,29 +88,51 @@ func (b *Box) parse(sealed []byte) (*cast, error) {
 	}, nil
 }
 
-// check verifies the credential and then the ballot, cheapest first, so that
-// without a credential nobody makes the box compute proofs.
-func (b *Box) check(ctx context.Context, c *cast) error {
-	if err := b.gate.enter(ctx); err != nil {
-		return err
+// verify checks ballots: each one's credential first, so that without one
+// nobody makes the box compute proofs, then the proofs of all together. It
+// accepts what [ballot.Check] accepts.
+func (b *Box) verify(_ context.Context, casts []*cast) ([]error, error) {
+	out := make([]error, len(casts))
+	batch := ballot.NewBatch()
+	var in []int // of casts, in the order of the batch
+	for i, c := range casts {
+		parsed, err := b.read(c)
+		if err != nil {
+			out[i] = err
+			continue
+		}
+		in = append(in, i)
+		_ = batch.Add(b.groups[c.group].context, parsed) // Verify names it too
 	}
-	defer b.gate.leave()
-	g := b.groups[c.group]
-	if err := credential.Verify(g.issuer, credential.Message(b.c.MID, c.group, c.id), c.sig); err != nil {
-		return ErrBadCredential
+	err := batch.Verify()
+	if err == nil {
+		return out, nil
+	}
+	var bad *ballot.BatchError
+	if !errors.As(err, &bad) {
+		return nil, err
+	}
+	for _, k := range bad.Bad {
+		out[in[k]] = &InvalidError{Err: ballot.ErrBatch}
+	}
+	return out, nil
+}
+
+// read verifies the credential and decodes the ballot.
+func (b *Box) read(c *cast) (*ballot.Ballot, error) {
+	msg := credential.Message(b.c.MID, c.group, c.id)
+	if err := credential.Verify(b.groups[c.group].issuer, msg, c.sig); err != nil {
+		return nil, ErrBadCredential
 	}
 	parsed, err := ballot.Parse(c.body)
 	if err != nil {
-		return &InvalidError{Err: err}
+		return nil, &InvalidError{Err: err}
 	}
-	if err := ballot.Check(g.context, parsed); err != nil {
-		return &InvalidError{Err: err}
-	}
-	// What was checked is what was hashed: one id, one meaning.
+	// What is checked is what was hashed: one id, one meaning.
 	if parsed.ID() != c.id {
-		return &InvalidError{Err: errors.New("another id")}
+		return nil, &InvalidError{Err: errors.New("another id")}
 	}
-	return nil
+	return parsed, nil
 }
 
 // A Found ballot is what [Box.Find] knows of it.
@@ -112,7 +145,7 @@ type Found struct {
 // Find says where a ballot is, to whoever knows its id: the voter. For a ballot
 // that is not unknown it is as good an answer as the first.
 func (b *Box) Find(ctx context.Context, id suite.BallotID) (Found, error) {
-	at, err := b.locate(ctx, id)
+	at, err := b.lookups.call(ctx, id)
 	if err != nil {
 		return Found{}, err
 	}

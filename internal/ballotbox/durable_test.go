@@ -108,14 +108,7 @@ func TestUnconfirmed(t *testing.T) {
 		w.inBackground(func() error { _, _, err := w.box.Cast(context.Background(), m.sealed); return err }),
 		w.inBackground(func() error { _, err := w.box.Find(context.Background(), m.id); return err }),
 	}
-	w.waitForStandby(admin, len(again))
-	for _, a := range again {
-		select {
-		case err := <-a:
-			t.Errorf("answered without a second copy: %v", err)
-		default:
-		}
-	}
+	w.waitForStandby(admin, len(again), again...)
 	w.standby(admin, "")
 	for _, a := range again {
 		if err := <-a; err != nil {
@@ -143,14 +136,21 @@ func (w *world) standby(admin *pgx.Conn, name string) {
 }
 
 // waitForStandby returns when n sessions wait for a second copy, with the
-// process of one.
-func (w *world) waitForStandby(admin *pgx.Conn, n int) (pid int32) {
+// process of one. Nobody may be answered meanwhile.
+func (w *world) waitForStandby(admin *pgx.Conn, n int, unanswered ...<-chan error) (pid int32) {
 	w.t.Helper()
 	for got := 0; got < n; {
 		err := admin.QueryRow(context.Background(), `
 			SELECT count(*), coalesce(max(pid), 0) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`).Scan(&got, &pid)
 		if err != nil {
 			w.t.Fatal(err)
+		}
+		for _, a := range unanswered {
+			select {
+			case err := <-a:
+				w.t.Fatalf("answered without a second copy: %v", err)
+			default:
+			}
 		}
 	}
 	return pid

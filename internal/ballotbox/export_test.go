@@ -1,8 +1,6 @@
 package ballotbox
 
 import (
-	"context"
-
 	"strikevote/internal/protocol/suite"
 )
 
@@ -19,10 +17,20 @@ func PendingRow(pending [32]byte, mid suite.MID, id suite.BallotID) ([]byte, err
 	return k[:], nil
 }
 
-// Occupy takes n places at the gate and returns a function that leaves them.
-func (b *Box) Occupy(ctx context.Context, n int) (leave func()) {
-	b.gate.inside.Add(int64(n))
-	return func() { b.gate.inside.Add(-int64(n)) }
+// Occupy makes a station full, and returns a function that empties it.
+func (b *Box) Occupy(station string) (leave func()) {
+	move := func(n int) {
+		switch station {
+		case "lookups":
+			b.lookups.leave(n)
+		case "checks":
+			b.checks.leave(n)
+		case "inserts":
+			b.inserts.leave(n)
+		}
+	}
+	move(-b.c.Queue)
+	return func() { move(b.c.Queue) }
 }
 
 // Status is the status of the answer to an error.

@@ -131,9 +131,9 @@ func TestCORS(t *testing.T) {
 		status         int
 		allowed        bool
 	}{
-		{http.MethodOptions, electiontestBooth(w), 204, true},
+		{http.MethodOptions, w.m.Origins.Booth, 204, true},
 		{http.MethodOptions, "https://evil.example", 403, false},
-		{http.MethodPost, electiontestBooth(w), 200, true},
+		{http.MethodPost, w.m.Origins.Booth, 200, true},
 		{http.MethodPost, "https://evil.example", 403, false},
 		{http.MethodPost, "null", 403, false},
 		{http.MethodPost, "", 200, false},
@@ -158,8 +158,6 @@ func TestCORS(t *testing.T) {
 		}
 	}
 }
-
-func electiontestBooth(w *world) string { return w.m.Origins.Booth }
 
 // TestService serves two elections, and one no more.
 func TestService(t *testing.T) {
@@ -191,26 +189,22 @@ func TestService(t *testing.T) {
 	}
 }
 
-// TestBusy fills the box and shows that who comes then is told so.
+// TestBusy fills each station of the box, and shows that who comes then is told
+// so, and gets through later.
 func TestBusy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	c := w.config(w.service)
-	c.Workers, c.Queue = 1, 1
-	box, err := ballotbox.New(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
+	for _, station := range []string{"lookups", "checks", "inserts"} {
+		leave := w.box.Occupy(station)
+		m := w.ballot(1)
+		rec := w.post("/ballots", octets, m.sealed)
+		if rec.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", station)
+		}
+		checkError(t, station, rec, 503, "busy")
+		leave()
+		w.mustCast(m, ballotbox.Received)
 	}
-	leave := box.Occupy(t.Context(), 2)
-	w.box = box
-	m := w.ballot(1)
-	rec := w.post("/ballots", octets, m.sealed)
-	if rec.Header().Get("Retry-After") == "" {
-		t.Error("no Retry-After")
-	}
-	checkError(t, "busy", rec, 503, "busy")
-	leave()
-	w.mustCast(m, ballotbox.Received)
 }
 
 // TestDatabaseGone takes the database away and brings it back.

@@ -108,7 +108,7 @@ func TestLockRefused(t *testing.T) {
 		"no final entry":         w.proof(func(e *ledgerEnd) { e.extra = ledger.ManifestEntry(w.mid) }),
 		"not the last":           w.proof(func(e *ledgerEnd) { e.after = [][]byte{{1}} }),
 		"not cosigned":           w.proof(func(e *ledgerEnd) { e.cosign = 1 }),
-		"another log's key":      w.proof(func(e *ledgerEnd) { e.signer = sameName(t, w, w.keys.Ballots) }),
+		"another log's key":      w.proof(func(e *ledgerEnd) { e.signer = sameName(t, w) }),
 		"another election":       other.proof(nil),
 		"another mid":            w.proof(func(e *ledgerEnd) { e.final.MID[0] ^= 1 }),
 		"a group missing":        w.proof(func(e *ledgerEnd) { e.final.Groups = e.final.Groups[:1] }),
@@ -148,7 +148,7 @@ func (w *world) refuseLock(name string, proof []byte) {
 }
 
 // sameName returns a signer with the ledger's name and another key.
-func sameName(t *testing.T, w *world, _ *tlog.LogSigner) *tlog.LogSigner {
+func sameName(t *testing.T, w *world) *tlog.LogSigner {
 	t.Helper()
 	s, err := tlog.NewLogSigner(w.m.Ledger.Origin, [32]byte{1})
 	if err != nil {

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"strikevote/internal/board"
 	"strikevote/internal/platform/postgres"
@@ -127,33 +125,49 @@ type place struct {
 	phase election.Phase
 }
 
-// locate looks a ballot up. One statement has one snapshot, so a ballot that a
+// locate looks ballots up. One statement has one snapshot, so a ballot that a
 // batch moves at this moment is seen in one of its two places.
-func (b *Box) locate(ctx context.Context, id suite.BallotID) (place, error) {
-	// Once the pending key is gone nothing is pending, and no key matches nil.
-	var key []byte
-	if s := b.sealer.Load(); s != nil {
-		k := s.key(id)
-		key = k[:]
+func (b *Box) locate(ctx context.Context, ids []suite.BallotID) ([]place, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	s := b.sealer.Load()
+	keys, names := make([][]byte, len(ids)), make([][]byte, len(ids))
+	for i, id := range ids {
+		names[i] = id[:]
+		// Once the pending key is gone nothing is pending: NULL matches no row.
+		if s != nil {
+			k := s.key(id)
+			keys[i] = k[:]
+		}
 	}
-	p := place{state: Unknown}
+	rows, err := b.c.Pool.Query(ctx, `
+		SELECT e.phase, EXISTS (SELECT FROM ballotbox.pending AS p WHERE p.key = q.key), c.index
+		FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS q (key, id, n)
+			CROSS JOIN ballotbox.election AS e
+			LEFT JOIN ballotbox.cast_index AS c ON c.ballot_id = q.id
+		ORDER BY q.n`, keys, names)
+	if err != nil {
+		return nil, fmt.Errorf("looking for ballots: %w", err)
+	}
+	out := make([]place, 0, len(ids))
+	var phase election.Phase
 	var pending bool
 	var index *int64
-	err := b.c.Pool.QueryRow(ctx, `
-		SELECT e.phase,
-			EXISTS (SELECT FROM ballotbox.pending WHERE key = $1),
-			(SELECT index FROM ballotbox.cast_index WHERE ballot_id = $2)
-		FROM ballotbox.election AS e`, key, id[:]).Scan(&p.phase, &pending, &index)
+	_, err = pgx.ForEachRow(rows, []any{&phase, &pending, &index}, func() error {
+		p := place{state: Unknown, phase: phase}
+		switch {
+		case index != nil:
+			p.state, p.index = InTheLog, *index
+		case pending:
+			p.state = Received
+		}
+		out = append(out, p)
+		return nil
+	})
 	if err != nil {
-		return place{}, fmt.Errorf("looking for ballot: %w", err)
+		return nil, fmt.Errorf("looking for ballots: %w", err)
 	}
-	switch {
-	case index != nil:
-		p.state, p.index = InTheLog, *index
-	case pending:
-		p.state = Received
-	}
-	return p, nil
+	return out, nil
 }
 
 // confirm commits something that waits for whatever the commits before it had
@@ -174,141 +188,6 @@ func (b *Box) confirm(ctx context.Context) error {
 // emit writes to the database's log, in the transaction, a message that says
 // nothing and goes nowhere.
 const emit = `SELECT pg_logical_emit_message(true, 'strikevote', '')`
-
-// errRefused makes a transaction roll back when not all of its ballots are to
-// be kept; each says why in its outcome.
-var errRefused = errors.New("not all ballots can be kept")
-
-// An outcome is what became of one ballot of a transaction. The zero outcome is
-// a ballot that was not decided.
-type outcome struct {
-	state State
-	err   error
-}
-
-func (o outcome) decided() bool { return o.state != "" || o.err != nil }
-
-// store keeps ballots in one transaction and says what became of each. If some
-// cannot be kept, nothing is, those are decided and the others are not: the
-// caller tries again with them. Any error means that none is decided.
-func (b *Box) store(ctx context.Context, casts []*cast) ([]outcome, error) {
-	out := make([]outcome, len(casts))
-	err := b.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		clear(out) // of an attempt before
-		r, err := b.insert(ctx, tx, casts)
-		if err != nil {
-			return err
-		}
-		refused := false
-		for i, c := range casts {
-			switch at, ok := r.logged[c.id]; {
-			case ok:
-				// It is in the log already: the row inserted here must go.
-				out[i].state, refused = InTheLog, true
-				_ = at
-			case !r.admitted[i]:
-				out[i].err, refused = phaseError(r.phase), true
-			}
-		}
-		if refused {
-			return errRefused
-		}
-		for i := range out {
-			out[i].state = Received
-		}
-		if r.inserted > 0 {
-			return nil // the commit waits for this row, and so for all before
-		}
-		_, err = tx.Exec(ctx, emit)
-		return err
-	})
-	if errors.Is(err, errRefused) {
-		return out, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("keeping ballots: %w", err)
-	}
-	return out, nil
-}
-
-// An insertion is what the statements of [Box.insert] saw.
-type insertion struct {
-	phase    election.Phase
-	inserted int64
-	logged   map[suite.BallotID]int64
-	admitted []bool
-}
-
-// insert sends the statements that keep ballots, in one round trip. Their order
-// matters. The phase is read under its lock. The look into the log comes after
-// the insert, as a statement with a snapshot of its own: if a batch is taking
-// this very ballot out of pending, the insert waits for it to commit, and only
-// what is read after that sees the ballot in the log.
-func (b *Box) insert(ctx context.Context, tx pgx.Tx, casts []*cast) (insertion, error) {
-	s := b.sealer.Load()
-	if s == nil {
-		return insertion{}, ErrLocked
-	}
-	r := insertion{logged: make(map[suite.BallotID]int64), admitted: make([]bool, len(casts))}
-	rows := s.rows(casts)
-	q := new(pgx.Batch)
-	q.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, phaseLock)
-	q.Queue(`SELECT phase FROM ballotbox.election`).QueryRow(func(row pgx.Row) error { return row.Scan(&r.phase) })
-	q.Queue(`
-		INSERT INTO ballotbox.pending (key, sealed, group_id)
-		SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::integer[])
-		ON CONFLICT (key) DO NOTHING`, rows.keys, rows.sealed, rows.groups).
-		Exec(func(tag pgconn.CommandTag) error { r.inserted = tag.RowsAffected(); return nil })
-	q.Queue(`SELECT ballot_id, index FROM ballotbox.cast_index WHERE ballot_id = ANY($1)`, rows.ids).
-		Query(func(rows pgx.Rows) error {
-			var id []byte
-			var index int64
-			_, err := pgx.ForEachRow(rows, []any{&id, &index}, func() error {
-				r.logged[suite.BallotID(id)] = index
-				return nil
-			})
-			return err
-		})
-	if err := tx.SendBatch(ctx, q).Close(); err != nil {
-		return insertion{}, err
-	}
-	for i, c := range casts {
-		ok, err := b.open(ctx, tx, r.phase, c)
-		if err != nil {
-			return insertion{}, err
-		}
-		r.admitted[i] = ok
-	}
-	return r, nil
-}
-
-// pendingRows are the columns of an insert.
-type pendingRows struct {
-	keys, sealed, ids [][]byte
-	groups            []int32
-}
-
-// rows seals ballots for their rows, sorted by key: two transactions that
-// insert the same ballots then wait for each other in one direction only.
-func (s *sealer) rows(casts []*cast) pendingRows {
-	type row struct {
-		key rowKey
-		c   *cast
-	}
-	list := make([]row, len(casts))
-	for i, c := range casts {
-		list[i] = row{s.key(c.id), c}
-	}
-	slices.SortFunc(list, func(x, y row) int { return slices.Compare(x.key[:], y.key[:]) })
-	var r pendingRows
-	for _, x := range list {
-		r.keys = append(r.keys, x.key[:])
-		r.sealed = append(r.sealed, s.seal(x.key, x.c.sealed))
-		r.ids = append(r.ids, x.c.id[:])
-		r.groups = append(r.groups, int32(x.c.group))
-	}
-	return r
-}
 
 // phaseError says why nothing is kept in a phase.
 func phaseError(p election.Phase) error {

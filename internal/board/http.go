@@ -242,7 +242,7 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 		web.Error(w, http.StatusUnprocessableEntity, "unknown_cosignature",
 			"This line cosigns no recent checkpoint of this log by a witness of its manifest; fetch the checkpoint again.")
 	default:
-		if r != nil && s.Log != nil && r.Context().Err() == nil {
+		if s.Log != nil && r.Context().Err() == nil {
 			s.Log.ErrorContext(r.Context(), "board does not answer", "err", err)
 		}
 		w.Header().Set("Retry-After", "2")

@@ -68,7 +68,13 @@ func TestSignCommitted(t *testing.T) {
 			note, err := f.Sign(t.Context())
 			signed <- answer{note, err}
 		}()
-		f.waitForLock(t)
+		f.waitForLock(t, func() {
+			select {
+			case <-signed:
+				t.Fatal("signed while an append was under way")
+			default:
+			}
+		})
 		want := int64(1)
 		if commit {
 			want = 4
@@ -90,9 +96,10 @@ func TestSignCommitted(t *testing.T) {
 }
 
 // waitForLock returns once a session of the database waits for another.
-func (f *fixture) waitForLock(t *testing.T) {
+func (f *fixture) waitForLock(t *testing.T, meanwhile func()) {
 	t.Helper()
 	for waiting := 0; waiting == 0; {
+		meanwhile()
 		err := f.db.Owner.QueryRow(t.Context(), `
 			SELECT count(*) FROM pg_catalog.pg_locks WHERE NOT granted AND pid <> pg_catalog.pg_backend_pid()
 				AND pid IN (SELECT pid FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database())`).

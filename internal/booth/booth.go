@@ -8,41 +8,58 @@ package booth
 
 import (
 	_ "embed"
+	"log/slog"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 
 	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/suite"
 )
 
-// Config holds what the booth serves. Both functions must be safe for
-// concurrent use.
+// Config holds what the booth serves.
 type Config struct {
-	// Manifest returns the published bytes of an election's manifest.
+	// Manifest returns the published bytes of an election's manifest. It must
+	// be safe for concurrent use.
 	Manifest func(suite.ElectionID) (manifest []byte, ok bool)
+	// Log may be nil. It gets no request.
+	Log *slog.Logger
 }
 
 //go:embed page.html
 var page []byte
 
-// Handler serves the booth's origin.
+// Handler serves the booth's origin. The manifest may be read from any page:
+// verifiers are pages too.
 func Handler(c Config) http.Handler {
-	r := chi.NewRouter()
-	r.Get("/v1/", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(page)
-	})
-	r.Get("/v1/{election}/manifest", func(w http.ResponseWriter, r *http.Request) {
+	r := web.NewRouter(web.Chain(web.Config{Log: c.Log, Policy: web.Policy(), CORS: []string{"*"}})...)
+	// Mail scanners look with HEAD before they let a link through.
+	r.Use(middleware.GetHead)
+	r.Get("/v1/", servePage)
+	r.Get("/v1/{election}", c.known(func(w http.ResponseWriter, r *http.Request, _ []byte) { servePage(w, r) }))
+	r.Get("/v1/{election}/manifest", c.known(func(w http.ResponseWriter, _ *http.Request, manifest []byte) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(manifest) // the reader went away
+	}))
+	return r
+}
+
+func servePage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(page)
+}
+
+// known finds the manifest of the election that a path names.
+func (c Config) known(serve func(w http.ResponseWriter, r *http.Request, manifest []byte)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		id, err := suite.ParseElectionID(chi.URLParam(r, "election"))
 		if err == nil {
 			if manifest, ok := c.Manifest(id); ok {
-				w.Header().Set("Content-Type", "application/json")
-				_, _ = w.Write(manifest)
+				serve(w, r, manifest)
 				return
 			}
 		}
 		web.Error(w, http.StatusNotFound, "unknown_election", "There is no such election here. Check the address.")
-	})
-	return r
+	}
 }

@@ -7,6 +7,8 @@
 package ceremony
 
 import (
+	"errors"
+	"strconv"
 	"strings"
 
 	"strikevote/internal/protocol/suite"
@@ -26,8 +28,9 @@ const (
 )
 
 // MaxBody is the most that a teller sends in one round, in bytes. Shares are
-// the longest: about 700 bytes for each set and question.
-const MaxBody = 1 << 20
+// the longest, about 300 bytes for each set and question, and a file of the
+// record.
+const MaxBody = suite.MaxFile
 
 // A State is everything a teller's program needs to know to go on. Lists have
 // one entry for each teller, in order.
@@ -87,24 +90,38 @@ type Invitation struct {
 // String returns the form in which an invitation is handed over:
 // <console>/v1/<election>/tellers/<number>#<enrollment>.
 func (i Invitation) String() string {
-	return i.Console + "/v1/" + i.Election.String() + "/tellers/" + itoa(i.Number) + "#" + i.Enrollment
+	return i.Console + "/v1/" + i.Election.String() + "/tellers/" + strconv.Itoa(int(i.Number)) + "#" + i.Enrollment
 }
 
-// ParseInvitation reads what [Invitation.String] makes.
+var errInvitation = errors.New("this is not a teller's invitation; it looks like https://…/v1/…/tellers/1#…")
+
+// ParseInvitation reads what [Invitation.String] makes, with spaces around it.
 func ParseInvitation(s string) (Invitation, error) {
-	rest, enrollment, ok := strings.Cut(strings.TrimSpace(s), "#")
-	origin, tail, ok2 := strings.Cut(rest, "/v1/")
-	election, number, ok3 := strings.Cut(tail, "/tellers/")
-	if !ok || !ok2 || !ok3 || enrollment == "" || origin == "" {
-		return Invitation{}, errInvitation
-	}
-	id, err := suite.ParseElectionID(election)
+	s = strings.TrimSpace(s)
+	place, enrollment, _ := strings.Cut(s, "#")
+	console, tail, _ := strings.Cut(place, "/v1/")
+	id, number, _ := strings.Cut(tail, "/tellers/")
+	eid, err := suite.ParseElectionID(id)
 	if err != nil {
 		return Invitation{}, errInvitation
 	}
-	n, err := atoi(number)
-	if err != nil {
+	n, err := strconv.ParseUint(number, 10, 8)
+	if err != nil || n < 1 || n > 32 {
 		return Invitation{}, errInvitation
 	}
-	return Invitation{Console: origin, Election: id, Number: n, Enrollment: enrollment}, nil
+	i := Invitation{Console: console, Election: eid, Number: uint8(n), Enrollment: enrollment}
+	if !isOrigin(console) || suite.CheckText(enrollment, 100) != nil || i.String() != s {
+		return Invitation{}, errInvitation
+	}
+	return i, nil
+}
+
+// isOrigin reports whether s is a scheme that a teller's program speaks and a
+// host. What follows is put behind it, so it has no path, no user, no query.
+func isOrigin(s string) bool {
+	host, ok := strings.CutPrefix(s, "https://")
+	if !ok {
+		host, ok = strings.CutPrefix(s, "http://")
+	}
+	return ok && suite.CheckText(host, 260) == nil && !strings.ContainsAny(host, " /?@\\")
 }

@@ -8,6 +8,7 @@
 //
 // What is sent is kept once: the same message again is fine, another one in its
 // place is refused, so that a lost reply is harmless and nothing is replaced.
+// Sections 13 to 16 and 19 of internal/protocol/SPEC.md.
 package committee
 
 import (
@@ -24,6 +25,7 @@ import (
 
 	"strikevote/internal/ceremony"
 	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/share"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -78,7 +80,7 @@ type Service struct {
 
 // New returns a Service.
 func New(c Config) *Service {
-	return &Service{c: c, store: store{c.Pool}, locks: newMemory()}
+	return &Service{c: c, store: store{c.Pool, c.Pool}, locks: newMemory()}
 }
 
 // Elections returns the ids of all elections, oldest first.
@@ -90,20 +92,23 @@ func (s *Service) Elections(ctx context.Context) ([]suite.ElectionID, error) {
 // hand to them. The draft is a manifest in which what only others can know (the
 // roll, the keys) is still empty.
 func (s *Service) Create(ctx context.Context, draft *election.Manifest) ([]ceremony.Invitation, error) {
-	id := draft.ElectionID
+	id, t := draft.ElectionID, draft.Tellers
+	if len(draft.Title) == 0 || t.T < 1 || t.T > t.N || t.N > share.MaxTeller || len(t.Names) != int(t.N) {
+		return nil, errors.New("creating election: the draft has no title, or its tellers do not fit one another")
+	}
 	body, err := json.Marshal(draft)
 	if err != nil {
 		return nil, fmt.Errorf("encoding draft: %w", err)
 	}
 	var fresh [32]byte
-	rand.Read(fresh[:])
+	rand.Read(fresh[:]) // never fails
 	var tellers []enrolled
 	var invitations []ceremony.Invitation
-	for i := range draft.Tellers.N {
+	for i := range t.N {
 		var word [10]byte
 		rand.Read(word[:])
 		enrollment := suite.Group4(suite.Base32(word[:], 80))
-		tellers = append(tellers, enrolled{number: i + 1, name: draft.Tellers.Names[i], hash: enrollmentHash(id, i+1, enrollment)})
+		tellers = append(tellers, enrolled{number: i + 1, name: t.Names[i], hash: enrollmentHash(id, i+1, enrollment)})
 		invitations = append(invitations, ceremony.Invitation{
 			Console: draft.Origins.Console, Election: id, Number: i + 1, Enrollment: enrollment,
 		})

@@ -19,8 +19,13 @@ import (
 // which takes seconds.
 const patience = 2 * time.Minute
 
-// maxPost bounds a request: a share file in hexadecimal, and the rest.
-const maxPost = 2*ceremony.MaxBody + 4096
+const (
+	// maxPost bounds a teller's request: a share file in hexadecimal, and the
+	// rest.
+	maxPost = 2*ceremony.MaxBody + 4096
+	// maxSignature bounds a signature, also that of a passkey.
+	maxSignature = 16 << 10
+)
 
 // Handler serves the console's origin: what the programs of tellers and of the
 // committee's members need. Paths are in SPEC.md section 19.
@@ -104,7 +109,7 @@ func (s *Service) postSignature(sign func(context.Context, suite.ElectionID, ele
 			return err
 		}
 		var sig election.MemberSignature
-		if err := web.DecodeJSON(r, maxPost, &sig); err != nil {
+		if err := web.DecodeJSON(r, maxSignature, &sig); err != nil {
 			return err
 		}
 		if err := sign(r.Context(), id, sig); err != nil {

@@ -2,89 +2,143 @@ package committee
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"reflect"
 
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/tally"
 )
 
-// Propose keeps the manifest that the committee is asked to sign. Another one
-// is refused: what two people sign must be one thing.
+// Propose keeps the manifest that the committee is asked to sign. It may be
+// corrected, and is then signed again, until [Service.Sealing] has answered;
+// after that another one is refused: what two people sign must be one thing.
 func (s *Service) Propose(ctx context.Context, id suite.ElectionID, manifest []byte) error {
 	m, err := election.Parse(manifest)
 	if err != nil {
 		return &RefusedError{err}
 	}
 	if m.ElectionID != id {
-		return &RefusedError{fmt.Errorf("the manifest is of another election")}
+		return &RefusedError{errors.New("the manifest is of another election")}
 	}
-	return s.store.put(ctx, id, 0, roundManifest, 0, manifest)
+	c, err := s.Ceremony(ctx, id)
+	if err != nil {
+		return err
+	}
+	draft, err := s.Draft(ctx, id)
+	if err != nil {
+		return err
+	}
+	// What is sealed to a key that these tellers do not hold is never opened.
+	if !reflect.DeepEqual(m.Tellers, c.Tellers(draft.Tellers)) {
+		return &RefusedError{errors.New("the manifest's tellers are not those of the ceremony")}
+	}
+	return s.store.alone(ctx, id, func(tx store) error {
+		session, _, err := tx.session(ctx, id)
+		if err != nil {
+			return err
+		}
+		if session != c.session {
+			return ErrNotYet
+		}
+		return tx.propose(ctx, id, session, manifestPaper, manifest)
+	})
 }
 
 // Proposal returns the manifest to be signed, or [ErrNotYet].
 func (s *Service) Proposal(ctx context.Context, id suite.ElectionID) ([]byte, error) {
-	return s.store.get(ctx, id, 0, roundManifest, 0)
+	return s.store.proposal(ctx, id, manifestPaper)
 }
 
 // SignSeal keeps one member's signature over the proposed manifest.
 func (s *Service) SignSeal(ctx context.Context, id suite.ElectionID, sig election.MemberSignature) error {
-	manifest, err := s.Proposal(ctx, id)
-	if err != nil {
-		return err
-	}
-	m, err := election.Parse(manifest)
-	if err != nil {
-		return fmt.Errorf("reading the proposed manifest: %w", err)
-	}
-	mid := election.MID(manifest)
-	if err := checkMember(m, election.SealMessage(mid), sig); err != nil {
-		return &RefusedError{err}
-	}
-	return s.putSignature(ctx, id, roundSeal, sig)
+	return s.store.sign(ctx, id, manifestPaper, sig, func(manifest []byte) error {
+		m, err := election.Parse(manifest)
+		if err != nil {
+			return fmt.Errorf("reading the proposed manifest: %w", err)
+		}
+		return checkMember(m.Committee, election.SealMessage(election.MID(manifest)), sig)
+	})
 }
 
 // Sealing returns the file of the signatures over the manifest, or [ErrNotYet]
-// while there are fewer than the quorum.
+// while there are fewer than the quorum or a teller has not drilled: a key that
+// cannot open is found now or too late. Once it has answered, neither the
+// manifest nor the ceremony changes any more.
 func (s *Service) Sealing(ctx context.Context, id suite.ElectionID) ([]byte, error) {
-	manifest, err := s.Proposal(ctx, id)
+	c, err := s.Ceremony(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	m, err := election.Parse(manifest)
-	if err != nil {
-		return nil, fmt.Errorf("reading the proposed manifest: %w", err)
+	for i, drill := range c.Drills {
+		if drill == nil {
+			return nil, fmt.Errorf("teller %d has not drilled: %w", i+1, ErrNotYet)
+		}
 	}
-	return s.signatures(ctx, id, roundSeal, m.Committee.Quorum)
+	return s.store.fix(ctx, id, manifestPaper, func(manifest []byte) (uint8, error) {
+		m, err := election.Parse(manifest)
+		if err != nil {
+			return 0, fmt.Errorf("reading the proposed manifest: %w", err)
+		}
+		return m.Committee.Quorum, nil
+	})
 }
 
-// ProposeCertificate keeps the certificate that the committee is asked to sign.
-func (s *Service) ProposeCertificate(ctx context.Context, id suite.ElectionID, certificate []byte) error {
-	return s.store.put(ctx, id, 0, roundCertificate, 0, certificate)
+// DraftCertificate proposes the certificate that the committee is asked to
+// sign, unless one is proposed already.
+func (s *Service) DraftCertificate(ctx context.Context, id suite.ElectionID, result []byte, disputed uint64, at int64) error {
+	if _, err := s.Certificate(ctx, id); !errors.Is(err, ErrNotYet) {
+		return err
+	}
+	return s.ProposeCertificate(ctx, id, result, disputed, at)
+}
+
+// ProposeCertificate proposes the certificate over a result, also in place of
+// one that was proposed before, until [Service.Certification] has answered.
+// disputed is how many reports "not me" the committee upholds.
+func (s *Service) ProposeCertificate(ctx context.Context, id suite.ElectionID, result []byte, disputed uint64, at int64) error {
+	l, err := s.locked(ctx, id)
+	if err != nil {
+		return err
+	}
+	final := *l.Final
+	final.Result = result
+	c, err := final.Certificate(disputed, at)
+	if err != nil {
+		return fmt.Errorf("making the certificate: %w", err)
+	}
+	body, err := c.Encode()
+	if err != nil {
+		return fmt.Errorf("making the certificate: %w", err)
+	}
+	return s.store.alone(ctx, id, func(tx store) error {
+		session, _, err := tx.session(ctx, id)
+		if err != nil {
+			return err
+		}
+		return tx.propose(ctx, id, session, certificatePaper, body)
+	})
 }
 
 // Certificate returns the certificate to be signed, or [ErrNotYet].
 func (s *Service) Certificate(ctx context.Context, id suite.ElectionID) ([]byte, error) {
-	return s.store.get(ctx, id, 0, roundCertificate, 0)
+	return s.store.proposal(ctx, id, certificatePaper)
 }
 
-// SignCertificate keeps one member's signature over the certificate.
+// SignCertificate keeps one member's signature over the certificate. It counts
+// the committee that is in force after all acts.
 func (s *Service) SignCertificate(ctx context.Context, id suite.ElectionID, sig election.MemberSignature) error {
-	status, ok := s.c.Status(ctx, id)
-	if !ok {
-		return ErrNotYet
+	if _, err := s.Certificate(ctx, id); err != nil {
+		return err
 	}
-	certificate, err := s.Certificate(ctx, id)
+	l, err := s.locked(ctx, id)
 	if err != nil {
 		return err
 	}
-	message := tally.CertificateMessage(status.MID, certificate)
-	if err := checkMember(status.Manifest, message, sig); err != nil {
-		return &RefusedError{err}
-	}
-	return s.putSignature(ctx, id, roundCertify, sig)
+	return s.store.sign(ctx, id, certificatePaper, sig, func(certificate []byte) error {
+		return checkMember(l.committee, tally.CertificateMessage(l.MID, certificate), sig)
+	})
 }
 
 // Certification returns the file of the signatures over the certificate, or
@@ -94,42 +148,14 @@ func (s *Service) Certification(ctx context.Context, id suite.ElectionID) ([]byt
 	if !ok {
 		return nil, ErrNotYet
 	}
-	return s.signatures(ctx, id, roundCertify, status.Manifest.Committee.Quorum)
+	return s.store.fix(ctx, id, certificatePaper, func([]byte) (uint8, error) { return status.Manifest.Committee.Quorum, nil })
 }
 
 // checkMember checks one member's signature, where a quorum is not there yet.
-func checkMember(m *election.Manifest, signed []byte, sig election.MemberSignature) error {
-	alone := m.Committee
-	alone.Quorum = 1
-	return alone.Verify(signed, []election.MemberSignature{sig})
-}
-
-// putSignature keeps a signature under its member: one for each, so that two
-// keys of one person are still one person.
-func (s *Service) putSignature(ctx context.Context, id suite.ElectionID, round string, sig election.MemberSignature) error {
-	body, err := suite.EncodeJSON(&sig)
-	if err != nil {
+func checkMember(c election.Committee, signed []byte, sig election.MemberSignature) error {
+	c.Quorum = 1
+	if err := c.Verify(signed, []election.MemberSignature{sig}); err != nil {
 		return &RefusedError{err}
 	}
-	return s.store.put(ctx, id, 0, round, sig.Member, body)
-}
-
-// signatures returns the file of the first quorum of signatures, by member.
-func (s *Service) signatures(ctx context.Context, id suite.ElectionID, round string, quorum uint8) ([]byte, error) {
-	got, err := s.store.all(ctx, id, 0, round)
-	if err != nil {
-		return nil, err
-	}
-	if len(got) < int(quorum) {
-		return nil, ErrNotYet
-	}
-	var list []election.MemberSignature
-	for _, member := range slices.Sorted(maps.Keys(got))[:quorum] {
-		var sig election.MemberSignature
-		if err := suite.DecodeJSON(got[member], &sig); err != nil {
-			return nil, fmt.Errorf("reading signature: %w", err)
-		}
-		list = append(list, sig)
-	}
-	return election.EncodeSignatures(list)
+	return nil
 }

@@ -30,27 +30,25 @@ func (s *Service) State(ctx context.Context, id suite.ElectionID) (*ceremony.Sta
 		Names: draft.Tellers.Names, Session: session, Fresh: fresh,
 		Drilled: make([]bool, n), Shared: make([]bool, n), Phase: "draft",
 	}
-	for _, part := range []struct {
-		round ceremony.Round
-		list  *[]suite.Bytes
-	}{{ceremony.RoundKey, &st.Keys}, {ceremony.RoundMessage, &st.Messages}, {ceremony.RoundSignature, &st.Signatures}} {
-		got, err := s.store.all(ctx, id, session, string(part.round))
-		if err != nil {
-			return nil, err
-		}
-		*part.list = make([]suite.Bytes, n)
-		for i := range n {
-			// Never nil: nil would be written as null.
-			(*part.list)[i] = append(suite.Bytes{}, got[uint8(i+1)]...)
-		}
-	}
-	for round, list := range map[ceremony.Round][]bool{ceremony.RoundDrill: st.Drilled, ceremony.RoundShares: st.Shared} {
+	for round, list := range map[ceremony.Round]*[]suite.Bytes{
+		ceremony.RoundKey: &st.Keys, ceremony.RoundMessage: &st.Messages, ceremony.RoundSignature: &st.Signatures,
+	} {
 		got, err := s.store.all(ctx, id, session, string(round))
 		if err != nil {
 			return nil, err
 		}
 		for i := range n {
-			list[i] = len(got[uint8(i+1)]) > 0
+			// Never nil: nil would be written as null.
+			*list = append(*list, append(suite.Bytes{}, got[uint8(i+1)]...))
+		}
+	}
+	for round, list := range map[ceremony.Round][]bool{ceremony.RoundDrill: st.Drilled, ceremony.RoundShares: st.Shared} {
+		numbers, err := s.store.senders(ctx, id, session, string(round))
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range numbers {
+			list[i-1] = true
 		}
 	}
 	if status, ok := s.c.Status(ctx, id); ok {
@@ -72,9 +70,6 @@ func (s *Service) Accept(ctx context.Context, id suite.ElectionID, number uint8,
 	if p.Session != st.Session {
 		return &RefusedError{fmt.Errorf("the ceremony was started again (it is session %d now); start again too", st.Session)}
 	}
-	if number < 1 || number > st.N {
-		return ErrUnknown
-	}
 	switch round {
 	case ceremony.RoundKey:
 		err = checkKey(st, number, p.Body)
@@ -94,22 +89,46 @@ func (s *Service) Accept(ctx context.Context, id suite.ElectionID, number uint8,
 	if err != nil {
 		return err
 	}
-	return s.store.put(ctx, id, st.Session, string(round), number, p.Body)
+	return s.keep(ctx, place{id, st.Session, string(round), number}, p.Body)
+}
+
+// keep keeps what was checked.
+func (s *Service) keep(ctx context.Context, at place, body []byte) error {
+	switch ceremony.Round(at.round) {
+	case ceremony.RoundDrill, ceremony.RoundShares:
+		// Their proofs are drawn anew each time, so a teller whose answer was
+		// lost sends other bytes that say the same. The first are kept.
+		_, err := s.store.first(ctx, at, body)
+		return err
+	case ceremony.RoundStatement:
+		if err := s.store.put(ctx, at, body); err != nil {
+			return err
+		}
+		return s.publishStatement(ctx, at.id, at.number, body)
+	}
+	return s.store.put(ctx, at, body)
 }
 
 // Restart begins the ceremony again with fresh randomness: a teller's computer
-// was lost before sealing. All keys of the session before are dead.
+// was lost before sealing. All keys of the session before are dead, and so is a
+// manifest that names them.
 func (s *Service) Restart(ctx context.Context, id suite.ElectionID) error {
-	if _, sealed := s.c.Status(ctx, id); sealed {
-		return &RefusedError{errors.New("the election is sealed; its tellers' key cannot change any more")}
-	}
-	session, _, err := s.store.session(ctx, id)
-	if err != nil {
-		return err
-	}
 	fresh := make([]byte, 32)
-	rand.Read(fresh)
-	return s.store.restart(ctx, id, session+1, fresh)
+	rand.Read(fresh) // never fails
+	return s.store.alone(ctx, id, func(tx store) error {
+		session, _, err := tx.session(ctx, id)
+		if err != nil {
+			return err
+		}
+		_, err = tx.get(ctx, place{id, session, manifestPaper.fixed, 0})
+		if err == nil {
+			return &RefusedError{errors.New("the election is sealed; its tellers' key cannot change any more")}
+		}
+		if !errors.Is(err, ErrNotYet) {
+			return err
+		}
+		return tx.put(ctx, place{id, session + 1, roundFresh, 0}, fresh)
+	})
 }
 
 func checkKey(st *ceremony.State, number uint8, body []byte) error {
@@ -183,6 +202,7 @@ type Ceremony struct {
 	Fresh, Transcript, Signatures []byte
 	Parsed                        *dkg.Transcript
 	Drills                        [][]byte // by teller; nil where not there yet
+	session                       uint32
 }
 
 // Ceremony returns the finished ceremony, or [ErrNotYet].
@@ -198,7 +218,7 @@ func (s *Service) Ceremony(ctx context.Context, id suite.ElectionID) (*Ceremony,
 	if err != nil {
 		return nil, err
 	}
-	c := &Ceremony{Fresh: st.Fresh, Transcript: t, Signatures: ceremony.Joined(st.Signatures)}
+	c := &Ceremony{Fresh: st.Fresh, Transcript: t, Signatures: ceremony.Joined(st.Signatures), session: st.Session}
 	if c.Parsed, err = dkg.VerifyCertificate(c.Transcript, c.Signatures); err != nil {
 		return nil, fmt.Errorf("checking the ceremony's certificate: %w", err)
 	}

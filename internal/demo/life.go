@@ -132,6 +132,11 @@ func (w *World) drillAndOpen(ctx context.Context) error {
 	if err := w.awaitPhase(ctx, election.PhaseOpen); err != nil {
 		return err
 	}
+	for i, t := range w.people.tellers {
+		if _, err := t.Check(ctx, &w.mid); err != nil {
+			return fmt.Errorf("teller %d: %w", i+1, err)
+		}
+	}
 	total := 0
 	for _, m := range w.members {
 		if m.Email != "" {

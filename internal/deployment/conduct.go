@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"strikevote/internal/board"
 	"strikevote/internal/committee"
@@ -24,32 +23,40 @@ import (
 // remembered between rounds: after a crash the next round goes on from what the
 // databases say. A failure is logged and tried again.
 func (d *Deployment) conduct(ctx context.Context) error {
+	var wg sync.WaitGroup
+	// start does not wait for what runs still: no election is to be closed late
+	// because thousands of mails leave, or because another one is verified.
+	start := func(busy *sync.Mutex, do func()) {
+		if busy.TryLock() {
+			wg.Go(func() {
+				defer busy.Unlock()
+				do()
+			})
+		}
+	}
 	t := time.NewTicker(d.c.Pace)
 	defer t.Stop()
 	for {
-		g := new(errgroup.Group)
 		for _, id := range d.ids() {
 			e := d.running(id)
-			if e == nil {
-				continue
-			}
-			g.Go(func() error {
-				d.round(ctx, e)
-				return nil
-			})
-			g.Go(func() error {
-				if _, err := e.mailer.Drain(ctx); err != nil && ctx.Err() == nil {
-					d.c.Log.ErrorContext(ctx, "mails wait", "err", err)
-				}
-				return nil
-			})
+			start(&e.rounds, func() { d.round(ctx, e) })
+			start(&e.mails, func() { d.sendMails(ctx, e) })
 		}
-		_ = g.Wait() // every error was logged
 		select {
 		case <-ctx.Done():
+			wg.Wait()
 			return nil
 		case <-t.C:
 		}
+	}
+}
+
+func (d *Deployment) sendMails(ctx context.Context, e *running) {
+	if e.mailer == nil {
+		return
+	}
+	if _, err := e.mailer.Drain(ctx); err != nil && ctx.Err() == nil {
+		d.c.Log.ErrorContext(ctx, "mails wait", "err", err)
 	}
 }
 
@@ -67,6 +74,7 @@ func (d *Deployment) round(ctx context.Context, e *running) {
 		{"lock of the box", d.lockBox},
 		{"result", d.publishResult},
 		{"certificate", d.publishCertificate},
+		{"destruction of the link keys", d.destroyLinkKeys},
 	} {
 		err := step.do(ctx, e)
 		switch {
@@ -192,7 +200,7 @@ func (d *Deployment) postLock(ctx context.Context, e *running, proof []byte) err
 	if err != nil {
 		return fmt.Errorf("locking the box: %w", err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := d.client.Do(req)
 	if err != nil {
 		return fmt.Errorf("locking the box: %w", err)
 	}
@@ -246,6 +254,25 @@ func (d *Deployment) publishCertificate(ctx context.Context, e *running) error {
 		return err
 	}
 	return e.ledger.PutFile(ctx, layout.Certification, certification)
+}
+
+// destroyLinkKeys destroys what links and codes are made with, once the result
+// is certified (SPEC.md section 20).
+func (d *Deployment) destroyLinkKeys(ctx context.Context, e *running) error {
+	if e.minter == nil {
+		return nil
+	}
+	if done, err := has(ctx, e.ledger, layout.Certification); err != nil || !done {
+		return errors.Join(err, errWaiting)
+	}
+	if err := e.keys.destroyLinks(); err != nil {
+		return err
+	}
+	e.mails.Lock() // the mailer uses the keys
+	defer e.mails.Unlock()
+	e.minter.Wipe()
+	e.minter, e.mailer = nil, nil
+	return nil
 }
 
 // Ready reports whether the locked record of an election is complete, so that

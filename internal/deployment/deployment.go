@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -63,13 +64,15 @@ type Deployment struct {
 	registrars *registrar.Service
 	boxes      *ballotbox.Service
 	registry   *prometheus.Registry
+	client     *http.Client // carries the ledger's end to the box
+	opening    sync.Mutex   // held while an election is opened
 	mu         sync.Mutex
 	elections  map[suite.ElectionID]*running // sealed ones; guarded by mu
 }
 
 // Open starts or reaches the databases, applies what a private one lacks, and
 // opens every sealed election. The service answers once [Deployment.Serve] runs.
-func Open(ctx context.Context, c Config) (d *Deployment, err error) {
+func Open(ctx context.Context, c Config) (*Deployment, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -79,35 +82,42 @@ func Open(ctx context.Context, c Config) (d *Deployment, err error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	d = &Deployment{c: c, elections: make(map[suite.ElectionID]*running), registry: metrics.NewRegistry()}
-	// Half a deployment must not stay behind when the rest of it cannot start.
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.Close())
-		}
-	}()
-	if c.Mail != "" {
-		if err := os.MkdirAll(c.Mail, 0o700); err != nil {
-			return nil, fmt.Errorf("making the folder of the mails: %w", err)
-		}
-	}
-	if err := os.MkdirAll(c.Data, 0o755); err != nil {
-		return nil, fmt.Errorf("making the data folder: %w", err)
-	}
-	if err := d.listen(); err != nil {
-		return nil, err
-	}
-	if err := d.servers.start(ctx, c); err != nil {
-		return nil, err
-	}
-	if err := d.openCommittee(ctx); err != nil {
-		return nil, err
+	d := &Deployment{
+		c: c, elections: make(map[suite.ElectionID]*running), registry: metrics.NewRegistry(),
+		client: &http.Client{Timeout: time.Minute, Transport: new(http.Transport)},
 	}
 	d.registrars, d.boxes = registrar.NewService(c.Log, metrics.HTTP(d.registry, listenRegistrar)), ballotbox.NewService(c.Log)
-	return d, d.openElections(ctx)
+	if err := d.open(ctx); err != nil {
+		// Half a deployment must not stay behind when the rest of it cannot start.
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
 }
 
-// Close ends everything. It returns the first of what went wrong.
+func (d *Deployment) open(ctx context.Context) error {
+	// The database's account has to pass through the data folder, and nobody
+	// else has to look into it.
+	if err := os.MkdirAll(d.c.Data, 0o711); err != nil {
+		return fmt.Errorf("making the data folder: %w", err)
+	}
+	if d.c.Mail != "" {
+		if err := os.MkdirAll(d.c.Mail, 0o700); err != nil {
+			return fmt.Errorf("making the folder of the mails: %w", err)
+		}
+	}
+	if err := d.servers.start(ctx, d.c); err != nil {
+		return err
+	}
+	if err := d.listen(); err != nil {
+		return err
+	}
+	if err := d.openCommittee(ctx); err != nil {
+		return err
+	}
+	return d.openElections(ctx)
+}
+
+// Close ends everything. [Deployment.Serve] must have returned.
 func (d *Deployment) Close() error {
 	var errs []error
 	d.mu.Lock()
@@ -116,6 +126,7 @@ func (d *Deployment) Close() error {
 		delete(d.elections, id)
 	}
 	d.mu.Unlock()
+	d.client.CloseIdleConnections()
 	if d.papers != nil {
 		d.papers.Close()
 	}

@@ -1,17 +1,21 @@
 package deployment
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"strikevote/internal/ballotbox"
 	"strikevote/internal/board"
+	"strikevote/internal/committee"
 	"strikevote/internal/mailer"
+	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/credential/issuer"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
@@ -37,8 +41,10 @@ type running struct {
 	ledger, ballots *board.Log // with their signers
 	registrar       *registrar.Registrar
 	box             *ballotbox.Box
-	mailer          *mailer.Mailer
-	invited         bool // the round's own: invitations are queued
+	minter          *mailer.Minter // nil once the keys of links are destroyed
+	mailer          *mailer.Mailer // nil then; guarded by mails
+	invited         bool           // the round's own: invitations are queued
+	rounds, mails   sync.Mutex     // held while a round goes on, while mails leave
 }
 
 func (e *running) close() {
@@ -59,7 +65,7 @@ func (d *Deployment) openElections(ctx context.Context) error {
 	}
 	for _, id := range ids {
 		err := d.openElection(ctx, id)
-		if errors.Is(err, ErrPending) && d.servers.private[sideRegistrar] && d.servers.private[sideBox] {
+		if errors.Is(err, ErrPending) && d.servers.private[sideRegistrar] != nil && d.servers.private[sideBox] != nil {
 			// The program was replaced by a newer one; nobody else migrates a
 			// private database.
 			if err = d.servers.migrateElection(ctx, id); err == nil {
@@ -76,29 +82,37 @@ func (d *Deployment) openElections(ctx context.Context) error {
 	return nil
 }
 
-// openElection opens both sides of a sealed election and serves it.
+// openElection opens both sides of a sealed election and serves it. It returns
+// [registrar.ErrDraft] for one that is not sealed.
 func (d *Deployment) openElection(ctx context.Context, id suite.ElectionID) (err error) {
+	d.opening.Lock()
+	defer d.opening.Unlock()
+	if d.running(id) != nil {
+		return nil // it was sealed again
+	}
 	e := &running{keys: d.keys(id)}
 	defer func() {
 		if err != nil {
 			e.close()
 		}
 	}()
-	if e.bytes, err = d.committee.Proposal(ctx, id); err != nil {
+	e.bytes, err = d.committee.Proposal(ctx, id)
+	if errors.Is(err, committee.ErrNotYet) {
 		return registrar.ErrDraft // nothing was proposed, so nothing is sealed
+	}
+	if err != nil {
+		return err
 	}
 	if e.manifest, err = election.Parse(e.bytes); err != nil {
 		return fmt.Errorf("reading manifest: %w", err)
 	}
 	e.mid = election.MID(e.bytes)
-	if err := d.openLogs(ctx, e); err != nil {
-		return err
-	}
-	if err := d.openRegistrar(ctx, e); err != nil {
-		return err
-	}
-	if err := d.openBox(ctx, e); err != nil {
-		return err
+	// The registrar's side is sealed last. Where it is not, the box's may not
+	// even be there.
+	for _, step := range []func(context.Context, *running) error{d.openLedger, d.openRegistrar, d.openBallots, d.openBox} {
+		if err := step(ctx, e); err != nil {
+			return err
+		}
 	}
 	d.registrars.Add(e.registrar)
 	d.boxes.Add(e.box)
@@ -108,73 +122,113 @@ func (d *Deployment) openElection(ctx context.Context, id suite.ElectionID) (err
 	return nil
 }
 
-// openLogs opens both logs, for the services with their signers and for the
-// board without.
-func (d *Deployment) openLogs(ctx context.Context, e *running) error {
-	for _, l := range []struct {
-		server interface {
-			URL(database, role string) string
-		}
-		kind   migrations.Database
-		log    election.Log
-		policy func() (tlog.Policy, error)
-		side   string
-		key    string
-		pool   **pgxpool.Pool
-		into   **board.Log
-		public **board.Log
-	}{
-		{d.servers.registrar, migrations.Registrar, e.manifest.Ledger, e.manifest.LedgerPolicy, sideRegistrar, keyLedger, &e.registrarPool, &e.ledger, &e.publicLedger},
-		{d.servers.box, migrations.Ballotbox, e.manifest.Ballots, e.manifest.BallotsPolicy, sideBox, keyBallots, &e.boxPool, &e.ballots, &e.publicBallots},
-	} {
-		policy, err := l.policy()
-		if err != nil {
-			return fmt.Errorf("reading manifest: %w", err)
-		}
-		seed, err := e.keys.seed(l.side, l.key)
-		if err != nil {
-			return err
-		}
-		signer, err := tlog.NewLogSigner(l.log.Origin, seed)
-		if err != nil {
-			return fmt.Errorf("opening log: %w", err)
-		}
-		id := e.manifest.ElectionID
-		if *l.pool, err = openSide(ctx, l.server, id, l.kind); err != nil {
-			return err
-		}
-		public, err := openAs(ctx, l.server, id, "sv_board")
-		if err != nil {
-			return err
-		}
-		e.boardPools = append(e.boardPools, public)
-		*l.into = board.New(board.Config{Pool: *l.pool, Signer: signer, MID: e.mid, Policy: policy, Log: d.c.Log})
-		*l.public = board.New(board.Config{Pool: public, MID: e.mid, Policy: policy, Log: d.c.Log})
+func (d *Deployment) openLedger(ctx context.Context, e *running) error {
+	policy, err := e.manifest.LedgerPolicy()
+	if err != nil {
+		return fmt.Errorf("reading manifest: %w", err)
 	}
-	return nil
+	if e.registrarPool, err = openSide(ctx, d.servers.registrar, e.manifest.ElectionID, migrations.Registrar); err != nil {
+		return err
+	}
+	e.ledger, e.publicLedger, err = d.openLog(ctx, e, d.servers.registrar, e.registrarPool, policy, sideRegistrar, keyLedger)
+	return err
+}
+
+func (d *Deployment) openBallots(ctx context.Context, e *running) error {
+	policy, err := e.manifest.BallotsPolicy()
+	if err != nil {
+		return fmt.Errorf("reading manifest: %w", err)
+	}
+	if e.boxPool, err = openSide(ctx, d.servers.box, e.manifest.ElectionID, migrations.Ballotbox); err != nil {
+		return err
+	}
+	e.ballots, e.publicBallots, err = d.openLog(ctx, e, d.servers.box, e.boxPool, policy, sideBox, keyBallots)
+	return err
+}
+
+// openLog opens a log, for its service with the signer and for the board
+// without.
+func (d *Deployment) openLog(ctx context.Context, e *running, server postgres.Server, pool *pgxpool.Pool, policy tlog.Policy, side, key string) (log, public *board.Log, err error) {
+	seed, err := e.keys.seed(side, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, err := tlog.NewLogSigner(policy.Log.Name(), seed)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening log: %w", err)
+	}
+	if signer.Key() != policy.Log {
+		return nil, nil, notManifests(side, key)
+	}
+	reader, err := openAs(ctx, server, e.manifest.ElectionID, "sv_board")
+	if err != nil {
+		return nil, nil, err
+	}
+	e.boardPools = append(e.boardPools, reader)
+	log = board.New(board.Config{Pool: pool, Signer: signer, MID: e.mid, Policy: policy, Log: d.c.Log})
+	return log, board.New(board.Config{Pool: reader, MID: e.mid, Policy: policy, Log: d.c.Log}), nil
+}
+
+// notManifests is the error of a key that would sign what nobody accepts.
+func notManifests(side, key string) error {
+	return fmt.Errorf("the key %s of the %s is not the manifest's; restore it from its copy", key, side)
 }
 
 func (d *Deployment) openRegistrar(ctx context.Context, e *running) error {
-	keys, err := e.keys.registrar(e.manifest.Groups)
+	c := registrar.Config{
+		Pool: e.registrarPool, Ledger: registrar.LedgerOf(e.ledger), Ready: e.witnessed, Now: d.c.Now, Log: d.c.Log,
+	}
+	var err error
+	if c.Keys, err = e.keys.registrar(e.manifest.Groups); err != nil {
+		return err
+	}
+	if err := e.openMinter(ctx); err != nil {
+		return err
+	}
+	if e.minter != nil {
+		c.Minter = e.minter
+	}
+	if e.registrar, err = registrar.Open(ctx, c); err != nil {
+		return err
+	}
+	final, err := e.ledger.Final(ctx)
 	if err != nil {
 		return err
 	}
-	minter, err := e.keys.minter()
-	if err != nil {
-		return err
+	for _, g := range e.manifest.Groups {
+		// Found now, and not by the first member of the group who votes.
+		if c.Keys.Issuers[g.ID] == nil && !final {
+			return fmt.Errorf("reading %s of the %s: %w", issuerName(g.ID), sideRegistrar, ErrNoKey)
+		}
 	}
-	e.registrar, err = registrar.Open(ctx, registrar.Config{
-		Pool: e.registrarPool, Keys: keys, Minter: minter, Ledger: registrar.LedgerOf(e.ledger),
-		Ready: e.witnessed, Now: d.c.Now, Log: d.c.Log,
-	})
-	if err != nil {
-		return err
+	if e.minter == nil {
+		return nil
 	}
 	e.mailer, err = mailer.New(mailer.Config{
-		Pool: e.registrarPool, Manifest: e.manifest, MID: e.mid, Minter: minter, Sender: &mailer.Directory{Path: d.c.Mail},
-		From: mailer.Address{Name: "Union ballot", Address: "ballot@" + mailDomain}, Zone: time.Local, Now: d.c.Now, Log: d.c.Log,
+		Pool: e.registrarPool, Manifest: e.manifest, MID: e.mid, Minter: e.minter,
+		Sender: &mailer.Directory{Path: d.c.Mail, Unsynced: e.manifest.Demo},
+		From:   mailer.Address{Name: "Union ballot", Address: "ballot@" + mailDomain}, Zone: time.Local, Now: d.c.Now, Log: d.c.Log,
 	})
 	return err
+}
+
+// openMinter opens what makes links. Once the result is certified nobody needs
+// one any more, and what an interruption left of the keys goes now.
+func (e *running) openMinter(ctx context.Context) error {
+	certified, err := has(ctx, e.ledger, layout.Certification)
+	if err != nil {
+		return err
+	}
+	if certified {
+		return e.keys.destroyLinks()
+	}
+	if e.minter, err = e.keys.minter(); err != nil {
+		return err
+	}
+	if !bytes.Equal(e.minter.Public(), e.manifest.TokenKey[:]) {
+		return notManifests(sideMailer, keyToken)
+	}
+	return nil
 }
 
 // mailDomain is the sender's until mail providers are configured.

@@ -38,39 +38,42 @@ type keyring struct{ dir string }
 
 func (k keyring) path(side, name string) string { return filepath.Join(k.dir, side, name+".key") }
 
-// seed returns a 32-byte key, and makes it at the first call.
-func (k keyring) seed(side, name string) (seed [32]byte, err error) {
-	path := k.path(side, name)
-	b, err := os.ReadFile(path)
-	if err == nil {
-		return parseSeed(b)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return seed, fmt.Errorf("reading key %s: %w", name, err)
-	}
-	rand.Read(seed[:])
-	return seed, k.write(path, []byte(hex.EncodeToString(seed[:])+"\n"))
-}
+// ErrNoKey is returned for a key file that is missing. A sealed election's keys
+// are named in its manifest, so a new one in its place would only fail later.
+var ErrNoKey = errors.New("a key file is missing; restore it from its copy")
 
-// existing returns a key, or zero if it was destroyed.
-func (k keyring) existing(side, name string) (seed [32]byte, err error) {
+// seed returns a 32-byte key, or [ErrNoKey].
+func (k keyring) seed(side, name string) (seed [32]byte, err error) {
 	b, err := os.ReadFile(k.path(side, name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return seed, nil
+		return seed, fmt.Errorf("reading %s of the %s: %w", name, side, ErrNoKey)
 	}
 	if err != nil {
 		return seed, fmt.Errorf("reading key %s: %w", name, err)
 	}
-	return parseSeed(b)
-}
-
-func parseSeed(b []byte) (seed [32]byte, err error) {
 	raw, err := hex.DecodeString(strings.TrimSpace(string(b)))
 	if err != nil || len(raw) != len(seed) {
 		// The text itself is a secret and stays out of the error.
-		return seed, errors.New("a key file does not hold 64 hexadecimal digits")
+		return seed, fmt.Errorf("the key file %s of the %s does not hold 64 hexadecimal digits; restore it from its copy", name, side)
 	}
 	return [32]byte(raw), nil
+}
+
+// create makes a key at the first call, and returns it.
+func (k keyring) create(side, name string) (seed [32]byte, err error) {
+	if seed, err = k.seed(side, name); !errors.Is(err, ErrNoKey) {
+		return seed, err
+	}
+	rand.Read(seed[:])
+	return seed, k.write(k.path(side, name), []byte(hex.EncodeToString(seed[:])+"\n"))
+}
+
+// existing returns a key, or zero if it was destroyed.
+func (k keyring) existing(side, name string) (seed [32]byte, err error) {
+	if seed, err = k.seed(side, name); errors.Is(err, ErrNoKey) {
+		return [32]byte{}, nil
+	}
+	return seed, err
 }
 
 func issuerName(g suite.GroupID) string { return fmt.Sprintf("issuer-%05d", g) }
@@ -100,7 +103,11 @@ func (k keyring) existingIssuer(g suite.GroupID) (*issuer.Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading issuer key: %w", err)
 	}
-	return issuer.Parse(der)
+	key, err := issuer.Parse(der)
+	if err != nil {
+		return nil, fmt.Errorf("reading issuer key of group %d: %w", g, err)
+	}
+	return key, nil
 }
 
 // write keeps a new key durably before anything is signed or sealed with it,
@@ -109,24 +116,38 @@ func (k keyring) write(path string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("keeping a key: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	if err := place(path, b, os.Link); err != nil {
 		return fmt.Errorf("keeping a key: %w", err)
+	}
+	return nil
+}
+
+// place writes a file that only this user reads beside path and then puts it
+// there, with os.Rename in place of one, with os.Link only where none is: after
+// a crash there is never half a file.
+func place(path string, b []byte, put func(from, to string) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "new-")
+	if err != nil {
+		return err
 	}
 	_, err = f.Write(b)
 	if err == nil {
 		err = f.Sync()
 	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
+	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = put(f.Name(), path)
 	}
+	_ = os.Remove(f.Name()) // a rename has taken it away
 	if err != nil {
-		return fmt.Errorf("keeping a key: %w", err)
+		return err
 	}
-	return nil
+	return syncDir(filepath.Dir(path))
+}
+
+// destroyLinks destroys what links and codes are made with.
+func (k keyring) destroyLinks() error {
+	return errors.Join(k.destroy(sideMailer, keyToken), k.destroy(sideMailer, keyCode))
 }
 
 // destroy overwrites and removes a key. It is not an error if there is none.
@@ -149,9 +170,7 @@ func (k keyring) destroy(side, name string) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
+	err = errors.Join(err, f.Close())
 	if err == nil {
 		err = os.Remove(path)
 	}
@@ -169,9 +188,5 @@ func syncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return errors.Join(d.Sync(), d.Close())
 }

@@ -57,6 +57,9 @@ func (d *Deployment) listen() error {
 		if addr == "" {
 			addr = "127.0.0.1:0"
 		}
+		if err := onLoopback(name, addr); err != nil {
+			return err
+		}
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
 			return fmt.Errorf("listening for the %s: %w", name, err)
@@ -67,7 +70,7 @@ func (d *Deployment) listen() error {
 	if b, err = json.MarshalIndent(noted, "", "  "); err != nil {
 		return fmt.Errorf("noting addresses: %w", err)
 	}
-	if err := os.WriteFile(path, append(b, '\n'), 0o644); err != nil {
+	if err := place(path, append(b, '\n'), os.Rename); err != nil {
 		return fmt.Errorf("noting addresses: %w", err)
 	}
 	d.origins = d.c.Origins
@@ -85,11 +88,25 @@ func (d *Deployment) listen() error {
 	return nil
 }
 
+// onLoopback refuses an address that other computers reach: the listeners speak
+// plain HTTP, over which anybody on the way could read tokens and change pages.
+func onLoopback(name, addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("address of the %s: %q is not host:port", name, addr)
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("address of the %s: %s is reached by other computers, and this is plain HTTP; listen on 127.0.0.1 and put a web server with certificates in front", name, addr)
+}
+
 // AdminAddress returns where operators find health, readiness and metrics.
 func (d *Deployment) AdminAddress() string { return d.listeners[listenAdmin].Addr().String() }
 
 // Serve answers requests and does what is due until ctx ends, and then lets
-// what is under way finish.
+// what is under way finish. It also ends, with an error, when a private database
+// has stopped.
 func (d *Deployment) Serve(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	serve := func(name string, h http.Handler, limits web.Limits) {
@@ -104,22 +121,21 @@ func (d *Deployment) Serve(ctx context.Context) error {
 	serve(listenConsole, d.committee.Handler(metrics.HTTP(reg, listenConsole)), web.Limits{Write: 3 * time.Minute})
 	serve(listenAdmin, metrics.Admin{Registry: reg, Ready: d.checks(), Log: d.c.Log}.Handler(), web.Limits{})
 	g.Go(func() error { return d.conduct(ctx) })
+	g.Go(func() error { return d.servers.watch(ctx) })
 	return g.Wait()
 }
 
 func (d *Deployment) boothHandler() http.Handler {
-	r := web.NewRouter(web.Chain(web.Config{Log: d.c.Log, Policy: web.Policy(), CORS: []string{"*"}})...)
-	r.Mount("/", booth.Handler(booth.Config{Manifest: func(id suite.ElectionID) ([]byte, bool) {
+	return booth.Handler(booth.Config{Log: d.c.Log, Manifest: func(id suite.ElectionID) ([]byte, bool) {
 		if e := d.running(id); e != nil {
 			return e.bytes, true
 		}
 		return nil, false
-	}}))
-	return r
+	}})
 }
 
 func (d *Deployment) boardHandler() http.Handler {
-	site := &board.Site{
+	return (&board.Site{
 		Lookup: func(id suite.ElectionID) (ledger, ballots *board.Log, ok bool) {
 			e := d.running(id)
 			if e == nil {
@@ -129,10 +145,7 @@ func (d *Deployment) boardHandler() http.Handler {
 		},
 		List: d.ids,
 		Log:  d.c.Log,
-	}
-	r := web.NewRouter(web.Chain(web.Config{Log: d.c.Log, Policy: web.Policy(), Time: time.Minute})...)
-	r.Mount("/", site.Handler())
-	return r
+	}).Handler()
 }
 
 // checks say whether the service can do its work: both databases answer.

@@ -24,6 +24,11 @@ import (
 // returns the tellers' invitations. The draft says what the committee decided;
 // the roll and everybody's keys come later.
 func (d *Deployment) Create(ctx context.Context, draft *election.Manifest) ([]ceremony.Invitation, error) {
+	for _, name := range []string{keyRoll, keyFactor} {
+		if _, err := d.keys(draft.ElectionID).create(sideRegistrar, name); err != nil {
+			return nil, err
+		}
+	}
 	if err := prepare(ctx, d.servers.registrar, databaseName(draft.ElectionID), migrations.Registrar); err != nil {
 		return nil, err
 	}
@@ -68,10 +73,11 @@ func member(m roll.Member) registrar.Member {
 
 // Propose makes the manifest that the committee signs: the draft, the roll as
 // it is now, the key of the finished ceremony, and the keys of every part of
-// the service. Once made it stays the same.
+// the service. Of the same it makes the same; after another roll was imported,
+// another one, to be signed anew. Once sealed it stays.
 func (d *Deployment) Propose(ctx context.Context, id suite.ElectionID) ([]byte, error) {
-	if manifest, err := d.committee.Proposal(ctx, id); err == nil {
-		return manifest, nil
+	if e := d.running(id); e != nil {
+		return e.bytes, nil
 	}
 	m, err := d.committee.Draft(ctx, id)
 	if err != nil {
@@ -130,7 +136,7 @@ func (d *Deployment) fillKeys(id suite.ElectionID, m *election.Manifest) error {
 		side, key, name string
 		into            *election.Log
 	}{{sideRegistrar, keyLedger, "ledger", &m.Ledger}, {sideBox, keyBallots, "ballots", &m.Ballots}} {
-		seed, err := keys.seed(l.side, l.key)
+		seed, err := keys.create(l.side, l.key)
 		if err != nil {
 			return err
 		}
@@ -141,19 +147,24 @@ func (d *Deployment) fillKeys(id suite.ElectionID, m *election.Manifest) error {
 		}
 		*l.into = election.Log{Origin: origin, Key: signer.VKey()}
 	}
+	for _, name := range []string{keyToken, keyCode} {
+		if _, err := keys.create(sideMailer, name); err != nil {
+			return err
+		}
+	}
 	minter, err := keys.minter()
 	if err != nil {
 		return err
 	}
 	m.TokenKey = election.Key32(minter.Public())
-	promise, err := keys.seed(sideBox, keyPromise)
+	promise, err := keys.create(sideBox, keyPromise)
 	if err != nil {
 		return err
 	}
 	m.PromiseKey = election.Key32(ed25519.NewKeyFromSeed(promise[:]).Public().(ed25519.PublicKey))
 	// Made now, so that it can be copied to every host of the box before
 	// voting opens.
-	_, err = keys.seed(sideBox, keyPending)
+	_, err = keys.create(sideBox, keyPending)
 	return err
 }
 

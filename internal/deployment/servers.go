@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/platform/postgres/cluster"
@@ -24,47 +26,53 @@ const committeeDatabase = "strikevote"
 // ballot came together.
 type servers struct {
 	registrar, box postgres.Server
-	clusters       []*cluster.Cluster // the private ones
-	// private says which side's server this program runs itself. Only such a
-	// one is migrated without being asked.
-	private map[string]bool
+	// private holds the servers that this program runs itself, by side. Only
+	// such a one is migrated without being asked.
+	private map[string]*cluster.Cluster
 }
 
 // start reaches the configured servers, or starts private ones at once.
 func (s *servers) start(ctx context.Context, c Config) error {
 	s.registrar, s.box = c.Registrar, c.Box
-	s.private = map[string]bool{sideRegistrar: c.Registrar == nil, sideBox: c.Box == nil}
-	type started struct {
-		c   *cluster.Cluster
-		err error
-	}
-	var waiting []chan started
-	launch := func(name string, roles []string, into *postgres.Server) {
+	s.private = make(map[string]*cluster.Cluster)
+	var mu sync.Mutex // guards private
+	g := new(errgroup.Group)
+	launch := func(side, name string, roles []string, into *postgres.Server) {
 		if *into != nil {
 			return
 		}
-		ch := make(chan started, 1)
-		waiting = append(waiting, ch)
-		go func() {
+		g.Go(func() error {
 			cl, err := cluster.Start(ctx, cluster.Config{Dir: filepath.Join(c.Data, "postgres", name), Name: name, Log: c.Log, Roles: roles})
-			if err == nil {
-				*into = cl
+			if err != nil {
+				return err
 			}
-			ch <- started{cl, err}
-		}()
+			mu.Lock()
+			defer mu.Unlock()
+			*into, s.private[side] = cl, cl
+			return nil
+		})
 	}
-	launch("registrar", migrations.RegistrarRoles, &s.registrar)
-	launch("ballotbox", migrations.BallotboxRoles, &s.box)
-	var errs []error
-	for _, ch := range waiting {
-		got := <-ch
-		if got.err != nil {
-			errs = append(errs, got.err)
-			continue
-		}
-		s.clusters = append(s.clusters, got.c)
+	launch(sideRegistrar, "registrar", migrations.RegistrarRoles, &s.registrar)
+	launch(sideBox, "ballotbox", migrations.BallotboxRoles, &s.box)
+	return g.Wait()
+}
+
+// watch returns an error when a private server ends by itself. The service then
+// ends too: whoever started it starts it again, and the server recovers what it
+// had acknowledged.
+func (s *servers) watch(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for side, c := range s.private {
+		g.Go(func() error {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-c.Done():
+				return fmt.Errorf("the database of the %s stopped by itself; start the service again", side)
+			}
+		})
 	}
-	return errors.Join(errs...)
+	return g.Wait()
 }
 
 // stopTime bounds a clean stop; after it the databases recover at the next
@@ -75,10 +83,9 @@ func (s *servers) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	var errs []error
-	for _, c := range s.clusters {
+	for _, c := range s.private {
 		errs = append(errs, c.Stop(ctx))
 	}
-	s.clusters = nil
 	return errors.Join(errs...)
 }
 
@@ -110,7 +117,7 @@ func prepare(ctx context.Context, s postgres.Server, name string, kind migration
 }
 
 func (s *servers) openCommittee(ctx context.Context) (*pgxpool.Pool, error) {
-	if s.private[sideRegistrar] {
+	if s.private[sideRegistrar] != nil {
 		if err := prepare(ctx, s.registrar, committeeDatabase, migrations.Committee); err != nil {
 			return nil, err
 		}

@@ -108,7 +108,14 @@ func (r *Registrar) takeEffect(ctx context.Context, tx pgx.Tx, a *act.Act, e row
 	}
 	voting := e.phase != election.PhaseClosed && r.c.Now().Unix() < e.close
 	switch p := payload.(type) {
-	case act.Extend, act.Amend:
+	case act.Extend:
+		if !voting {
+			return refuse("voting has closed: it is too late")
+		}
+		if margin := r.extensionMargin(); r.c.Now().Unix() > e.close-margin {
+			return refuse("an extension takes effect only if the witnesses sign for it before the close: send it at least %d minutes before", margin/60)
+		}
+	case act.Amend:
 		if !voting {
 			return refuse("voting has closed: it is too late")
 		}
@@ -131,6 +138,16 @@ func (r *Registrar) takeEffect(ctx context.Context, tx pgx.Tx, a *act.Act, e row
 		return r.decideEnvelopes(ctx, tx, p, before)
 	}
 	return nil
+}
+
+// extensionMargin is how long before the close an extension must come, in
+// seconds: a witness that follows by polling may need minutes, and a close that
+// was moved without their signatures is a fault of the record (SPEC 10).
+func (r *Registrar) extensionMargin() int64 {
+	if r.manifest.Demo {
+		return 5
+	}
+	return 600
 }
 
 func refuse(format string, args ...any) error { return &ActError{fmt.Errorf(format, args...)} }

@@ -11,23 +11,37 @@ import (
 	"time"
 
 	"strikevote/internal/ceremony"
+	"strikevote/internal/protocol/dkg"
+	"strikevote/internal/protocol/suite"
 )
 
 // A coordinator is the service as a teller's program sees it.
 type coordinator struct {
+	election   suite.ElectionID
 	base       string // <console>/v1/<election>
 	number     uint8
 	enrollment string
 	client     *http.Client
 }
 
-// maxAnswer bounds what the service can make the program read.
-const maxAnswer = 4 << 20
+const (
+	// maxAnswer bounds what the service can make the program read.
+	maxAnswer = 4 << 20
+	// maxMessage bounds what it can make the teller read.
+	maxMessage = 500
+	// patience is longer than the service verifies a record before it answers
+	// to a share.
+	patience = 3 * time.Minute
+)
 
 func newCoordinator(k key) coordinator {
 	return coordinator{
-		base: k.Console + "/v1/" + k.Election.String(), number: k.Number, enrollment: k.Enrollment,
-		client: &http.Client{Timeout: time.Minute},
+		election: k.Election, base: k.Console + "/v1/" + k.Election.String(), number: k.Number, enrollment: k.Enrollment,
+		// A redirect would let the service make this computer ask others, with
+		// the enrollment word along.
+		client: &http.Client{Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		}},
 	}
 }
 
@@ -40,9 +54,12 @@ func (c coordinator) state(ctx context.Context) (*ceremony.State, error) {
 	if err := c.do(req, st); err != nil {
 		return nil, err
 	}
+	if st.ElectionID != c.election {
+		return nil, errors.New("the service's answer is of another election")
+	}
 	// Lists of any other length would be indexed out of range later.
 	n := int(st.N)
-	if n < 1 || n > 32 || st.T < 1 || st.T > st.N || int(c.number) > n ||
+	if n < 1 || n > dkg.MaxTellers || st.T < 1 || st.T > st.N || c.number < 1 || int(c.number) > n ||
 		len(st.Keys) != n || len(st.Messages) != n || len(st.Signatures) != n || len(st.Names) != n {
 		return nil, errors.New("the service's answer makes no sense; it may be of another version")
 	}
@@ -67,7 +84,8 @@ func (c coordinator) post(ctx context.Context, session uint32, round ceremony.Ro
 }
 
 // do sends a request and reads the answer into v. An error of the service is
-// returned in its own words.
+// returned in its own words, if they are words: on a terminal other characters
+// can overwrite what stands there.
 func (c coordinator) do(req *http.Request, v any) error {
 	resp, err := c.client.Do(req)
 	if err != nil {
@@ -80,10 +98,10 @@ func (c coordinator) do(req *http.Request, v any) error {
 	}
 	if resp.StatusCode != http.StatusOK {
 		var e struct{ Error, Message string }
-		if json.Unmarshal(body, &e) == nil && e.Message != "" {
+		if json.Unmarshal(body, &e) == nil && suite.CheckText(e.Message, maxMessage) == nil {
 			return errors.New(e.Message)
 		}
-		return fmt.Errorf("the service answered %s", resp.Status)
+		return fmt.Errorf("the service answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	}
 	if v == nil {
 		return nil

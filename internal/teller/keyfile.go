@@ -47,10 +47,16 @@ type key struct {
 // Format redacts the key under every verb.
 func (k key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[teller's key]") }
 
+// MarshalText refuses: only [keyFile.seal] writes a key.
+func (k key) MarshalText() ([]byte, error) {
+	return nil, errors.New("a teller's key is not written this way")
+}
+
+// wipe leaves nothing that could be sent, or saved over the file.
 func (k *key) wipe() {
 	clear(k.Static)
-	clear(k.State)
 	clear(k.Share)
+	k.Static, k.Share, k.State = nil, nil, nil
 }
 
 // A keyFile is where a key is kept, sealed under a passphrase. The passphrase
@@ -74,21 +80,21 @@ type sealed struct {
 
 const (
 	what = "teller's key, sealed with a passphrase"
-	// OWASP's floor for argon2id is 19 MiB and two passes. A teller waits for
-	// it once in a while.
-	argonTime   = 3
-	argonMemory = 64 << 10
-	// maxArgon and maxPasses bound what a damaged or hostile file can make the
-	// program do.
-	maxArgon  = 1 << 20
-	maxPasses = 64
+	// What a damaged or hostile file can make the program do: some seconds,
+	// 256 MiB.
+	maxMemory = 256 << 10
+	maxTime   = 10
 	maxFile   = 1 << 20
 )
+
+// OWASP's floor for argon2id is 19 MiB and two passes. A teller waits for it once
+// in a while. Tests, which open many files, lower it.
+var argonTime, argonMemory uint32 = 3, 64 << 10
 
 // newKeyFile derives a key for a new file from a passphrase and a fresh salt.
 func newKeyFile(path string, passphrase []byte) (keyFile, error) {
 	s := sealed{What: what, Salt: make([]byte, 16), Time: argonTime, Memory: argonMemory}
-	rand.Read(s.Salt)
+	rand.Read(s.Salt) // never fails
 	return derive(path, s, passphrase)
 }
 
@@ -104,13 +110,16 @@ func derive(path string, s sealed, passphrase []byte) (keyFile, error) {
 }
 
 func (f keyFile) seal(k key) ([]byte, error) {
+	if len(k.Static) == 0 {
+		return nil, errors.New("saving key file: the key was closed")
+	}
 	plain, err := json.Marshal((*keyJSON)(&k))
 	if err != nil {
 		return nil, fmt.Errorf("encoding key: %w", err)
 	}
 	defer clear(plain)
 	nonce := make([]byte, chacha20poly1305.NonceSizeX)
-	rand.Read(nonce)
+	rand.Read(nonce) // never fails
 	s := f.kdf
 	s.Sealed = f.aead.Seal(nonce, nonce, plain, []byte(what))
 	return suite.EncodeJSON(&s)
@@ -148,17 +157,22 @@ func openKeyFile(path string, passphrase []byte) (keyFile, key, error) {
 }
 
 func readSealed(path string) (*sealed, error) {
-	b, err := os.ReadFile(path)
+	file, err := os.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, ErrNoKeyFile
 	case err != nil:
 		return nil, fmt.Errorf("reading key file: %w", err)
 	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading key file: %w", err)
+	}
 	s := new(sealed)
 	if len(b) > maxFile || suite.DecodeJSON(b, s) != nil || s.What != what || len(s.Salt) != 16 ||
-		s.Memory > maxArgon || s.Time > maxPasses || s.Time == 0 {
-		return nil, errors.New("reading key file: this is not a teller's key file")
+		s.Memory > maxMemory || s.Time > maxTime || s.Time == 0 {
+		return nil, errors.New("reading key file: this is not a teller's key file, or it is damaged")
 	}
 	return s, nil
 }
@@ -170,11 +184,7 @@ func (f keyFile) create(k key) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("creating key file: %w", err)
-	}
-	return finish(file, f.path, b)
+	return writeNew(f.path, b)
 }
 
 // save replaces the file's content in one step: after a crash there is the old
@@ -184,21 +194,48 @@ func (f keyFile) save(k key) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(f.path), ".teller-*")
-	if err != nil {
+	// Always the same name, so that what a crash leaves there goes with the
+	// next save, or is destroyed with the key.
+	if err := remove(f.beside()); err != nil {
 		return fmt.Errorf("saving key file: %w", err)
 	}
-	defer os.Remove(file.Name())
-	if err := finish(file, file.Name(), b); err != nil {
+	if err := writeNew(f.beside(), b); err != nil {
 		return err
 	}
-	if err := os.Rename(file.Name(), f.path); err != nil {
+	if err := os.Rename(f.beside(), f.path); err != nil {
 		return fmt.Errorf("saving key file: %w", err)
 	}
 	return syncDir(filepath.Dir(f.path))
 }
 
-func finish(file *os.File, path string, b []byte) error {
+// beside is where a key is written before it takes the file's place.
+func (f keyFile) beside() string {
+	return filepath.Join(filepath.Dir(f.path), "."+filepath.Base(f.path)+".new")
+}
+
+// remove removes a file that may be there.
+func remove(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// writeNew writes a file that was not there. What is left after an error is no
+// key yet, and would only be in the way.
+func writeNew(path string, b []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("creating key file: %w", err)
+	}
+	if err := finish(file, b); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// finish writes a file and closes it.
+func finish(file *os.File, b []byte) error {
 	_, err := file.Write(b)
 	if err == nil {
 		err = file.Sync()
@@ -209,7 +246,7 @@ func finish(file *os.File, path string, b []byte) error {
 	if err != nil {
 		return fmt.Errorf("writing key file: %w", err)
 	}
-	return syncDir(filepath.Dir(path))
+	return nil
 }
 
 // syncDir makes a new name durable. Some systems cannot do it and say so; the
@@ -226,22 +263,28 @@ func syncDir(dir string) error {
 // destroy overwrites and removes the key file. What a disk or a backup keeps
 // beside it is beyond a program's reach.
 func (f keyFile) destroy() error {
-	info, err := os.Stat(f.path)
+	for _, path := range []string{f.beside(), f.path} {
+		if err := destroy(path); err != nil {
+			return fmt.Errorf("destroying key file: %w", err)
+		}
+	}
+	return syncDir(filepath.Dir(f.path))
+}
+
+func destroy(path string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("destroying key file: %w", err)
-	}
-	file, err := os.OpenFile(f.path, os.O_WRONLY, 0)
-	if err != nil {
-		return fmt.Errorf("destroying key file: %w", err)
-	}
-	if err := finish(file, f.path, make([]byte, info.Size())); err != nil {
 		return err
 	}
-	if err := os.Remove(f.path); err != nil {
-		return fmt.Errorf("destroying key file: %w", err)
+	info, err := file.Stat()
+	if err != nil {
+		return errors.Join(err, file.Close())
 	}
-	return nil
+	if err := finish(file, make([]byte, info.Size())); err != nil {
+		return err
+	}
+	return os.Remove(path)
 }

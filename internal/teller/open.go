@@ -10,6 +10,7 @@ import (
 
 	"strikevote/internal/audit"
 	"strikevote/internal/ceremony"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/group"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/record"
@@ -21,6 +22,7 @@ import (
 // program downloaded and verified itself.
 type Opening struct {
 	Report *audit.Report
+	by     *Teller // who examined it
 }
 
 // Options say how a record is examined.
@@ -48,6 +50,18 @@ func (t *Teller) Examine(ctx context.Context, o Options) (*Opening, error) {
 	if st.Record == "" {
 		return nil, errors.New("the election is not sealed yet; there is nothing to open")
 	}
+	r, err := verify(ctx, st.Record, layout.Locked, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.mayOpen(r, o.First); err != nil {
+		return nil, err
+	}
+	return &Opening{Report: r, by: t}, nil
+}
+
+// verify downloads the record at an address and verifies all of it.
+func verify(ctx context.Context, url string, stage layout.Stage, o Options) (*audit.Report, error) {
 	room, err := os.MkdirTemp("", "strikevote-record-")
 	if err != nil {
 		return nil, fmt.Errorf("making room for the record: %w", err)
@@ -58,7 +72,7 @@ func (t *Teller) Examine(ctx context.Context, o Options) (*Opening, error) {
 	if o.Progress != nil {
 		download = func(done, total int) { o.Progress("downloading the record", done, total) }
 	}
-	if err := record.Download(ctx, st.Record, dir, download); err != nil {
+	if err := record.Download(ctx, url, dir, download); err != nil {
 		return nil, fmt.Errorf("downloading the record: %w", err)
 	}
 	fsys, closer, err := record.Open(ctx, dir)
@@ -66,29 +80,41 @@ func (t *Teller) Examine(ctx context.Context, o Options) (*Opening, error) {
 		return nil, fmt.Errorf("opening the record: %w", err)
 	}
 	defer closer.Close()
-	r, err := audit.Verify(ctx, fsys, audit.Options{Stage: layout.Locked, MID: o.MID, Progress: o.Progress})
+	r, err := audit.Verify(ctx, fsys, audit.Options{Stage: stage, MID: o.MID, Progress: o.Progress})
 	if err != nil {
 		return nil, fmt.Errorf("verifying the record: %w", err)
 	}
-	return &Opening{Report: r}, t.mayOpen(r, o)
+	return r, nil
 }
 
 // mayOpen holds the rules under which a teller answers (SPEC.md section 14).
-func (t *Teller) mayOpen(r *audit.Report, o Options) error {
-	yi, err := r.Manifest.TellerKey(int(t.k.Number))
+// first is the close root that the first copy of the key answered for.
+func (t *Teller) mayOpen(r *audit.Report, first *suite.Hash) error {
+	if err := t.mine(r); err != nil {
+		return err
+	}
 	switch {
-	case !r.Verified:
-		return fmt.Errorf("the record does not hold, so nothing is opened: %s", r.Fault())
 	case r.Stage == layout.Cancelled:
 		return errors.New("the election was cancelled; nothing of it is ever opened")
-	case r.Manifest.ElectionID != t.k.Election:
-		return errors.New("the record is of another election")
-	case err != nil || !bytes.Equal(yi.Bytes(), t.k.KeyShare):
-		return errors.New("the record names another key in this teller's place")
 	case len(t.k.CloseRoot) > 0 && (!bytes.Equal(t.k.CloseRoot, r.CloseRoot[:]) || !bytes.Equal(t.k.MID, r.MID[:])):
 		return ErrOtherClose
-	case t.k.Copy > 1 && (o.First == nil || *o.First != r.CloseRoot):
+	case t.k.Copy > 1 && (first == nil || *first != r.CloseRoot):
 		return errors.New("this is the second copy of the key: it needs the close root that the first copy answered for")
+	}
+	return nil
+}
+
+// mine checks that a record holds and is of this teller's election and key.
+func (t *Teller) mine(r *audit.Report) error {
+	if !r.Verified {
+		return fmt.Errorf("the record does not hold: %s", r.Fault())
+	}
+	if r.Manifest.ElectionID != t.k.Election {
+		return errors.New("the record is of another election")
+	}
+	tellers, i := &r.Manifest.Tellers, int(t.k.Number)-1
+	if i >= int(tellers.N) || !bytes.Equal(tellers.Key[:], t.k.Key) || !bytes.Equal(tellers.Shares[i][:], t.k.KeyShare) {
+		return errors.New("the record names another key in this teller's place")
 	}
 	return nil
 }
@@ -96,13 +122,16 @@ func (t *Teller) mayOpen(r *audit.Report, o Options) error {
 // Send makes this teller's shares of exactly the sums in the opening, and
 // sends them. What it answers for is in the key file before anything leaves.
 func (t *Teller) Send(ctx context.Context, o *Opening) error {
+	if o.by != t {
+		return errors.New("this program has not examined the record")
+	}
 	r := o.Report
-	root := r.CloseRoot
-	if err := t.mayOpen(r, Options{First: &root}); err != nil {
+	// Since then it may have opened another.
+	if err := t.mayOpen(r, &r.CloseRoot); err != nil {
 		return err
 	}
-	t.k.MID, t.k.CloseRoot = r.MID[:], r.CloseRoot[:]
-	if err := t.file.save(t.k); err != nil {
+	err := t.keep(func(k *key) { k.MID, k.CloseRoot = bytes.Clone(r.MID[:]), bytes.Clone(r.CloseRoot[:]) })
+	if err != nil {
 		return err
 	}
 	x, err := group.DecodeScalar(t.k.Share)
@@ -121,18 +150,29 @@ func (t *Teller) Send(ctx context.Context, o *Opening) error {
 }
 
 // Destroy destroys the key file and sends the statement of it. It is refused
-// before certification, where a recount would still need the key.
+// before certification, where a recount would still need the key: the service
+// is not believed, the record is downloaded and verified. Another call sends
+// the statement again.
 func (t *Teller) Destroy(ctx context.Context) error {
+	if !t.done() {
+		return errors.New("this key has not been through the ceremony")
+	}
 	st, err := t.coordinator.state(ctx)
 	if err != nil {
 		return err
 	}
-	if st.Phase != "certified" {
+	if st.Phase != string(election.PhaseCertified) {
 		return errors.New("the result is not certified yet; until then the key may be needed again")
 	}
-	mid, err := suite.ParseMID(st.MID)
-	if err != nil || (len(t.k.MID) > 0 && !bytes.Equal(t.k.MID, mid[:])) {
-		return errors.New("the service names another election than this key opened")
+	r, err := verify(ctx, st.Record, layout.Certified, Options{})
+	if err != nil {
+		return err
+	}
+	if err := t.mine(r); err != nil {
+		return err
+	}
+	if len(t.k.MID) > 0 && !bytes.Equal(t.k.MID, r.MID[:]) {
+		return errors.New("the record is of another election than this key has opened")
 	}
 	s, err := t.static()
 	if err != nil {
@@ -140,7 +180,7 @@ func (t *Teller) Destroy(ctx context.Context) error {
 	}
 	// The key goes first: a statement that comes before the deed may turn out
 	// to be false.
-	signed := statement.SignTeller(s, int(t.k.Number), mid)
+	signed := statement.SignTeller(s, int(t.k.Number), r.MID)
 	if err := t.file.destroy(); err != nil {
 		return err
 	}

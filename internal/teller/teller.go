@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"strikevote/internal/ceremony"
 	"strikevote/internal/protocol/dkg"
@@ -25,17 +26,26 @@ import (
 // close of an election whose first one its key has already answered for.
 var ErrOtherClose = errors.New("this key has already opened another count of this election; it never opens a second one")
 
-// A Teller is one teller's program with its key file open. It is not safe for
-// concurrent use, and two programs must not use one key file at a time.
+// A Teller is one teller's program with its key file open. It redacts itself. It
+// is not safe for concurrent use, and two programs must not use one key file at
+// a time.
 type Teller struct {
 	coordinator coordinator
 	file        keyFile
 	k           key
 }
 
+// Format redacts the teller under every verb: fmt does not ask the fields of a
+// struct that are not exported.
+func (t Teller) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[teller's program]") }
+
+// MarshalText refuses.
+func (t Teller) MarshalText() ([]byte, error) { return t.k.MarshalText() }
+
 // Enroll makes a new key file at path and sends the public key to the
-// coordinator. An existing file is never replaced. After an interruption the
-// same call with the same passphrase goes on with the file that is there.
+// coordinator. An existing file is never replaced. After an interruption, or
+// where the ceremony was started again, the same call with the same passphrase
+// goes on with the file that is there.
 func Enroll(ctx context.Context, inv ceremony.Invitation, path string, passphrase []byte) (*Teller, error) {
 	t, err := Open(path, passphrase)
 	switch {
@@ -52,7 +62,25 @@ func Enroll(ctx context.Context, inv ceremony.Invitation, path string, passphras
 	case t.k.Election != inv.Election || t.k.Number != inv.Number:
 		return nil, fmt.Errorf("%s holds the key of another election or teller; choose another file", path)
 	}
-	return t, t.sendKey(ctx)
+	if err := t.enroll(ctx); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Teller) enroll(ctx context.Context) error {
+	st, err := t.coordinator.state(ctx)
+	if err != nil {
+		return err
+	}
+	// The share of a key that may be sealed by now is not given up because the
+	// service says so.
+	if t.done() && st.Session != t.k.Session {
+		return errors.New("this key has been through the ceremony, and the service says that another one has begun; " +
+			"ask the committee, and if it is so, go through it with a new key file")
+	}
+	return t.sendKey(ctx, st)
 }
 
 // Open opens a key file.
@@ -93,16 +121,37 @@ func (t *Teller) static() (*group.Scalar, error) {
 	return s, nil
 }
 
-func (t *Teller) sendKey(ctx context.Context) error {
-	st, err := t.coordinator.state(ctx)
-	if err != nil {
-		return err
+// hand sends this teller's part of a round, unless the service shows it already.
+func (t *Teller) hand(ctx context.Context, st *ceremony.State, round ceremony.Round, shown, part []byte) error {
+	if bytes.Equal(shown, part) {
+		return nil
 	}
+	return t.coordinator.post(ctx, st.Session, round, part)
+}
+
+// sendKey sends the static public key.
+func (t *Teller) sendKey(ctx context.Context, st *ceremony.State) error {
 	s, err := t.static()
 	if err != nil {
 		return err
 	}
-	return t.coordinator.post(ctx, st.Session, ceremony.RoundKey, group.BaseMul(s).Bytes())
+	own, shown := group.BaseMul(s).Bytes(), st.Keys[t.k.Number-1]
+	if len(shown) > 0 && !bytes.Equal(shown, own) {
+		return errors.New("the service shows another key in this teller's place; call the committee")
+	}
+	return t.hand(ctx, st, ceremony.RoundKey, shown, own)
+}
+
+// keep changes the key, in the file first: what is not there must not be acted
+// upon, because after a crash it would be forgotten.
+func (t *Teller) keep(change func(k *key)) error {
+	k := t.k
+	change(&k)
+	if err := t.file.save(k); err != nil {
+		return err
+	}
+	t.k = k
+	return nil
 }
 
 // Advance takes the ceremony as far as it can go now. It returns what it
@@ -116,24 +165,28 @@ func (t *Teller) Advance(ctx context.Context) (waiting string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if t.k.Session != st.Session {
-		if err := t.begin(st.Session); err != nil {
-			return "", err
-		}
+	if err := t.begin(st.Session); err != nil {
+		return "", err
+	}
+	if err := t.sendKey(ctx, st); err != nil {
+		return "", err
 	}
 	if !ceremony.Complete(st.Keys) {
 		return "the other tellers' keys", nil
 	}
-	if err := t.round1(ctx, st); err != nil {
-		return "", err
-	}
-	if !ceremony.Complete(st.Messages) {
-		return "the other tellers' messages", nil
-	}
-	result, err := t.round2(ctx, st)
+	state, err := t.round1(ctx, st)
 	if err != nil {
 		return "", err
 	}
+	defer state.Wipe()
+	if !ceremony.Complete(st.Messages) {
+		return "the other tellers' messages", nil
+	}
+	result, err := t.round2(ctx, st, state)
+	if err != nil {
+		return "", err
+	}
+	defer result.Wipe()
 	if !ceremony.Complete(st.Signatures) {
 		return "the other tellers' signatures", nil
 	}
@@ -141,65 +194,61 @@ func (t *Teller) Advance(ctx context.Context) (waiting string, err error) {
 	if _, err := dkg.VerifyCertificate(result.Transcript, ceremony.Joined(st.Signatures)); err != nil {
 		return "", fmt.Errorf("checking the ceremony: %w", err)
 	}
-	t.k.State, t.k.Share = nil, result.Share.Bytes()
-	t.k.Key, t.k.KeyShare = result.Key.Bytes(), result.Shares[t.k.Number-1].Bytes()
-	return "", t.file.save(t.k)
+	return "", t.keep(func(k *key) {
+		k.State, k.Share = nil, result.Share.Bytes()
+		k.Key, k.KeyShare = result.Key.Bytes(), result.Shares[k.Number-1].Bytes()
+	})
 }
 
 func (t *Teller) done() bool { return len(t.k.Share) > 0 }
 
-// begin notes a new session. What an earlier one left is of no use any more.
+// begin notes a new session. What an earlier one left is of no use any more,
+// and an earlier one does not come back.
 func (t *Teller) begin(session uint32) error {
-	t.k.Session, t.k.State = session, nil
-	return t.file.save(t.k)
+	switch {
+	case session == t.k.Session:
+		return nil
+	case session < t.k.Session:
+		return errors.New("the service has gone back to an earlier ceremony; ask the committee to start it again")
+	}
+	return t.keep(func(k *key) { k.Session, k.State = session, nil })
 }
 
 // round1 sends the first message. It is in the key file before it is sent:
 // after an interruption the same one is sent again, never a second one.
-func (t *Teller) round1(ctx context.Context, st *ceremony.State) error {
-	if len(t.k.State) == 0 {
-		setup, err := st.Setup()
-		if err != nil {
-			return err
-		}
-		s, err := t.static()
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(st.Keys[t.k.Number-1], group.BaseMul(s).Bytes()) {
-			return errors.New("the coordinator shows another key in this teller's place; call the committee")
-		}
-		state, _, err := dkg.Start(setup, int(t.k.Number), s)
-		if err != nil {
-			return fmt.Errorf("starting the ceremony: %w", err)
-		}
-		t.k.State = state.Bytes()
-		if err := t.file.save(t.k); err != nil {
-			return err
-		}
-	}
-	state, err := t.state()
+func (t *Teller) round1(ctx context.Context, st *ceremony.State) (*dkg.State, error) {
+	setup, err := st.Setup()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return t.coordinator.post(ctx, st.Session, ceremony.RoundMessage, state.Message())
-}
-
-func (t *Teller) state() (*dkg.State, error) {
 	s, err := t.static()
 	if err != nil {
 		return nil, err
 	}
-	return dkg.ParseState(t.k.State, s)
+	if len(t.k.State) == 0 {
+		state, _, err := dkg.Start(setup, int(t.k.Number), s)
+		if err != nil {
+			return nil, fmt.Errorf("starting the ceremony: %w", err)
+		}
+		defer state.Wipe()
+		if err := t.keep(func(k *key) { k.State = state.Bytes() }); err != nil {
+			return nil, err
+		}
+	}
+	state, err := dkg.ParseState(t.k.State, s)
+	if err != nil {
+		return nil, err
+	}
+	// The context is a hash of everything that was agreed.
+	if !bytes.Equal(state.Setup().Context, setup.Context) {
+		return nil, errors.New("the service has changed the ceremony under way; ask the committee to start it again")
+	}
+	return state, t.hand(ctx, st, ceremony.RoundMessage, st.Messages[t.k.Number-1], state.Message())
 }
 
 // round2 checks everybody's messages and signs the transcript. It is
 // deterministic, so that nothing has to be kept of it.
-func (t *Teller) round2(ctx context.Context, st *ceremony.State) (*dkg.Result, error) {
-	state, err := t.state()
-	if err != nil {
-		return nil, err
-	}
+func (t *Teller) round2(ctx context.Context, st *ceremony.State, state *dkg.State) (*dkg.Result, error) {
 	msgs := make([][]byte, len(st.Messages))
 	for i, m := range st.Messages {
 		msgs[i] = m
@@ -208,7 +257,7 @@ func (t *Teller) round2(ctx context.Context, st *ceremony.State) (*dkg.Result, e
 	if err != nil {
 		return nil, fmt.Errorf("checking the other tellers' messages: %w", err)
 	}
-	return result, t.coordinator.post(ctx, st.Session, ceremony.RoundSignature, result.Signature[:])
+	return result, t.hand(ctx, st, ceremony.RoundSignature, st.Signatures[t.k.Number-1], result.Signature[:])
 }
 
 // Copy writes a second copy of the key file for another medium, sealed under a
@@ -227,9 +276,6 @@ func (t *Teller) Copy(path string, passphrase []byte) (*Teller, error) {
 // Drill proves that both copies of the key can open, and sends the proof. It
 // opens nothing: the drill's challenge is made from public values alone.
 func Drill(ctx context.Context, first, second *Teller) error {
-	if first.file.path == second.file.path {
-		return errors.New("a drill needs both copies of the key, from two files")
-	}
 	a, err := first.drill()
 	if err != nil {
 		return err
@@ -238,8 +284,12 @@ func Drill(ctx context.Context, first, second *Teller) error {
 	if err != nil {
 		return fmt.Errorf("drilling the second copy: %w", err)
 	}
-	if first.k.Number != second.k.Number || !bytes.Equal(first.k.Share, second.k.Share) {
+	if first.k.Election != second.k.Election || first.k.Number != second.k.Number || !bytes.Equal(first.k.Share, second.k.Share) {
 		return errors.New("the second file is not a copy of the first")
+	}
+	// A file that was copied in another way does not know that it is one.
+	if first.k.Copy == second.k.Copy {
+		return errors.New("a drill needs the key file and the second copy that this program made of it")
 	}
 	body, err := (&share.DrillFile{Teller: first.k.Number, Copies: [2]share.Share{*a, *b}}).Encode()
 	if err != nil {

@@ -60,10 +60,14 @@ func (s *Session) Finish(ctx context.Context, factor string) error {
 
 func (s *Session) issue(ctx context.Context, factor string) error {
 	// Before the request: if the answer is lost, only this secret can use it.
-	if err := s.save(); err != nil {
-		return err
+	// For the same reason another ballot that is kept stays until this one is
+	// issued: the voter has a recovery code for this one, and perhaps mistyped it.
+	if s.kept == (suite.BallotID{}) || s.kept == s.state.BallotID {
+		if err := s.save(); err != nil {
+			return err
+		}
 	}
-	req, _, err := s.request()
+	req, err := s.request()
 	if err != nil {
 		return err
 	}
@@ -111,9 +115,13 @@ func (s *Session) cast(ctx context.Context) error {
 	// left is a tracker.
 	clear(s.state.Secret)
 	clear(s.state.Choices)
+	s.sealed = nil
 	s.state.Stage, s.state.Promise = StageReceived, out.Promise
 	s.state.Secret, s.state.Choices, s.state.Typed = nil, nil, ""
-	return s.save()
+	if err := s.save(); err != nil {
+		return fmt.Errorf("your ballot is received, but your choice is not erased from this device: %w; run this again", err)
+	}
+	return nil
 }
 
 // A Found is where the box says the ballot is.
@@ -139,6 +147,11 @@ func (s *Session) Find(ctx context.Context) (*Found, error) {
 		return nil, fmt.Errorf("looking for your ballot: %w", err)
 	}
 	f := &Found{State: out.State}
+	switch f.State {
+	case "received", "in the log", "unknown":
+	default:
+		return nil, errors.New("looking for your ballot: the service's answer makes no sense")
+	}
 	if out.Proof == "" {
 		return f, nil
 	}

@@ -4,19 +4,37 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
+
+	"strikevote/internal/protocol/suite"
 )
 
-// maxReply bounds what the service can make the program read.
-const maxReply = 1 << 20
+// NewClient returns the HTTP client of a voter's program.
+func NewClient() *http.Client { return safe(&http.Client{Timeout: time.Minute}) }
+
+// safe returns a copy of a client that follows no redirect, which would carry
+// the token or the ballot to wherever an answer says, and keeps no cookie, by
+// which one service could recognize whom another one knows.
+func safe(client *http.Client) *http.Client {
+	c := *client
+	c.Jar = nil
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &c
+}
+
+const (
+	maxReply   = 1 << 20 // bounds what the service can make the program read
+	maxMessage = 500     // and what it can make it say
+)
 
 // A ServiceError is an answer in which the service says why it did not do what
-// was asked. Message is a sentence for the voter.
+// was asked. Message is a sentence for the voter, fit for a terminal.
 type ServiceError struct {
 	Status  int
 	Code    string
@@ -64,12 +82,12 @@ func send(ctx context.Context, client *http.Client, url, contentType string, bod
 	return nil
 }
 
-// retry sends a request until there is an answer: a lost connection and a busy
-// or restarting service are waited out, any other answer is final.
-func retry(ctx context.Context, client *http.Client, limit int64, make func() (*http.Request, error)) ([]byte, error) {
+// retry sends a request until there is an answer: a lost connection and a busy,
+// failing or restarting service are waited out, any other answer is final.
+func retry(ctx context.Context, client *http.Client, limit int64, build func() (*http.Request, error)) ([]byte, error) {
 	wait := 200 * time.Millisecond
 	for n := 1; ; n++ {
-		req, err := make()
+		req, err := build()
 		if err != nil {
 			return nil, fmt.Errorf("making request: %w", err)
 		}
@@ -77,8 +95,11 @@ func retry(ctx context.Context, client *http.Client, limit int64, make func() (*
 		if err == nil {
 			return body, nil
 		}
-		if after < 0 || n == attempts {
+		if after < 0 {
 			return nil, err
+		}
+		if n == attempts {
+			return nil, fmt.Errorf("gave up after %d tries: %w; nothing is lost, try again later", n, err)
 		}
 		// Jitter, so that many who were turned away do not come back at once.
 		pause := max(after, wait/2+rand.N(wait))
@@ -103,17 +124,20 @@ func once(client *http.Client, req *http.Request, limit int64) (body []byte, aft
 		return nil, 0, fmt.Errorf("reading the service's answer: %w", err)
 	}
 	if int64(len(body)) > limit {
-		return nil, -1, fmt.Errorf("the service's answer is too long")
+		return nil, -1, errors.New("the service's answer is too long")
 	}
 	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated {
 		return body, 0, nil
 	}
-	e := &ServiceError{Status: resp.StatusCode, Message: "the service answered " + resp.Status}
+	if resp.StatusCode/100 == 3 {
+		return nil, -1, errors.New("the service sends this request elsewhere, where it is not taken; call the committee")
+	}
+	e := &ServiceError{Status: resp.StatusCode, Message: fmt.Sprintf("the service answered %d", resp.StatusCode)}
 	var said struct{ Error, Message string }
-	if json.Unmarshal(body, &said) == nil && said.Message != "" {
+	if json.Unmarshal(body, &said) == nil && suite.CheckText(said.Message, maxMessage) == nil {
 		e.Code, e.Message = said.Error, said.Message
 	}
-	if resp.StatusCode != http.StatusServiceUnavailable && resp.StatusCode != http.StatusBadGateway {
+	if resp.StatusCode/100 != 5 {
 		return nil, -1, e
 	}
 	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))

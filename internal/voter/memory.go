@@ -2,6 +2,7 @@ package voter
 
 import (
 	"bytes"
+	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha512"
@@ -13,9 +14,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"strikevote/internal/protocol/ballot"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -38,8 +41,6 @@ type Memory interface {
 	Load() ([]byte, error)
 	// Keep replaces what was kept, durably.
 	Keep([]byte) error
-	// Forget removes it.
-	Forget() error
 }
 
 // state is what is kept. It redacts itself.
@@ -58,31 +59,39 @@ type state struct {
 // Format redacts the state under every verb.
 func (state) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[voter's state]") }
 
-// key derives what seals the state from the link: another person on a shared
-// computer, without the link, can't read it.
-func (s *Session) key() ([]byte, error) {
-	return hkdf.Key(sha512.New, s.token[:], s.MID[:], suite.Prefix+"voter-state", chacha20poly1305.KeySize)
+// aead seals the state under a key that is derived from the link: another person
+// on a shared computer, without the link, can't read it.
+func (s *Session) aead() (cipher.AEAD, error) {
+	k, err := hkdf.Key(sha512.New, s.token[:], s.MID[:], suite.Prefix+"voter-state", chacha20poly1305.KeySize)
+	if err != nil {
+		return nil, err
+	}
+	return chacha20poly1305.NewX(k)
 }
 
 func (s *Session) save() error {
+	if err := s.keep(); err != nil {
+		return fmt.Errorf("keeping the ballot on this device: %w", err)
+	}
+	return nil
+}
+
+func (s *Session) keep() error {
+	aead, err := s.aead()
+	if err != nil {
+		return err
+	}
 	plain, err := json.Marshal(s.state)
 	if err != nil {
-		return fmt.Errorf("keeping the ballot on this device: %w", err)
+		return err
 	}
 	defer clear(plain)
-	k, err := s.key()
-	if err != nil {
-		return fmt.Errorf("keeping the ballot on this device: %w", err)
-	}
-	aead, err := chacha20poly1305.NewX(k)
-	if err != nil {
-		return fmt.Errorf("keeping the ballot on this device: %w", err)
-	}
 	nonce := make([]byte, aead.NonceSize())
-	rand.Read(nonce)
+	rand.Read(nonce) // never fails
 	if err := s.memory.Keep(aead.Seal(nonce, nonce, plain, nil)); err != nil {
-		return fmt.Errorf("keeping the ballot on this device: %w", err)
+		return err
 	}
+	s.kept = s.state.BallotID
 	return nil
 }
 
@@ -94,32 +103,45 @@ func (s *Session) load() error {
 	if b == nil {
 		return nil
 	}
-	k, err := s.key()
+	plain, err := s.open(b)
 	if err != nil {
-		return fmt.Errorf("reading what this device kept: %w", err)
-	}
-	aead, err := chacha20poly1305.NewX(k)
-	if err != nil {
-		return fmt.Errorf("reading what this device kept: %w", err)
-	}
-	if len(b) < aead.NonceSize() {
-		return errKept
-	}
-	plain, err := aead.Open(nil, b[:aead.NonceSize()], b[aead.NonceSize():], nil)
-	if err != nil {
-		return errKept
+		return ErrDamaged
 	}
 	defer clear(plain)
 	dec := json.NewDecoder(bytes.NewReader(plain))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s.state); err != nil || s.state.MID != s.MID {
-		s.state = state{}
-		return errKept
+	var st state
+	if err := dec.Decode(&st); err != nil || !st.fits(s.MID) {
+		return ErrDamaged
 	}
+	s.state, s.kept = st, st.BallotID
 	return nil
 }
 
-var errKept = errors.New("what this device kept of your ballot is damaged; use your recovery code, or call the committee")
+func (s *Session) open(b []byte) ([]byte, error) {
+	aead, err := s.aead()
+	if err != nil {
+		return nil, err
+	}
+	n := aead.NonceSize()
+	if len(b) < n {
+		return nil, ErrDamaged
+	}
+	return aead.Open(nil, b[:n], b[n:], nil)
+}
+
+// fits reports whether a state is one that this program keeps.
+func (st *state) fits(mid suite.MID) bool {
+	switch st.Stage {
+	case StageSealed, StageIssued:
+		return st.MID == mid && len(st.Secret) == len(ballot.Secret{})
+	}
+	return st.MID == mid && st.Stage == StageReceived
+}
+
+// ErrDamaged is returned for what was kept and cannot be read any more. It is
+// left as it is: a copy of it may still be put in its place.
+var ErrDamaged = errors.New("what this device kept of your ballot is damaged; use your recovery code, or call the committee")
 
 // NoMemory keeps nothing: for a shared computer, and for tests.
 type NoMemory struct{}
@@ -130,15 +152,13 @@ func (NoMemory) Load() ([]byte, error) { return nil, nil }
 // Keep does nothing.
 func (NoMemory) Keep([]byte) error { return nil }
 
-// Forget does nothing.
-func (NoMemory) Forget() error { return nil }
-
 // A File is a [Memory] in one file. Its name says nothing about the link.
 type File struct{ Path string }
 
-// FileFor returns the file in dir that belongs to a link.
+// FileFor returns the file in dir that belongs to a link, in whichever spelling
+// a mail program left it.
 func FileFor(dir, link string) File {
-	h := suite.H("voter-file", []byte(link))
+	h := suite.H("voter-file", []byte(strings.Replace(strings.TrimSpace(link), "%23", "#", 1)))
 	return File{Path: filepath.Join(dir, hex.EncodeToString(h[:8])+".ballot")}
 }
 
@@ -158,28 +178,31 @@ func (f File) Keep(b []byte) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(dir, ".ballot-*")
+	// Always the same name, so that what a crash leaves there goes with the next
+	// content, and a secret in it with the promise.
+	beside := f.Path + ".new"
+	if err := write(beside, b); err != nil {
+		return err
+	}
+	if err := os.Rename(beside, f.Path); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(b)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), f.Path)
-	}
-	return err
+	_ = d.Sync() // some systems cannot do it and say so
+	return d.Close()
 }
 
-// Forget removes the file.
-func (f File) Forget() error {
-	if err := os.Remove(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func write(path string, b []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
 		return err
 	}
-	return nil
+	_, err = file.Write(b)
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
 }

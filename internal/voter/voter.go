@@ -8,9 +8,11 @@
 package voter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -44,15 +46,13 @@ type Election struct {
 	contexts map[suite.GroupID]*ballot.Context // guarded by mu
 }
 
-// maxManifest bounds what the booth can make the program read.
-const maxManifest = suite.MaxFile
-
 // Fetch reads an election's manifest from the booth, checks that it is the one
 // that mid names, and that enough witnesses have seen it in the ledger. Without
 // this a voter could be shown a manifest of their own, with an issuer key or a
 // tellers' key that nobody else has (THREATS.md).
 func Fetch(ctx context.Context, client *http.Client, booth string, id suite.ElectionID, mid suite.MID) (*Election, error) {
-	body, err := get(ctx, client, booth+"/v1/"+id.String()+"/manifest", maxManifest)
+	client = safe(client)
+	body, err := get(ctx, client, booth+"/v1/"+id.String()+"/manifest", suite.MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("fetching the election: %w", err)
 	}
@@ -67,13 +67,16 @@ func Fetch(ctx context.Context, client *http.Client, booth string, id suite.Elec
 		return nil, ErrOtherElection
 	}
 	e := &Election{Manifest: m, MID: mid, client: client, contexts: make(map[suite.GroupID]*ballot.Context)}
-	return e, e.checkWitnessed(ctx)
+	if err := e.checkWitnessed(ctx); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // checkWitnessed checks that the first entry of the ledger, as the witnesses
 // cosigned it, is this manifest.
 func (e *Election) checkWitnessed(ctx context.Context) error {
-	note, err := get(ctx, e.client, e.board()+"/ledger/checkpoint-1", 1<<14)
+	note, err := get(ctx, e.client, e.board()+"/ledger/checkpoint-1", tlog.MaxNote)
 	if err != nil {
 		return fmt.Errorf("asking for the witnesses' signatures: %w", err)
 	}
@@ -99,7 +102,7 @@ func (e *Election) board() string {
 // context returns what a ballot of a group is sealed for.
 func (e *Election) context(g suite.GroupID) (*ballot.Context, error) {
 	if e.Manifest.Group(g) == nil {
-		return nil, fmt.Errorf("the link is of a unit that does not vote in this election")
+		return nil, errors.New("the link is of a unit that does not vote in this election")
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -117,14 +120,21 @@ func (e *Election) context(g suite.GroupID) (*ballot.Context, error) {
 }
 
 // A Session is one voter's way through one election. It is not safe for
-// concurrent use.
+// concurrent use. It redacts itself.
 type Session struct {
 	*Election
 	token  token.Token
 	body   token.Body
 	memory Memory
 	state  state
+	sealed *ballot.Sealed // what state was made from, if in this run
+	// kept is the ballot that memory holds, or zero. It may have been asked
+	// for, and then it is the only one that this link ever gets.
+	kept suite.BallotID
 }
+
+// Format redacts the session under every verb: it holds the link and the choice.
+func (*Session) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[voter's session]") }
 
 // Open reads a link, fetches its election, and takes up what an earlier,
 // interrupted run left in memory.
@@ -153,7 +163,10 @@ func (e *Election) Session(link string, memory Memory) (*Session, error) {
 	if _, err := e.context(body.Group); err != nil {
 		return nil, err
 	}
-	return s, s.load()
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Group returns the unit that the link votes in.
@@ -169,10 +182,16 @@ func (s *Session) Tracker() (suite.BallotID, bool) {
 
 // Seal seals the choices on this device. Nothing is sent. typed is optional
 // text of the voter's own that goes into the randomness. A ballot that was
-// sealed but not issued is sealed anew; after issuance there is one ballot only.
+// sealed and not asked for is sealed anew; of one that was, nobody knows here
+// whether it was issued, and so it is the only one.
 func (s *Session) Seal(choices ballot.Choices, typed string) error {
+	if s.state.Stage == StageSealed && s.kept != (suite.BallotID{}) {
+		return errBegun
+	}
 	return s.SealWith(ballot.NewSecret(), choices, typed)
 }
+
+var errBegun = errors.New("a ballot was begun on this device and may have been issued; finish it, it cannot be changed any more")
 
 // SealWith is [Session.Seal] with the secret of a recovery code: the same code
 // and the same choices make the same ballot, on any device.
@@ -188,9 +207,10 @@ func (s *Session) SealWith(secret ballot.Secret, choices ballot.Choices, typed s
 	if err != nil {
 		return fmt.Errorf("sealing the ballot: %w", err)
 	}
+	s.sealed = sealed
 	s.state = state{
 		Stage: StageSealed, MID: s.MID, Secret: secret[:], Typed: typed,
-		Choices: suite.Bytes(choices), Body: sealed.Body, BallotID: sealed.ID,
+		Choices: bytes.Clone(choices), Body: sealed.Body, BallotID: sealed.ID,
 	}
 	return nil
 }
@@ -205,21 +225,27 @@ type Test struct {
 }
 
 // Test reveals how the sealed ballot was made (Benaloh's challenge). That
-// ballot is then dead: the voter chooses and seals again.
+// ballot is then dead: the voter chooses and seals again. One that was asked for
+// is not tested: it would be the voter's only one.
 func (s *Session) Test() (*Test, error) {
 	if s.state.Stage != StageSealed {
 		return nil, errors.New("only a ballot that was sealed and not yet issued can be tested")
+	}
+	if s.kept != (suite.BallotID{}) {
+		return nil, errBegun
 	}
 	t := &Test{
 		BallotID: s.state.BallotID, RecoveryCode: ballot.Secret(s.state.Secret).RecoveryCode(),
 		Typed: s.state.Typed, Body: s.state.Body,
 	}
-	s.state = state{}
-	return t, s.memory.Forget()
+	s.state, s.sealed = state{}, nil
+	return t, nil
 }
 
 // Check recomputes a test on this device: it returns the choices that the
-// revealed code seals to the revealed ballot, or an error if none does.
+// revealed code seals to the revealed ballot, or an error if none does. The
+// ballot must be the one whose tracker was shown before the test: a device that
+// may choose what it opens afterwards proves nothing.
 func (e *Election) Check(g suite.GroupID, t *Test) (ballot.Choices, error) {
 	c, err := e.context(g)
 	if err != nil {
@@ -229,30 +255,49 @@ func (e *Election) Check(g suite.GroupID, t *Test) (ballot.Choices, error) {
 	if err != nil {
 		return nil, err
 	}
+	b, err := ballot.Parse(t.Body)
+	if err != nil {
+		return nil, err
+	}
+	if b.ID() != t.BallotID {
+		return nil, errors.New("the test opens another ballot than the one that was sealed")
+	}
 	return ballot.Open(c, secret, t.Typed, t.Body)
 }
 
 // request blinds the sealed ballot's credential. It is deterministic, so that
 // an interrupted run asks for the same one again.
-func (s *Session) request() (*credential.Request, []byte, error) {
-	c, err := s.context(s.body.Group)
-	if err != nil {
-		return nil, nil, err
-	}
-	sealed, err := ballot.Seal(c, ballot.Secret(s.state.Secret), s.state.Typed, ballot.Choices(s.state.Choices))
-	if err != nil {
-		return nil, nil, fmt.Errorf("sealing the ballot: %w", err)
-	}
-	if sealed.ID != s.state.BallotID {
-		return nil, nil, errors.New("what this device kept of the ballot is damaged")
+func (s *Session) request() (*credential.Request, error) {
+	if err := s.reseal(); err != nil {
+		return nil, err
 	}
 	pk, err := s.Manifest.IssuerKey(s.body.Group)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the election: %w", err)
+		return nil, fmt.Errorf("reading the election: %w", err)
 	}
-	req, err := credential.Blind(pk, credential.Message(s.MID, s.body.Group, sealed.ID), sealed.OKM)
+	req, err := credential.Blind(pk, credential.Message(s.MID, s.body.Group, s.sealed.ID), s.sealed.OKM)
 	if err != nil {
-		return nil, nil, fmt.Errorf("preparing the ballot: %w", err)
+		return nil, fmt.Errorf("preparing the ballot: %w", err)
 	}
-	return req, sealed.Body, nil
+	return req, nil
+}
+
+// reseal makes the ballot of an interrupted run again from what was kept.
+func (s *Session) reseal() error {
+	if s.sealed != nil {
+		return nil
+	}
+	c, err := s.context(s.body.Group)
+	if err != nil {
+		return err
+	}
+	sealed, err := ballot.Seal(c, ballot.Secret(s.state.Secret), s.state.Typed, ballot.Choices(s.state.Choices))
+	if err != nil {
+		return fmt.Errorf("sealing the ballot: %w", err)
+	}
+	if sealed.ID != s.state.BallotID {
+		return errors.New("what this device kept of the ballot is damaged")
+	}
+	s.sealed = sealed
+	return nil
 }

@@ -23,34 +23,18 @@ CREATE TABLE committee.teller (
     PRIMARY KEY (election_id, number)
 );
 
--- What a teller sent in a round of a session: ceremony, drill, shares,
--- statements. Written once: a teller who wants to say something else needs a new
--- session, and everybody sees it.
+-- What was handed in, by session of the ceremony: what a teller sent in a round
+-- (number is the teller's), what the committee is asked to sign (number counts
+-- the corrections), signatures (number is the member's). Written once: who wants
+-- to say something else needs a new session or a new number, and everybody sees
+-- it.
 CREATE TABLE committee.message (
     election_id bytea   NOT NULL REFERENCES committee.election (election_id),
-    session     integer NOT NULL CHECK (session >= 0),
+    session     integer NOT NULL CHECK (session >= 1),
     round       text    NOT NULL,
     number      integer NOT NULL CHECK (number BETWEEN 0 AND 32),
     body        bytea   NOT NULL,
     PRIMARY KEY (election_id, session, round, number)
-);
-
--- Signatures of members of the committee. subject is what was signed, the mid
--- or the hash of the certificate, so that a draft changed after the first
--- signature can be signed again.
-CREATE TABLE committee.seal_signature (
-    election_id bytea   NOT NULL REFERENCES committee.election (election_id),
-    subject     bytea   NOT NULL CHECK (octet_length(subject) = 32),
-    member      integer NOT NULL CHECK (member BETWEEN 0 AND 255),
-    body        bytea   NOT NULL,
-    PRIMARY KEY (election_id, subject, member)
-);
-CREATE TABLE committee.certificate_signature (
-    election_id bytea   NOT NULL REFERENCES committee.election (election_id),
-    subject     bytea   NOT NULL CHECK (octet_length(subject) = 32),
-    member      integer NOT NULL CHECK (member BETWEEN 0 AND 255),
-    body        bytea   NOT NULL,
-    PRIMARY KEY (election_id, subject, member)
 );
 
 CREATE FUNCTION committee.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -64,13 +48,8 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON committee.tell
     FOR EACH STATEMENT EXECUTE FUNCTION committee.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON committee.message
     FOR EACH STATEMENT EXECUTE FUNCTION committee.refuse_change();
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON committee.seal_signature
-    FOR EACH STATEMENT EXECUTE FUNCTION committee.refuse_change();
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON committee.certificate_signature
-    FOR EACH STATEMENT EXECUTE FUNCTION committee.refuse_change();
 
 GRANT USAGE ON SCHEMA committee, migration TO sv_committee;
 GRANT SELECT ON migration.applied TO sv_committee;
 GRANT SELECT, INSERT, UPDATE (title, state, draft) ON committee.election TO sv_committee;
-GRANT SELECT, INSERT ON committee.teller, committee.message, committee.seal_signature,
-    committee.certificate_signature TO sv_committee;
+GRANT SELECT, INSERT ON committee.teller, committee.message TO sv_committee;

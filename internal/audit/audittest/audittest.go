@@ -8,6 +8,7 @@
 package audittest
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"embed"
@@ -29,7 +30,7 @@ import (
 // Options say what election to make. The zero value is the usual one.
 type Options struct {
 	Stage     layout.Stage // of the record; empty is certified
-	Ballots   int          // with credentials, at most the roll; 0 is about 60
+	Ballots   int          // with credentials, at most the roll; 0 is 24
 	PerGroup  bool         // the rule counts by group
 	Single    bool         // one question, not two
 	Demo      bool         // one witness, k_min 1
@@ -73,7 +74,7 @@ type Election struct {
 	Ceremony Ceremony
 	Forge    Forge
 
-	Lock int64                // when witnesses see the logs locked; 0 is Locked
+	Lock map[string]int64     // when witnesses see a log locked, by its folder; 0 is Locked
 	Dead []ed25519.PrivateKey // the committee's before the last Replace
 
 	head tlog.Checkpoint // of the ledger, once published
@@ -191,7 +192,7 @@ func (e *Election) makeManifest(t testing.TB) {
 		Ledger:     election.Log{Origin: "ledger.example/1", Key: e.Ledger.VKey()},
 		Ballots:    election.Log{Origin: "ballots.example/1", Key: e.Box.VKey()},
 		Witnesses:  election.Witnesses{Threshold: uint8(len(e.Witnesses)/2 + 1)},
-		TokenKey:   election.Key32{1}, PromiseKey: election.Key32{2},
+		TokenKey:   publicKey(1), PromiseKey: publicKey(2),
 		Origins: election.Origins{
 			Booth: "https://vote.example", Registrar: "https://registrar.example", Box: "https://box.example",
 			Board: "https://board.example", Console: "https://console.example",
@@ -255,7 +256,7 @@ func (e *Election) makeRolls(m *election.Manifest) {
 func (e *Election) ballots(g suite.GroupID) int {
 	n := e.Options.Ballots
 	if n == 0 {
-		return []int{30, 20, 6}[g-1]
+		return []int{12, 9, 3}[g-1]
 	}
 	return []int{n / 2, n/2 - n/8, n / 8}[g-1]
 }
@@ -300,4 +301,9 @@ func (e *Election) makeTellers(t testing.TB, m *election.Manifest) {
 		m.Tellers.Shares = append(m.Tellers.Shares, election.Point(r.Shares[i].Bytes()))
 	}
 	m.Tellers.Certificate = dkg.CertificateHash(e.Ceremony.Transcript, e.Ceremony.Signatures)
+}
+
+// publicKey returns the public key of a fixed seed.
+func publicKey(seed byte) election.Key32 {
+	return election.Key32(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)).Public().(ed25519.PublicKey))
 }

@@ -94,8 +94,10 @@ func (e *Election) certify(t testing.TB, put func(string, []byte), closed tally.
 	for _, g := range e.Manifest.Groups {
 		n := e.counts()[g.ID]
 		final.Groups = append(final.Groups, tally.GroupCounts{
-			ID: g.ID, Entitled: n.Entitled(g.RollSize), Issued: uint64(n.Issued), Cast: cast[g.ID],
-			Deposited: n.Deposited(), Accepted: n.Accepted(), Rejected: n.Rejected(), Undecided: n.Undecided(),
+			ID: g.ID, RollSize: uint64(g.RollSize), Added: uint64(n.Added), Struck: uint64(n.Struck),
+			Entitled: n.Entitled(g.RollSize), Issued: uint64(n.Issued), Cast: cast[g.ID],
+			Deposited: n.Deposited(), Accepted: n.Accepted(), AcceptedOff: uint64(n.AcceptedOff),
+			Rejected: n.Rejected(), Undecided: n.Undecided(), UndecidedOff: uint64(n.UndecidedOff),
 		})
 	}
 	c, err := final.Certificate(1, Certified)

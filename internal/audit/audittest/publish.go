@@ -150,7 +150,7 @@ func (e *Election) publishLog(t testing.TB, put func(string, []byte), name strin
 		put(layout.Tile(name, tile), must(tlog.ReadTile(tile, tree.Reader()))(t))
 	}
 	put(layout.FirstCheckpoint(name), e.Checkpoint(t, signer, policy, &tree, 1, Open-day))
-	put(layout.Checkpoint(name), e.Checkpoint(t, signer, policy, &tree, size, cmp.Or(e.Lock, Locked)))
+	put(layout.Checkpoint(name), e.Checkpoint(t, signer, policy, &tree, size, cmp.Or(e.Lock[name], Locked)))
 	return tlog.Checkpoint{Origin: policy.Log.Name(), Size: size, Root: tree.Root()}
 }
 

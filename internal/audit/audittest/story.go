@@ -65,7 +65,7 @@ func (e *Election) envelopes(t testing.TB) {
 		ledger.Deposit{MID: e.MID, Group: 2, OnRoll: false, Ref: outside}.Bytes(),
 	})
 	e.batch([][]byte{ledger.Deposit{MID: e.MID, Group: 3, OnRoll: true, Ref: e.Blinded(3, n(3))}.Bytes()})
-	envelopes := e.byID(t, [][]byte{e.Cast(t, 2, 1000), e.Cast(t, 2, 1001)})
+	envelopes := e.byID(t, [][]byte{e.Cast(t, 2, 1<<20), e.Cast(t, 2, 1<<20+1)})
 	e.Ballots = append(e.Ballots, envelopes...)
 	var ids []suite.BallotID
 	for _, b := range envelopes {

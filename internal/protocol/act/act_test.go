@@ -2,6 +2,7 @@ package act_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/json"
 	"flag"
 	"os"
@@ -37,7 +38,7 @@ func payloads() map[string]struct {
 		"decide":         {act.KindDecide, act.Decide{Group: 2, AcceptedOn: 1, AcceptedOff: 2, RejectedOn: 3, RejectedOff: 4, Accepted: ids}},
 		"reject":         {act.KindDecide, act.Decide{Group: 2, RejectedOff: 1}},
 		"client bundle":  {act.KindClientBundle, act.ClientBundle{SHA256: suite.Hash{7}, URL: "https://board.union.example/client.zip"}},
-		"replace":        {act.KindReplace, act.Replace{Member: 2, Kind: election.KindEd25519, Key: bytes.Repeat([]byte{8}, 32), Name: "Mariana"}},
+		"replace":        {act.KindReplace, act.Replace{Member: 2, Kind: election.KindEd25519, Key: publicKey(8), Name: "Mariana"}},
 		"replace, point": {act.KindReplace, act.Replace{Member: 2, Kind: election.KindPasskey, Key: bytes.Repeat([]byte{4}, 65), Name: "Mariana"}},
 	}
 }
@@ -320,4 +321,9 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("payload %x comes back as %x", a.Payload, again)
 		}
 	})
+}
+
+// publicKey returns the public key of a fixed seed.
+func publicKey(seed byte) []byte {
+	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, 32)).Public().(ed25519.PublicKey)
 }

@@ -3,6 +3,7 @@ package election_test
 import (
 	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
@@ -207,7 +208,8 @@ func TestKeyKinds(t *testing.T) {
 		{"compressed", election.Key{Kind: "passkey", Key: compressed}, rpID, false},
 		{"infinity", election.Key{Kind: "passkey", Key: suite.Bytes{0}}, rpID, false},
 		{"off the curve", election.Key{Kind: "passkey", Key: append(bytes.Clone(point[:64]), point[64]^1)}, rpID, false},
-		{"ed25519", election.Key{Kind: "ed25519", Key: suite.Bytes(strings.Repeat("k", 32))}, "", true},
+		{"ed25519", election.Key{Kind: "ed25519", Key: suite.Bytes(ed25519.NewKeyFromSeed(make([]byte, 32)).Public().(ed25519.PublicKey))}, "", true},
+		{"small order", election.Key{Kind: "ed25519", Key: append(suite.Bytes{1}, make([]byte, 31)...)}, "", false},
 		{"zero", election.Key{Kind: "ed25519", Key: make(suite.Bytes, 32)}, "", false},
 		{"long", election.Key{Kind: "ed25519", Key: suite.Bytes(strings.Repeat("k", 33))}, "", false},
 		{"kind", election.Key{Kind: "Ed25519", Key: suite.Bytes(strings.Repeat("k", 32))}, "", false},

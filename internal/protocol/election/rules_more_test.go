@@ -1,6 +1,8 @@
 package election_test
 
 import (
+	"bytes"
+	"crypto/ed25519"
 	"testing"
 	"time"
 
@@ -59,7 +61,7 @@ var committeeRules = []breach{
 func keys(m *election.Manifest, n int) {
 	list := make([]election.Key, n)
 	for i := range list {
-		list[i] = election.Key{Kind: "ed25519", Key: append(suite.Bytes{byte(i)}, suite.Bytes(repeat(31))...)}
+		list[i] = election.Key{Kind: "ed25519", Key: suite.Bytes(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i)}, 32)).Public().(ed25519.PublicKey))}
 	}
 	m.Committee.Members[2].Keys = list
 }

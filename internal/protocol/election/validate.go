@@ -1,8 +1,7 @@
 package election
 
 import (
-	"bytes"
-	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -318,16 +317,11 @@ func CheckURL(s string) error { return suite.CheckText(s, maxURL) }
 // CheckName checks the name of a member of the committee, here and in an act.
 func CheckName(s string) error { return suite.CheckText(s, maxName) }
 
-// check refuses 32 zero bytes, which a forgotten key would be: they are a point
-// of small order, for which anybody can sign.
 func (k Key32) check() error { return checkEd25519(k[:]) }
 
 func checkEd25519(key []byte) error {
-	if len(key) != len(Key32{}) {
-		return errors.New("not an Ed25519 key of 32 bytes")
-	}
-	if bytes.Count(key, []byte{0}) == len(key) {
-		return errors.New("key is missing: 32 zero bytes")
+	if err := suite.CheckEd25519(key); err != nil {
+		return fmt.Errorf("key: %w", err)
 	}
 	return nil
 }

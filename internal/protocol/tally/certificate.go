@@ -30,16 +30,36 @@ type Certificate struct {
 }
 
 // GroupCounts are the counts of a group, those on the roll and those not on it
-// taken together.
+// taken together but where "off" says otherwise. They show what the entitled
+// are made of: roll_size + added - struck + accepted_off.
 type GroupCounts struct {
-	ID        suite.GroupID `json:"id"`
-	Entitled  uint64        `json:"entitled"` // roll_size + added - struck + accepted_off
-	Issued    uint64        `json:"issued"`
-	Cast      uint64        `json:"cast"`
-	Deposited uint64        `json:"deposited"`
-	Accepted  uint64        `json:"accepted"`
-	Rejected  uint64        `json:"rejected"`
-	Undecided uint64        `json:"undecided"`
+	ID           suite.GroupID `json:"id"`
+	RollSize     uint64        `json:"roll_size"` // of the manifest
+	Added        uint64        `json:"added"`
+	Struck       uint64        `json:"struck"`
+	Entitled     uint64        `json:"entitled"`
+	Issued       uint64        `json:"issued"`
+	Cast         uint64        `json:"cast"`
+	Deposited    uint64        `json:"deposited"`
+	Accepted     uint64        `json:"accepted"`
+	AcceptedOff  uint64        `json:"accepted_off"` // among the accepted
+	Rejected     uint64        `json:"rejected"`
+	Undecided    uint64        `json:"undecided"`
+	UndecidedOff uint64        `json:"undecided_off"` // among the undecided
+}
+
+// check returns an error unless the counts add up. A reader who adds them up
+// again must not come to another number of people entitled than the one that
+// was judged by.
+func (g *GroupCounts) check() error {
+	if g.AcceptedOff > g.Accepted || g.UndecidedOff > g.Undecided || g.Accepted+g.Rejected+g.Undecided != g.Deposited {
+		return errors.New("certifying: envelopes that do not add up")
+	}
+	// The first comparison keeps the difference in the second from wrapping.
+	if g.Struck > g.RollSize+g.Added || g.Entitled != g.RollSize+g.Added-g.Struck+g.AcceptedOff {
+		return errors.New("certifying: the entitled are not those on the roll, added, not struck, and accepted off it")
+	}
+	return nil
 }
 
 // A Final is what a certificate is about. The caller has verified all of it.
@@ -50,6 +70,25 @@ type Final struct {
 	LedgerSize uint64
 	Result     []byte        // the file
 	Groups     []GroupCounts // of every group, ascending
+}
+
+// regroups reports whether ballots added or taken away might change which groups
+// are counted together, where the rule looks at each set: then an outcome might
+// change by joining or leaving others, which no look at one unit shows. It
+// errs on the side of yes.
+func (f *Final) regroups(add, remove uint64) bool {
+	if !f.Manifest.Rule.PerGroup || len(f.Groups) < 2 {
+		return false
+	}
+	least := uint64(f.Manifest.KMin)
+	for i := range f.Groups {
+		cast := f.Groups[i].Cast
+		// A group below k_min joins others, and may stop or, from nothing, begin.
+		if cast < least && add > 0 || cast < least+remove && remove > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Certificate makes the certificate for the committee to sign. disputed is the
@@ -65,12 +104,13 @@ func (f *Final) Certificate(disputed uint64, at int64) (*Certificate, error) {
 	if err := f.checkCounts(r); err != nil {
 		return nil, err
 	}
-	var given, cast, undecided uint64
+	var given, cast, undecided, strangers uint64
 	for i := range f.Groups {
 		g := &f.Groups[i]
 		given += g.Issued + g.Accepted
 		cast += g.Cast
 		undecided += g.Undecided
+		strangers += g.UndecidedOff
 	}
 	if cast > given {
 		return nil, errors.New("certifying: more ballots than were issued and accepted")
@@ -81,27 +121,33 @@ func (f *Final) Certificate(disputed uint64, at int64) (*Certificate, error) {
 		Result: sha256.Sum256(f.Result), Groups: f.Groups,
 		NotCast: given - cast, Disputed: disputed, Sentence: r.Sentence, CertifiedAt: at,
 	}
+	add := undecided + c.NotCast
+	c.Material = f.regroups(add, disputed)
 	for i := range r.Units {
-		if outcome.Material(f.Manifest.Rule, r.Units[i].Unit(), undecided+c.NotCast, disputed) {
+		if outcome.Material(f.Manifest.Rule, r.Units[i].Unit(), add, disputed, strangers) {
 			c.Material = true
 		}
 	}
 	return c, nil
 }
 
-// checkCounts compares the counts with the manifest's groups and with the
-// result, so that a certificate cannot say one thing in its groups and another
-// in its result.
+// checkCounts compares the counts with each other, with the manifest's groups
+// and with the result, so that a certificate cannot say one thing in its groups
+// and another in its result.
 func (f *Final) checkCounts(r *Result) error {
 	if len(f.Groups) != len(f.Manifest.Groups) {
 		return errors.New("certifying: counts are not those of the manifest's groups")
 	}
 	counts := make(map[suite.GroupID]*GroupCounts, len(f.Groups))
 	for i := range f.Groups {
-		if f.Groups[i].ID != f.Manifest.Groups[i].ID {
+		g, of := &f.Groups[i], &f.Manifest.Groups[i]
+		if g.ID != of.ID || g.RollSize != uint64(of.RollSize) {
 			return errors.New("certifying: counts are not those of the manifest's groups")
 		}
-		counts[f.Groups[i].ID] = &f.Groups[i]
+		if err := g.check(); err != nil {
+			return err
+		}
+		counts[g.ID] = g
 	}
 	left := make(map[suite.GroupID]bool)
 	for i := range r.Units {

@@ -144,15 +144,15 @@ func (w *world) assemble(t testing.TB, files []*share.File) []byte {
 }
 
 // final returns what a certificate is made of, with one ballot of group 1 and
-// one of group 7 that were issued and not cast.
+// one of group 7 that were issued or accepted and not cast.
 func (w *world) final(result []byte) *Final {
 	f := &Final{
 		Manifest: w.m, Close: w.o.Close, LedgerRoot: suite.Hash{3}, LedgerSize: 17, Result: result,
 		Groups: []GroupCounts{
-			{ID: 1, Entitled: 8, Issued: 5, Cast: 5, Deposited: 2, Accepted: 1, Rejected: 1},
-			{ID: 2, Entitled: 5, Issued: 2, Cast: 2},
-			{ID: 7, Entitled: 6, Issued: 5, Cast: 4},
-			{ID: 9, Entitled: 4, Deposited: 1, Undecided: 1},
+			{ID: 1, RollSize: 8, Entitled: 8, Issued: 5, Cast: 5, Deposited: 2, Accepted: 1, Rejected: 1},
+			{ID: 2, RollSize: 5, Added: 1, Struck: 1, Entitled: 5, Issued: 2, Cast: 2},
+			{ID: 7, RollSize: 6, Struck: 1, Entitled: 6, Issued: 4, Cast: 4, Deposited: 1, Accepted: 1, AcceptedOff: 1},
+			{ID: 9, RollSize: 4, Entitled: 4, Deposited: 1, Undecided: 1},
 		},
 	}
 	return f

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"strikevote/internal/protocol/suite"
 )
 
 // MaxNote is the largest length of a signed note, in bytes.
@@ -55,6 +57,9 @@ func parseKey(vkey string, kind byte) (publicKey, error) {
 	}
 	if b[0] != kind {
 		return publicKey{}, fmt.Errorf("key has signature type %#02x, not %#02x", b[0], kind)
+	}
+	if err := suite.CheckEd25519(b[1:]); err != nil {
+		return publicKey{}, fmt.Errorf("key: %w", err)
 	}
 	k := publicKey{name: name, kind: kind, key: [ed25519.PublicKeySize]byte(b[1:])}
 	if k.vkey() != vkey {

@@ -202,7 +202,7 @@ func Limit(path string) int64 {
 	case strings.HasPrefix(in, "checkpoint"), strings.HasPrefix(path, "statements/"):
 		return 64 << 10
 	}
-	return 1 << 20 // section 2
+	return suite.MaxFile
 }
 
 // ErrTooLarge is what reading a file beyond its [Limit] ends with. It is a

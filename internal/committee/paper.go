@@ -1,0 +1,137 @@
+package committee
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+)
+
+// A paper is what the committee signs. It is proposed; a corrected one takes its
+// place, and the signatures over the one before count no more; once a quorum has
+// signed and the signatures were given out, both are fixed. All of it belongs to
+// a session of the ceremony: a manifest with a key that is dead is not there to
+// be signed any more.
+type paper struct {
+	proposed string // round of the proposals, numbered from 0; the last one counts
+	signed   string // round of signatures, with the proposal's number behind it; by member
+	fixed    string // round of the file of signatures
+}
+
+var (
+	manifestPaper    = paper{"manifest", "seal", "sealing"}
+	certificatePaper = paper{"certificate", "certify", "certification"}
+)
+
+// maxProposals is what the database takes of them.
+const maxProposals = 33
+
+func (p paper) signatures(proposal uint8) string { return fmt.Sprintf("%s/%d", p.signed, proposal) }
+
+// propose keeps a paper to be signed. It returns [ErrConflict] once another is
+// fixed.
+func (s store) propose(ctx context.Context, id suite.ElectionID, session uint32, p paper, body []byte) error {
+	number, kept, err := s.last(ctx, id, session, p.proposed)
+	switch {
+	case errors.Is(err, ErrNotYet):
+		return s.put(ctx, place{id, session, p.proposed, 0}, body)
+	case err != nil || bytes.Equal(kept, body):
+		return err
+	}
+	_, err = s.get(ctx, place{id, session, p.fixed, 0})
+	switch {
+	case err == nil:
+		return ErrConflict
+	case !errors.Is(err, ErrNotYet):
+		return err
+	case number+1 == maxProposals:
+		return &RefusedError{errors.New("it was proposed and corrected too often")}
+	}
+	return s.put(ctx, place{id, session, p.proposed, number + 1}, body)
+}
+
+// proposal returns the paper to be signed, or [ErrNotYet].
+func (s store) proposal(ctx context.Context, id suite.ElectionID, p paper) ([]byte, error) {
+	session, _, err := s.session(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	_, body, err := s.last(ctx, id, session, p.proposed)
+	return body, err
+}
+
+// sign keeps a member's signature over the paper: one for each member, so that
+// two keys of one person are still one person. Another signature of the same
+// member is as good as the first: a passkey never signs the same way twice.
+func (s store) sign(ctx context.Context, id suite.ElectionID, p paper, sig election.MemberSignature, check func(body []byte) error) error {
+	session, _, err := s.session(ctx, id)
+	if err != nil {
+		return err
+	}
+	number, body, err := s.last(ctx, id, session, p.proposed)
+	if err != nil {
+		return err
+	}
+	if err := check(body); err != nil {
+		return err
+	}
+	b, err := suite.EncodeJSON(&sig)
+	if err != nil {
+		return &RefusedError{err}
+	}
+	_, err = s.first(ctx, place{id, session, p.signatures(number), sig.Member}, b)
+	return err
+}
+
+// fix returns the file of signatures over the paper: the first quorum of them,
+// by member. From then on both stay as they are, whoever signs later: they may
+// have been published half-way when the program was interrupted.
+func (s store) fix(ctx context.Context, id suite.ElectionID, p paper, quorum func(body []byte) (uint8, error)) (file []byte, err error) {
+	err = s.alone(ctx, id, func(tx store) error {
+		session, _, err := tx.session(ctx, id)
+		if err != nil {
+			return err
+		}
+		if file, err = tx.get(ctx, place{id, session, p.fixed, 0}); !errors.Is(err, ErrNotYet) {
+			return err
+		}
+		number, body, err := tx.last(ctx, id, session, p.proposed)
+		if err != nil {
+			return err
+		}
+		n, err := quorum(body)
+		if err != nil {
+			return err
+		}
+		got, err := tx.all(ctx, id, session, p.signatures(number))
+		if err != nil {
+			return err
+		}
+		if file, err = firstOf(got, n); err != nil {
+			return err
+		}
+		return tx.put(ctx, place{id, session, p.fixed, 0}, file)
+	})
+	return file, err
+}
+
+// firstOf returns the file of the first quorum of signatures, or [ErrNotYet].
+func firstOf(got map[uint8][]byte, quorum uint8) ([]byte, error) {
+	if len(got) < int(quorum) {
+		return nil, ErrNotYet
+	}
+	var list []election.MemberSignature
+	for _, member := range slices.Sorted(maps.Keys(got))[:quorum] {
+		var sig election.MemberSignature
+		if err := suite.DecodeJSON(got[member], &sig); err != nil {
+			return nil, fmt.Errorf("reading signature: %w", err)
+		}
+		list = append(list, sig)
+	}
+	return election.EncodeSignatures(list)
+}

@@ -1,0 +1,480 @@
+package deployment
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"strikevote/internal/audit"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/tally"
+	"strikevote/internal/record/layout"
+	"strikevote/internal/registrar"
+	"strikevote/internal/teller"
+	"strikevote/internal/voter"
+	"strikevote/internal/witness"
+	"strikevote/migrations"
+)
+
+// TestService leads one deployment through an election, on two servers that
+// somebody else runs: the parts are in order, and each begins where the one
+// before ended. What comes last is the auditor.
+func TestService(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, part := range []struct {
+		name string
+		do   func(*testing.T, *world)
+	}{
+		{"migrate", testMigrate},
+		{"seal", testSeal},
+		{"interrupted seal", testInterruptedSeal},
+		{"keys", testKeys},
+		{"open", testOpen},
+		{"metrics", testMetrics},
+		{"huge bodies", testHuge},
+		{"box's database killed", testBoxKilled},
+		{"registrar's database killed", testRegistrarKilled},
+		{"graceful stop", testGraceful},
+		{"lock", testLock},
+		{"certify", testCertify},
+		{"log", testLog},
+	} {
+		if !t.Run(part.name, func(t *testing.T) { part.do(t, w) }) {
+			t.Fatalf("the rest needs what %s did", part.name)
+		}
+	}
+}
+
+// refused checks that the service does not start, says why, and leaves nothing
+// behind: the next start finds its ports free.
+func (w *world) refused(t *testing.T, what string, want error) {
+	t.Helper()
+	d, err := Open(t.Context(), w.c)
+	if d != nil || err == nil {
+		t.Fatalf("%s: the service started: %v", what, err)
+	}
+	if want != nil && !errors.Is(err, want) {
+		t.Errorf("%s: got %v, want %v", what, err, want)
+	}
+	if s := err.Error(); len(s) < 20 || !strings.Contains(s, " ") || strings.Contains(s, "\x00") {
+		t.Errorf("%s: got %q", what, s)
+	}
+}
+
+// testMigrate refuses a database that lacks migrations, and applies them.
+func testMigrate(t *testing.T, w *world) {
+	w.refused(t, "an empty server", nil)
+	var said []string
+	for range 2 {
+		if err := Migrate(t.Context(), w.c, func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "database strikevote is current"; !slices.Equal(said, []string{want, want}) {
+		t.Errorf("got %q", said)
+	}
+	w.open(t)
+	if a := w.ask(t, "http://"+w.d.AdminAddress()+"/readyz", "", nil); a.status != 200 {
+		t.Errorf("an empty service is not ready: %s", a.body)
+	}
+}
+
+// testSeal brings an election to where it can be sealed. What is missing is said
+// each time, and nothing is sealed without it.
+func testSeal(t *testing.T, w *world) {
+	ctx := t.Context()
+	draft := w.draft(t)
+	w.id = draft.ElectionID
+	unsealed := func(what string) {
+		t.Helper()
+		if err := w.d.Seal(ctx, w.id); err == nil {
+			t.Fatalf("sealed without %s", what)
+		}
+		if phase, err := w.d.Phase(ctx, w.id); err != nil || phase != "draft" {
+			t.Errorf("without %s: %s, %v", what, phase, err)
+		}
+	}
+	unsealed("a draft")
+	inv, err := w.d.Create(ctx, draft)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.d.Create(ctx, draft); err == nil {
+		t.Error("one election was created twice")
+	}
+	if _, err := w.d.Propose(ctx, w.id); err == nil {
+		t.Error("a manifest was made without a roll and a ceremony")
+	}
+	if err := w.d.ImportRoll(ctx, w.id, rollOf(members-1)); err != nil {
+		t.Fatal(err)
+	}
+	w.ceremony(t, inv[0])
+	unsealed("a manifest")
+	wrong, err := w.d.Propose(ctx, w.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.sign(t, 0, wrong)
+	if err := w.d.ImportRoll(ctx, w.id, rollOf(members)); err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := w.d.Propose(ctx, w.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(manifest, wrong) {
+		t.Error("another roll has the same manifest")
+	}
+	for range 2 {
+		if again, err := w.d.Propose(ctx, w.id); err != nil || !bytes.Equal(again, manifest) {
+			t.Errorf("proposed again, the manifest differs: %v", err)
+		}
+		w.reopen(t)
+	}
+	w.mid = election.MID(manifest)
+	unsealed("signatures")
+	w.sign(t, 1, manifest)
+	unsealed("a quorum")
+	w.sign(t, 2, manifest)
+	unsealed("a drill")
+	if err := teller.Drill(ctx, w.teller, w.copy); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"export":   w.d.Export(ctx, w.id, filepath.Join(t.TempDir(), "record")),
+		"mails":    second(w.d.MailsSent(ctx, w.id)),
+		"addition": second(w.d.StageAddition(ctx, w.id, rollOf(1)[0])),
+	} {
+		if !errors.Is(err, errNotSealed) {
+			t.Errorf("%s before sealing: %v", name, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// testInterruptedSeal stops after each step of sealing, as a crash would, and
+// starts again: the service comes up every time, the election stays a draft
+// until both sides are sealed, and sealing goes on.
+func testInterruptedSeal(t *testing.T, w *world) {
+	ctx := t.Context()
+	m, manifest, sealing, files := w.sealed(t)
+	draft := func(after string) {
+		t.Helper()
+		w.reopen(t)
+		if phase, err := w.d.Phase(ctx, w.id); err != nil || phase != "draft" {
+			t.Errorf("after %s: %s, %v", after, phase, err)
+		}
+		if a := w.ask(t, w.d.Origins().Booth+"/v1/"+w.id.String()+"/manifest", "", nil); a.status != 404 {
+			t.Errorf("after %s: the booth answers %d", after, a.status)
+		}
+	}
+	draft("the signatures")
+	if err := prepare(ctx, w.d.servers.box, databaseName(w.id), migrations.Ballotbox); err != nil {
+		t.Fatal(err)
+	}
+	draft("the box's database")
+	for range 2 {
+		if err := w.d.createBox(ctx, w.id, manifest, sealing); err != nil {
+			t.Fatal(err)
+		}
+		draft("the box")
+	}
+	// Only some of the files of the record are published.
+	some := map[string][]byte{layout.Manifest: manifest, layout.CeremonyFresh: files[layout.CeremonyFresh]}
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := w.d.sealRegistrar(cancelled, m, manifest, sealing, some); err == nil {
+		t.Error("sealed although nobody waited for it")
+	}
+	draft("half of the registrar")
+	// Another manifest cannot take the place of one that has begun to be sealed.
+	if err := w.d.ImportRoll(ctx, w.id, rollOf(members-1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.d.Propose(ctx, w.id); err == nil {
+		t.Error("another manifest was proposed after one was begun to be sealed")
+	}
+	if err := w.d.Seal(ctx, w.id); err == nil {
+		t.Error("sealed over another roll")
+	}
+	draft("a roll that came too late")
+	if err := w.d.ImportRoll(ctx, w.id, rollOf(members)); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := w.d.Propose(ctx, w.id); err != nil || !bytes.Equal(again, manifest) {
+		t.Fatalf("the same roll has another manifest: %v", err)
+	}
+	if err := w.d.sealRegistrar(ctx, m, manifest, sealing, files); err != nil {
+		t.Fatal(err)
+	}
+	// The crash comes before the election is served: the next start serves it.
+	w.reopen(t)
+	e := w.d.running(w.id)
+	if e == nil {
+		t.Fatal("a sealed election is not served")
+	}
+	if err := w.d.Seal(ctx, w.id); err != nil || w.d.running(w.id) != e {
+		t.Errorf("sealing again opened the election again: %v", err)
+	}
+	if again, err := w.d.Propose(ctx, w.id); err != nil || !bytes.Equal(again, manifest) {
+		t.Errorf("the manifest has changed: %v", err)
+	}
+	if err := w.d.ImportRoll(ctx, w.id, rollOf(members)); !errors.Is(err, registrar.ErrSealed) {
+		t.Errorf("the roll was imported again: %v", err)
+	}
+	if a := w.ask(t, w.d.Origins().Booth+"/v1/"+w.id.String()+"/manifest", "", nil); a.status != 200 || a.body != string(manifest) {
+		t.Errorf("the booth answers %d", a.status)
+	}
+}
+
+// sealed returns what [Deployment.Seal] works with.
+func (w *world) sealed(t *testing.T) (m *election.Manifest, manifest, sealing []byte, files map[string][]byte) {
+	t.Helper()
+	manifest, err := w.d.committee.Proposal(t.Context(), w.id)
+	if err == nil {
+		m, err = election.Parse(manifest)
+	}
+	if err == nil {
+		sealing, err = w.d.committee.Sealing(t.Context(), w.id)
+	}
+	if err == nil {
+		files, err = w.d.ceremonyFiles(t.Context(), w.id)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	files[layout.Manifest], files[layout.Sealing] = manifest, sealing
+	return m, manifest, sealing, files
+}
+
+// testKeys looks at the key files, and starts with each of them missing, wrong
+// or damaged: a service that would sign what nobody accepts must not start.
+func testKeys(t *testing.T, w *world) {
+	keys := w.d.keys(w.id)
+	w.shut(t)
+	const all = "box/ballots.key box/pending.key box/promise.key mailer/code.key mailer/token.key " +
+		"registrar/factor.key registrar/issuer-00001.key registrar/ledger.key registrar/roll.key"
+	names(t, keys, all)
+	for name := range strings.FieldsSeq(all) {
+		path := filepath.Join(keys.dir, name)
+		kept, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := func(b []byte) {
+			t.Helper()
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put([]byte("damaged"))
+		w.refused(t, name+" damaged", nil)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		w.refused(t, name+" missing", ErrNoKey)
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("a new key was made in the place of %s", name)
+		}
+		put(kept)
+		// Nothing public tells another one of these from the right one.
+		if slices.Contains([]string{"mailer/code.key", "registrar/factor.key", "registrar/roll.key"}, name) {
+			continue
+		}
+		put(otherKey(t, name))
+		w.refused(t, "another "+name, nil)
+		put(kept)
+	}
+	w.open(t)
+	if w.d.running(w.id) == nil {
+		t.Error("the election is not served")
+	}
+}
+
+// otherKey returns a key file that is fine and of something else.
+func otherKey(t *testing.T, name string) []byte {
+	t.Helper()
+	k := keyring{t.TempDir()}
+	if strings.Contains(name, "issuer") {
+		if _, err := k.issuer(1); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(k.path(sideRegistrar, issuerName(1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	return []byte(strings.Repeat("ab", 32) + "\n")
+}
+
+// testOpen opens the election once the witness has signed, and mails the links;
+// a restart mails nobody again.
+func testOpen(t *testing.T, w *world) {
+	var err error
+	w.witness, err = witness.Open(t.Context(), witness.Config{
+		URL: w.d.Record(w.id), MID: &w.mid, Key: w.seal, Dir: filepath.Join(w.dir, "witness"), Client: w.client, Now: w.now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if phase, err := w.d.Phase(t.Context(), w.id); err != nil || phase != election.PhaseSealed {
+		t.Errorf("not witnessed, and %s, %v", phase, err)
+	}
+	w.until(t, election.PhaseOpen)
+	w.turn(t)
+	w.turn(t)
+	if n, err := w.d.MailsSent(t.Context(), w.id); err != nil || n != members || len(w.links(t)) != members {
+		t.Fatalf("%d mails left, and %d links are there: %v", n, len(w.links(t)), err)
+	}
+	w.reopen(t)
+	w.turn(t)
+	w.turn(t)
+	if n := len(w.links(t)); n != members {
+		t.Errorf("after a restart there are %d mails", n)
+	}
+	s, err := voter.Open(t.Context(), w.client, w.links(t)[0], voter.NoMemory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := s.Status(t.Context(), ""); err != nil || status.Phase != "open" || status.Issued {
+		t.Errorf("got %v, %v", status, err)
+	}
+}
+
+// testLock moves the clock past the close. The keys that could make or read
+// ballots are destroyed, and the service starts without them.
+func testLock(t *testing.T, w *world) {
+	keys := w.d.keys(w.id)
+	if phase, err := w.d.Phase(t.Context(), w.id); err != nil || phase != election.PhaseOpen {
+		t.Fatalf("got %s, %v", phase, err)
+	}
+	// One is issued and comes too late.
+	late, _ := w.ballot(t, w.links(t)[members-1], 0)
+	w.ahead.Store(4000)
+	w.until(t, election.PhaseLocked)
+	gone := []string{keys.path(sideRegistrar, issuerName(1)), keys.path(sideBox, keyPending)}
+	for _, path := range gone {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is still there: %v", path, err)
+		}
+	}
+	w.reopen(t)
+	w.turn(t)
+	if ready, err := w.d.Ready(t.Context(), w.id); err != nil || !ready {
+		t.Errorf("after a restart the locked election is not: %v", err)
+	}
+	for _, path := range gone {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s was made again", path)
+		}
+	}
+	a := w.cast(t, late)
+	if a.sentence(t, "a ballot after the lock"); a.status != 403 {
+		t.Errorf("got %d", a.status)
+	}
+	for _, id := range w.voted {
+		if state := w.find(t, id); state != "in the log" {
+			t.Errorf("a ballot that was promised is %s", state)
+		}
+	}
+}
+
+// testCertify opens the totals and certifies them. The keys of links go then,
+// and the record holds.
+func testCertify(t *testing.T, w *world) {
+	ctx := t.Context()
+	opening, err := w.teller.Examine(ctx, teller.Options{MID: &w.mid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.teller.Send(ctx, opening); err != nil {
+		t.Fatal(err)
+	}
+	w.until(t, election.PhaseTallied)
+	w.turn(t)
+	certificate, err := w.d.committee.Certificate(ctx, w.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	message := tally.CertificateMessage(w.mid, certificate)
+	for member := range 2 {
+		sig := election.MemberSignature{Member: uint8(member), Signature: ed25519.Sign(w.committee[member], message)}
+		if err := w.d.committee.SignCertificate(ctx, w.id, sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := w.d.keys(w.id)
+	w.until(t, election.PhaseCertified)
+	w.turn(t)
+	gone := []string{keys.path(sideMailer, keyToken), keys.path(sideMailer, keyCode)}
+	for _, path := range gone {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is still there: %v", path, err)
+		}
+	}
+	if e := w.d.running(w.id); e.minter != nil || e.mailer != nil {
+		t.Error("links could still be made")
+	}
+	w.turn(t)
+	// Half of the destruction was interrupted.
+	if err := keys.write(gone[1], []byte(strings.Repeat("ab", 32))); err != nil {
+		t.Fatal(err)
+	}
+	w.reopen(t)
+	w.turn(t)
+	if _, err := os.Stat(gone[1]); err == nil {
+		t.Error("what was left of the keys is still there")
+	}
+	w.audit(t)
+	if err := Migrate(ctx, w.c, func(string, ...any) {}); err != nil {
+		t.Error(err)
+	}
+}
+
+// audit exports the record and has it verified.
+func (w *world) audit(t *testing.T) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "record")
+	if err := w.d.Export(t.Context(), w.id, dir); err != nil {
+		t.Fatal(err)
+	}
+	report, err := audit.Verify(t.Context(), os.DirFS(dir), audit.Options{Stage: layout.Certified, MID: &w.mid})
+	if err != nil || !report.Verified {
+		t.Fatalf("the record does not hold: %v, %s", err, report.Fault())
+	}
+	if report.Ballots != uint64(len(w.voted)) || report.Issued != report.Ballots+1 {
+		t.Errorf("%d ballots and %d issuances of %d who voted", report.Ballots, report.Issued, len(w.voted))
+	}
+}
+
+// testLog searches everything that was logged for what belongs to one person.
+func testLog(t *testing.T, w *world) {
+	text := w.log.String()
+	if !strings.Contains(text, "phase changed") {
+		t.Error("nothing was logged")
+	}
+	needles := []string{"Canary", "canary", "mail.example", "NUMBER-", "/v1/" + w.id.String()}
+	for _, link := range w.links(t) {
+		_, tok, _ := strings.Cut(link, "#t=")
+		needles = append(needles, tok[:40], tok[60:100])
+	}
+	for _, id := range w.voted {
+		needles = append(needles, id.String())
+	}
+	for _, needle := range needles {
+		if at := strings.Index(text, needle); at >= 0 {
+			t.Errorf("the log has %q: %s", needle, text[max(0, at-200):min(len(text), at+200)])
+		}
+	}
+}

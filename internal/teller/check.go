@@ -1,0 +1,119 @@
+package teller
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/group"
+	"strikevote/internal/protocol/ledger"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tlog"
+	"strikevote/internal/record/layout"
+)
+
+// A Sealed election is one whose manifest this teller has looked at.
+type Sealed struct {
+	Manifest *election.Manifest
+	MID      suite.MID
+}
+
+// Check looks, once the election is sealed and before voting opens, whether its
+// manifest names the key of the ceremony that this teller was in. Without it
+// somebody could run a second ceremony with tellers of his own, have that sealed,
+// and read every ballot; the real tellers would find out when they are asked to
+// open. mid is the one the teller expects and may be nil; then the six words
+// have to be compared.
+func (t *Teller) Check(ctx context.Context, mid *suite.MID) (*Sealed, error) {
+	if !t.done() {
+		return nil, errors.New("this key has not been through the ceremony")
+	}
+	st, err := t.coordinator.state(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if st.Record == "" {
+		return nil, errors.New("the election is not sealed yet; check again when it is")
+	}
+	b, err := t.coordinator.file(ctx, st.Record, layout.Manifest)
+	if err != nil {
+		return nil, fmt.Errorf("fetching the manifest: %w", err)
+	}
+	m, err := election.Parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest: %w", err)
+	}
+	s := &Sealed{Manifest: m, MID: election.MID(b)}
+	if mid != nil && *mid != s.MID {
+		return nil, errors.New("the service shows another election than the one you mean; call the committee")
+	}
+	if err := t.named(m); err != nil {
+		return nil, err
+	}
+	return s, t.witnessed(ctx, st.Record, s)
+}
+
+// named checks that a manifest is of this teller's election and names this
+// teller's own keys and the key of this teller's ceremony.
+func (t *Teller) named(m *election.Manifest) error {
+	static, err := t.static()
+	if err != nil {
+		return err
+	}
+	tellers, i := &m.Tellers, int(t.k.Number)-1
+	switch {
+	case m.ElectionID != t.k.Election:
+		return errors.New("the manifest is of another election")
+	case i >= int(tellers.N) || !bytes.Equal(tellers.StaticKeys[i][:], group.BaseMul(static).Bytes()) ||
+		!bytes.Equal(tellers.Key[:], t.k.Key) || !bytes.Equal(tellers.Shares[i][:], t.k.KeyShare):
+		return errors.New("the sealed election names another key in this teller's place: nobody may vote in it; call the committee and the other tellers now")
+	}
+	return nil
+}
+
+// witnessed checks that the witnesses have seen this very manifest, so that the
+// teller is not shown another one than the voters.
+func (t *Teller) witnessed(ctx context.Context, record string, s *Sealed) error {
+	note, err := t.coordinator.file(ctx, record, layout.FirstCheckpoint(layout.Ledger))
+	if err != nil {
+		return fmt.Errorf("fetching the witnesses' signatures: %w", err)
+	}
+	policy, err := s.Manifest.LedgerPolicy()
+	if err != nil {
+		return fmt.Errorf("reading the manifest: %w", err)
+	}
+	opened, err := policy.Open(note)
+	if err != nil {
+		return fmt.Errorf("the witnesses have not confirmed this election yet: %w", err)
+	}
+	if opened.Checkpoint.Size != 1 || opened.Checkpoint.Root != tlog.LeafHash(ledger.ManifestEntry(s.MID)) {
+		return errors.New("the witnesses confirmed another election than this one; call the committee")
+	}
+	return nil
+}
+
+// file fetches one file of the public record.
+func (c coordinator) file(ctx context.Context, record, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, record+"/"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the service answered %s", resp.Status)
+	}
+	limit := layout.Limit(path)
+	b, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = layout.ErrTooLarge
+	}
+	return b, err
+}
