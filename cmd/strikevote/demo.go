@@ -44,8 +44,8 @@ func runDemo(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 	switch {
 	case fs.NArg() > 0:
 		return usageError("there is nothing to say after the flags, such as %q", fs.Arg(0))
-	case o.Members < 2 || o.Members > 200_000:
-		return usageError("-members takes 2 to 200,000")
+	case o.Members < 3 || o.Members > 200_000:
+		return usageError("-members takes 3 to 200,000")
 	case o.Turnout <= 0 || o.Turnout > 1:
 		return usageError("-turnout takes a share over 0 and up to 1, such as 0.7")
 	}
@@ -92,12 +92,15 @@ func stayOpen(ctx context.Context, e *env, w *demo.World) error {
 Voting is open, and stays open until you press Enter here.
 
   everybody's mail   %s
-  vote               strikevote vote "LINK FROM A MAIL"
   public record      %s/%s/
   voter's pages      %s/v1/
 
-Some members have not voted: open one of the mails and try a link.
+These members have not voted. Vote for one of them, in another terminal:
+
 `, w.Mail(), o.Board, w.Election(), o.Booth)
+	for _, path := range w.Unused()[:min(3, len(w.Unused()))] {
+		fmt.Fprintf(e.out, "  %s vote %s\n", e.program, path)
+	}
 	enter := make(chan struct{})
 	go func() {
 		defer close(enter)

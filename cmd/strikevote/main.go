@@ -32,7 +32,8 @@ type env struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
-	terminal bool // whether err is one: progress bars, or plain lines
+	program  string // how this program was called
+	terminal bool   // whether err is one: progress bars, or plain lines
 }
 
 // A command is one word after the program's name.
@@ -60,7 +61,7 @@ var (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	e := &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, terminal: isTerminal(os.Stderr)}
+	e := &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, program: os.Args[0], terminal: isTerminal(os.Stderr)}
 	code := run(ctx, e, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -123,10 +124,18 @@ func (c command) invoke(ctx context.Context, e *env, args []string) int {
 // parse parses a command's flags; what is wrong becomes a usage error.
 func parse(fs *flag.FlagSet, args []string) error {
 	err := fs.Parse(args)
-	if err == nil || errors.Is(err, flag.ErrHelp) {
+	if errors.Is(err, flag.ErrHelp) {
 		return err
 	}
-	return usageError("%v", err)
+	if err != nil {
+		return usageError("%v", err)
+	}
+	for _, arg := range fs.Args() {
+		if strings.HasPrefix(arg, "-") {
+			return usageError("put %s before %s: flags come first", arg, fs.Arg(0))
+		}
+	}
+	return nil
 }
 
 func usageError(format string, args ...any) error {

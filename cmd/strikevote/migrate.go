@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"net/url"
+	"os"
 
 	"strikevote/internal/deployment"
 	"strikevote/internal/platform/postgres"
@@ -41,6 +42,9 @@ func runMigrate(ctx context.Context, e *env, fs *flag.FlagSet, args []string) er
 	}
 	if *data == "" || fs.NArg() > 0 {
 		return usageError("name the data folder with -data, and nothing else")
+	}
+	if _, err := os.Stat(*data); err != nil {
+		return fmt.Errorf("looking for the data folder: %w", err)
 	}
 	c := deployment.Config{Data: *data, Log: newLogger(e.err, *logging)}
 	if err := databases(e, &c); err != nil {

@@ -24,8 +24,8 @@ is counted, and that the totals are those of the ballots. It trusts nothing
 but the record, and needs no account and no access to the servers.
 
 A record proves itself only against the election you mean. Compare the six
-words it prints with those on your ballot mail or on the notice board, or give
-the long form of them with -mid.
+words it prints with those on your ballot mail or on the notice board; or give, with
+-mid, the 64 digits that the committee published.
 
 Exit code 0: it holds. 3: it was checked and does not hold. 1: it could not be
 read.`,
@@ -35,7 +35,7 @@ read.`,
 
 func runVerify(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	asJSON := fs.Bool("json", false, "print the report as JSON")
-	midText := fs.String("mid", "", "the election you mean: 64 hexadecimal digits from your mail or the notice board")
+	midText := fs.String("mid", "", "the election you mean: 64 hexadecimal digits that the committee published")
 	workers := fs.Int("workers", runtime.NumCPU(), "how many processors to use")
 	if err := parse(fs, args); err != nil {
 		return err
@@ -53,7 +53,7 @@ func runVerify(ctx context.Context, e *env, fs *flag.FlagSet, args []string) err
 	}
 	bars := newProgress(e)
 	defer bars.done()
-	o.Progress = bars.step
+	o.Progress = func(step string, done, total int) { bars.step("checking the "+step, done, total) }
 	fsys, closer, err := record.Open(ctx, fs.Arg(0))
 	if err != nil {
 		return fmt.Errorf("opening the record: %w", err)

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,11 +21,12 @@ import (
 
 func voteCommand() command {
 	return command{
-		name: "vote", args: "[-choose N[,N…]] [-yes] LINK",
+		name: "vote", args: "[-choose N[,N…]] [-yes] LINK|MAIL.eml",
 		short: "vote with the link from your mail, without a browser",
 		long: `
 Opens the ballot of a link, asks for your answer, seals it on this computer and
-casts it. Put the link in quotes: it holds a "#".
+casts it. Put the link in quotes: it holds a "#". Instead of the link you can name
+the mail itself, saved as a file.
 
 After an interruption run the same command again: it finishes the same ballot,
 and never makes a second one. With -test the sealed ballot is opened again
@@ -36,8 +37,8 @@ on another device. With -find it says where your ballot is.`,
 }
 
 type voteFlags struct {
-	choose, state, factor, typed, recover, check string
-	yes, test, find                              bool
+	choose, state, factor, typed, recover, check, out string
+	yes, test, find, code                             bool
 }
 
 func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
@@ -50,12 +51,14 @@ func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 	fs.StringVar(&f.factor, "factor", "", "the answer to the committee's second question, where there is one")
 	fs.StringVar(&f.typed, "typed", "", "text of your own to go into the sealing (advanced)")
 	fs.StringVar(&f.recover, "recover", "", "recovery code of a ballot that was issued on another device; choose the same answer again")
+	fs.BoolVar(&f.code, "code", false, "also show the recovery code, to finish on another device; it reveals your answer")
+	fs.StringVar(&f.out, "o", "", "with -test: write what it reveals to this file")
 	fs.StringVar(&f.state, "state", "", "folder in which an unfinished ballot is kept (default: your configuration folder)")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
 	if fs.NArg() != 1 {
-		return usageError("give the link from your mail, in quotes")
+		return usageError("give the link from your mail, in quotes, or the mail as a file")
 	}
 	if f.state == "" {
 		dir, err := os.UserConfigDir()
@@ -64,7 +67,14 @@ func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 		}
 		f.state = filepath.Join(dir, "strikevote", "ballots")
 	}
-	s, err := voter.Open(ctx, voter.NewClient(), fs.Arg(0), voter.FileFor(f.state, fs.Arg(0)))
+	if err := os.MkdirAll(f.state, 0o700); err != nil {
+		return fmt.Errorf("making a place to keep an unfinished ballot: %w; name another folder with -state", err)
+	}
+	link, err := linkOf(fs.Arg(0))
+	if err != nil {
+		return err
+	}
+	s, err := voter.Open(ctx, voter.NewClient(), link, voter.FileFor(f.state, link))
 	if errors.Is(err, voter.ErrDamaged) {
 		return fmt.Errorf("%w. With a recovery code: -recover, and another folder with -state", err)
 	}
@@ -75,7 +85,10 @@ func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 	switch {
 	case f.check != "":
 		return checkTest(e, s, f.check)
-	case f.find || s.Stage() == voter.StageReceived:
+	case s.Stage() == voter.StageReceived && !f.find:
+		fmt.Fprintln(e.out, "You have voted with this link on this computer. Nothing new was cast.")
+		return showFound(ctx, e, s)
+	case f.find:
 		return showFound(ctx, e, s)
 	}
 	return vote(ctx, e, s, f)
@@ -95,10 +108,11 @@ func vote(ctx context.Context, e *env, s *voter.Session, f voteFlags) error {
 		_, err := s.Test() // says why not
 		return err
 	}
+	ask := newQuestions(ctx, e)
 	if s.Stage() == voter.StageIssued || s.Stage() == voter.StageSealed && f.recover == "" {
-		id, _ := s.Tracker()
-		fmt.Fprintf(e.out, "There is an unfinished ballot on this computer. Tracker: %s\n", receipt.Tracker(id))
-		return finish(ctx, e, s, f)
+		if done, err := goOn(ctx, e, ask, s, f); done || err != nil {
+			return err
+		}
 	}
 	status, err := s.Status(ctx, f.factor)
 	if err != nil {
@@ -107,40 +121,91 @@ func vote(ctx context.Context, e *env, s *voter.Session, f voteFlags) error {
 	if status.Issued && f.recover == "" {
 		return errors.New("a ballot was already issued for this link, on another device or by an earlier run that kept nothing here. Open the link there, or use -recover with your recovery code")
 	}
-	in := bufio.NewReader(e.in)
-	choices, err := choose(e, in, s.Manifest, f.choose)
+	choices, err := choose(e, ask, s.Manifest, f.choose)
 	if err != nil {
 		return err
 	}
-	if f.recover != "" {
-		secret, err := ballot.ParseRecoveryCode(f.recover)
-		if err != nil {
-			return err
-		}
-		err = s.SealWith(secret, choices, f.typed)
-		if err != nil {
-			return err
-		}
-	} else if err := s.Seal(choices, f.typed); err != nil {
+	if err := seal(s, f, choices); err != nil {
 		return err
 	}
 	id, _ := s.Tracker()
 	fmt.Fprintf(e.out, "\nYour ballot is sealed, and not cast yet. Tracker: %s\n", receipt.Tracker(id))
-	for i, c := range choices {
-		q := s.Manifest.Questions[i]
-		fmt.Fprintf(e.out, "  %s  →  %s\n", q.Text[0], q.Options[c].Text[0])
-	}
+	showChoices(e, s.Manifest, choices)
 	if f.test {
-		return showTest(e, s)
+		return showTest(e, s, f.out)
 	}
-	if !f.yes {
-		fmt.Fprint(e.out, "Cast it? You can vote once, and cannot change it afterwards. Type yes: ")
-		line, err := in.ReadString('\n')
-		if err != nil || strings.TrimSpace(strings.ToLower(line)) != "yes" {
-			return errors.New("nothing was cast. Run the command again when you are ready")
+	if f.code {
+		code, err := s.RecoveryCode()
+		if err != nil {
+			return err
 		}
+		fmt.Fprintf(e.out, "Recovery code: %s\nWith it you can finish on another device. Whoever has it can see what you chose:\ndestroy it once your ballot is received.\n", code)
+	}
+	if err := confirm(ask, f, "Cast it? You can vote once, and cannot change it afterwards. Type yes: "); err != nil {
+		return err
 	}
 	return finish(ctx, e, s, f)
+}
+
+func seal(s *voter.Session, f voteFlags, choices ballot.Choices) error {
+	if f.recover == "" {
+		return s.Seal(choices, f.typed)
+	}
+	secret, err := ballot.ParseRecoveryCode(f.recover)
+	if err != nil {
+		return err
+	}
+	return s.SealWith(secret, choices, f.typed)
+}
+
+// goOn finishes the ballot of an interrupted run, after showing what it holds.
+// done is false if nothing was issued on it and another answer is wanted, which
+// is then sealed anew.
+func goOn(ctx context.Context, e *env, ask *questions, s *voter.Session, f voteFlags) (done bool, err error) {
+	id, _ := s.Tracker()
+	kept := s.Choices()
+	fmt.Fprintf(e.out, "There is an unfinished ballot on this computer. Tracker: %s\n", receipt.Tracker(id))
+	showChoices(e, s.Manifest, kept)
+	if f.choose != "" {
+		wanted, err := choose(e, ask, s.Manifest, f.choose)
+		if err != nil {
+			return false, err
+		}
+		if !slices.Equal(wanted, kept) {
+			if s.Stage() == voter.StageSealed {
+				status, err := s.Status(ctx, f.factor)
+				if err != nil || !status.Issued {
+					return false, err
+				}
+			}
+			return false, errors.New("this ballot was issued already, and a ballot that was issued cannot be changed. Run the command without -choose to finish it")
+		}
+	}
+	if err := confirm(ask, f, "Cast it? You can vote once, and cannot change it afterwards. Type yes: "); err != nil {
+		return false, err
+	}
+	return true, finish(ctx, e, s, f)
+}
+
+func showChoices(e *env, m *election.Manifest, choices ballot.Choices) {
+	for i, c := range choices {
+		fmt.Fprintf(e.out, "  %s  →  %s\n", m.Questions[i].Text[0], m.Questions[i].Options[c].Text[0])
+	}
+}
+
+// confirm asks for a yes, unless -yes was given.
+func confirm(ask *questions, f voteFlags, question string) error {
+	if f.yes {
+		return nil
+	}
+	line, err := ask.line(question)
+	if err != nil {
+		return err
+	}
+	if strings.ToLower(line) != "yes" {
+		return errors.New("nothing was cast. Run the command again when you are ready")
+	}
+	return nil
 }
 
 func finish(ctx context.Context, e *env, s *voter.Session, f voteFlags) error {
@@ -153,35 +218,47 @@ func finish(ctx context.Context, e *env, s *voter.Session, f voteFlags) error {
 }
 
 // choose takes the answers from the flag, or asks.
-func choose(e *env, in *bufio.Reader, m *election.Manifest, flagged string) (ballot.Choices, error) {
+func choose(e *env, ask *questions, m *election.Manifest, flagged string) (ballot.Choices, error) {
 	given := strings.Split(flagged, ",")
 	if flagged != "" && len(given) != len(m.Questions) {
 		return nil, usageError("-choose takes %d numbers, one for each question", len(m.Questions))
 	}
 	var choices ballot.Choices
 	for i, q := range m.Questions {
-		text := ""
 		if flagged != "" {
-			text = given[i]
-		} else {
-			fmt.Fprintln(e.out, q.Text[0])
-			for j, o := range q.Options {
-				fmt.Fprintf(e.out, "  %d  %s\n", j+1, o.Text[0])
+			n, ok := option(given[i], q)
+			if !ok {
+				return nil, usageError("choose a number from 1 to %d", len(q.Options))
 			}
-			fmt.Fprint(e.out, "Your choice, by number: ")
-			line, err := in.ReadString('\n')
+			choices = append(choices, n)
+			continue
+		}
+		fmt.Fprintln(e.out, q.Text[0])
+		for j, o := range q.Options {
+			fmt.Fprintf(e.out, "  %d  %s\n", j+1, o.Text[0])
+		}
+		for {
+			line, err := ask.line("Your choice, by number: ")
 			if err != nil {
-				return nil, errors.New("nothing was chosen and nothing was cast")
+				return nil, err
 			}
-			text = line
+			if n, ok := option(line, q); ok {
+				choices = append(choices, n)
+				break
+			}
+			fmt.Fprintf(e.out, "Type a number from 1 to %d.\n", len(q.Options))
 		}
-		n, err := strconv.Atoi(strings.TrimSpace(text))
-		if err != nil || n < 1 || n > len(q.Options) {
-			return nil, usageError("choose a number from 1 to %d", len(q.Options))
-		}
-		choices = append(choices, uint8(n-1))
 	}
 	return choices, nil
+}
+
+// option reads the number of an option, from 1.
+func option(text string, q election.Question) (uint8, bool) {
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil || n < 1 || n > len(q.Options) {
+		return 0, false
+	}
+	return uint8(n - 1), true
 }
 
 // A testFile is what -test prints and -check reads.
@@ -192,7 +269,7 @@ type testFile struct {
 	Body     suite.Bytes    `json:"body"`
 }
 
-func showTest(e *env, s *voter.Session) error {
+func showTest(e *env, s *voter.Session, path string) error {
 	t, err := s.Test()
 	if err != nil {
 		return err
@@ -201,7 +278,14 @@ func showTest(e *env, s *voter.Session) error {
 	if err != nil {
 		return fmt.Errorf("printing test: %w", err)
 	}
-	fmt.Fprintf(e.out, "\nThis is everything that the sealed ballot is made of. Save it to a file and check it\non another device: strikevote vote -check FILE LINK. This ballot is dead now; it was not\ncast, and your vote is still open.\n\n%s", b)
+	if path != "" {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			return fmt.Errorf("writing test: %w", err)
+		}
+		fmt.Fprintf(e.out, "\nEverything that the sealed ballot is made of is in %s. Check it on another device:\nstrikevote vote -check FILE LINK. This sealed ballot is given up now; it was not cast, and\nyou can still vote.\n", path)
+		return nil
+	}
+	fmt.Fprintf(e.out, "\nThis is everything that the sealed ballot is made of. Save it to a file and check it\non another device: strikevote vote -check FILE LINK. This sealed ballot is given up\nnow; it was not cast, and you can still vote.\n\n%s", b)
 	return nil
 }
 

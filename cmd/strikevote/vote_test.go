@@ -106,7 +106,7 @@ func TestVote(t *testing.T) {
 		e := &env{in: keyboard, out: demo, err: io.Discard, getenv: func(string) string { return "" }}
 		ended <- run(context.Background(), e, []string{"demo", "-members", "40", "-turnout", "0.05", "-serve", "-data", data, "-out", out})
 	}()
-	demo.await(t, "Some members have not voted", ended)
+	demo.await(t, "These members have not voted", ended)
 	castByHand(t, links(t, filepath.Join(data, "mail")))
 	if _, err := enter.Write([]byte("\n")); err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func castByHand(t *testing.T, all []string) {
 		if got := p.command(exitFailed, "1\nno\n", "vote", "-state", state, link); !strings.Contains(got, "nothing was cast") {
 			t.Errorf("not confirming: %s", got)
 		}
-		if got := p.command(exitUsage, "9\n", "vote", "-state", state, link); !strings.Contains(got, "from 1 to 3") {
+		if got := p.command(exitFailed, "9\n", "vote", "-state", state, link); !strings.Contains(got, "Type a number from 1 to 3") {
 			t.Errorf("choosing what is not there: %s", got)
 		}
 		if got := p.command(exitOK, "1\nyes\n", "vote", "-state", state, link); !strings.Contains(got, "Your ballot is received") {

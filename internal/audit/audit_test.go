@@ -2,14 +2,11 @@ package audit_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"io/fs"
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"strikevote/internal/audit"
@@ -189,126 +186,51 @@ func TestDemands(t *testing.T) {
 	}
 }
 
-// A broken source fails for one path, as a network does.
-type broken struct {
-	fs.FS
-	path string
-	err  error
-}
-
-func (b broken) Open(path string) (fs.File, error) {
-	if path == b.path {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: b.err}
-	}
-	return b.FS.Open(path)
-}
-
-// TestSource tells a record that cannot be read from one that is false.
-func TestSource(t *testing.T) {
-	t.Parallel()
-	_, files := audittest.Record(t, small)
-	down := errors.New("the network is down")
-	for path := range files {
-		if _, err := audit.Verify(t.Context(), broken{files, path, down}, audit.Options{}); !errors.Is(err, down) {
-			t.Errorf("%s: got %v, want the error of the source", path, err)
-		}
-		r, err := audit.Verify(t.Context(), broken{files, path, layout.ErrTooLarge}, audit.Options{})
-		if path == layout.Manifest {
-			if err == nil {
-				t.Errorf("a manifest too large: got %s", faults(r))
-			}
-		} else if err != nil || r.Verified {
-			t.Errorf("%s too large: got error %v, or it holds", path, err)
-		}
-	}
-	if _, err := audit.Verify(t.Context(), fstest.MapFS{}, audit.Options{}); err == nil {
-		t.Error("nothing at all is a record")
-	}
-}
-
-func TestCancelledContext(t *testing.T) {
-	t.Parallel()
-	_, files := audittest.Record(t, small)
-	for _, at := range []string{"ledger", "ballots"} {
-		ctx, cancel := context.WithCancel(t.Context())
-		_, err := audit.Verify(ctx, files, audit.Options{Progress: func(step string, _, _ int) {
-			if step == at {
-				cancel()
-			}
-		}})
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("in step %s: got %v", at, err)
-		}
-		cancel()
-	}
-}
-
-// A hostile source panics, in workers and elsewhere.
-type hostile struct {
-	fs.FS
-	path string
-}
-
-func (h hostile) Open(path string) (fs.File, error) {
-	if path == h.path {
-		panic("a fault of the verifier")
-	}
-	return h.FS.Open(path)
-}
-
-func TestPanic(t *testing.T) {
-	t.Parallel()
-	_, files := audittest.Record(t, small)
-	for path := range files {
-		if path == layout.Manifest || layout.Late(path) != layout.Locked {
-			continue // read before there are checks
-		}
-		r := verify(t, hostile{files, path}, audit.Options{})
-		if found := faults(r); r.Verified || !strings.Contains(found, "stumbled") {
-			t.Errorf("%s: got %q", path, found)
-		}
-	}
-}
-
-// remote cannot list its files.
-type remote struct{ fs.FS }
-
-func (remote) Remote() {}
-
-func TestRemote(t *testing.T) {
-	t.Parallel()
-	_, files := audittest.Record(t, small)
-	files["readme"] = files["manifest"]
-	r := verify(t, remote{files}, audit.Options{})
-	last := r.Checks[len(r.Checks)-1]
-	if !r.Verified || last.Name != "files" || !strings.Contains(last.Detail, "cannot be seen over the network") {
-		t.Errorf("got %+v\n%s", last, faults(r))
-	}
-	delete(files, "drill/2")
-	if r := verify(t, remote{files}, audit.Options{}); !strings.Contains(faults(r), "files: drill/2: the file is missing (SPEC 17).") {
-		t.Errorf("a missing file: got %s", faults(r))
-	}
-}
-
 // TestSize: the operator of a log can sign any size.
 func TestSize(t *testing.T) {
 	t.Parallel()
 	e, files := audittest.Record(t, small)
+	for _, size := range []int64{0, 1, layout.MaxLogSize + 1, tlog.MaxSize} {
+		note := cosigned(t, e, size, suite.Hash{})
+		found := tampered(t, with(files, layout.Checkpoint(layout.Ballots), note), "another size")
+		if !strings.Contains(found, "cannot be") {
+			t.Errorf("size %d: got %s", size, found)
+		}
+	}
+	// Nor may it sign one root and publish the tiles of another.
+	note := cosigned(t, e, int64(len(e.Ballots)+2), suite.Hash{1})
+	found := tampered(t, with(files, layout.Checkpoint(layout.Ballots), note), "another root")
+	if !strings.Contains(found, "ballot log: ballots/checkpoint: its root is not that of the tiles") {
+		t.Errorf("another root: got %s", found)
+	}
+}
+
+// cosigned is a final checkpoint of the ballots, of any size and root.
+func cosigned(t *testing.T, e *audittest.Election, size int64, root suite.Hash) []byte {
+	t.Helper()
 	policy, err := e.Manifest.BallotsPolicy()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, size := range []int64{0, 1, layout.MaxLogSize + 1, tlog.MaxSize} {
-		c := tlog.Checkpoint{Origin: policy.Log.Name(), Size: size}
-		note := e.Box.Sign(c)
-		for _, w := range e.Witnesses {
-			if note, err = policy.AddCosignature(note, w.Cosign(c.Text(), time.Unix(audittest.Locked, 0))); err != nil {
-				t.Fatal(err)
-			}
+	c := tlog.Checkpoint{Origin: policy.Log.Name(), Size: size, Root: root}
+	note := e.Box.Sign(c)
+	for _, w := range e.Witnesses {
+		if note, err = policy.AddCosignature(note, w.Cosign(c.Text(), time.Unix(audittest.Locked, 0))); err != nil {
+			t.Fatal(err)
 		}
-		found := tampered(t, with(files, layout.Checkpoint(layout.Ballots), note), "another size")
-		if !strings.Contains(found, "cannot be") {
-			t.Errorf("size %d: got %s", size, found)
+	}
+	return note
+}
+
+// TestTile: a tile has as many hashes as its name says.
+func TestTile(t *testing.T) {
+	t.Parallel()
+	_, files := audittest.Record(t, small)
+	path := layout.Tile(layout.Ballots, tlog.Tile{Width: 13})
+	for _, size := range []int{12, 14} {
+		content := append(slices.Clone(files[path].Data), make([]byte, 32)...)[:32*size]
+		if found := tampered(t, with(files, path, content), "another width"); !strings.Contains(found, "a tile of 13 hashes has") {
+			t.Errorf("%d hashes: got %s", size, found)
 		}
 	}
 }

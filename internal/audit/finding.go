@@ -94,6 +94,9 @@ func (a *auditor) check(name string, f func(*auditor, *finding) string) {
 	var holds string
 	guard(&found, name, func() { holds = f(a, &found) })
 	a.broken = found.broken
+	if found.ok() && holds == "" {
+		found.cannot("the verifier gave up without a reason") // fail closed
+	}
 	c := Check{Name: name, OK: found.ok(), Detail: holds}
 	if !c.OK {
 		c.Detail = strings.Join(found.reasons, " ")
@@ -171,11 +174,7 @@ type sourceError struct{ err error }
 func (e *sourceError) Error() string { return "it could not be read: " + e.err.Error() }
 func (e *sourceError) Unwrap() error { return e.err }
 
-// Faults of a file before its content.
-var (
-	errMissing  = errors.New("the file is missing")
-	errNotPlain = errors.New("it is not a plain file")
-)
+var errMissing = errors.New("the file is missing")
 
 // read returns a file of the record. It is safe for concurrent use.
 func (a *auditor) read(path string) ([]byte, error) {
@@ -189,7 +188,7 @@ func (a *auditor) read(path string) ([]byte, error) {
 		return nil, readError(err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errNotPlain
+		return nil, layout.ErrNotPlain
 	}
 	limit := layout.Limit(path)
 	if info.Size() > limit {
@@ -215,6 +214,8 @@ func readError(err error) error {
 		return errMissing
 	case errors.Is(err, layout.ErrTooLarge):
 		return layout.ErrTooLarge
+	case errors.Is(err, layout.ErrNotPlain):
+		return layout.ErrNotPlain
 	}
 	return &sourceError{err}
 }
@@ -231,5 +232,5 @@ func (a *auditor) present(path string) (bool, error) {
 	if err := readError(err); errors.As(err, new(*sourceError)) {
 		return false, err
 	}
-	return errors.Is(err, layout.ErrTooLarge), nil
+	return !errors.Is(err, fs.ErrNotExist), nil
 }

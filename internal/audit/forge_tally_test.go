@@ -164,6 +164,30 @@ var fileForgeries = []forgery{
 		},
 	},
 	{
+		name: "a teller who did not sign", check: "ceremony", words: "ceremony/transcript",
+		o: audittest.Options{Stage: layout.Locked, Lie: audittest.LieSignature},
+	},
+	{
+		name: "a ceremony of another election", check: "ceremony", words: "its extension",
+		o: audittest.Options{Stage: layout.Locked, Lie: audittest.LieExtension},
+	},
+	{
+		name: "a lower threshold", check: "ceremony", words: "its threshold is 2, the manifest's is 3",
+		o: audittest.Options{Stage: layout.Locked, Lie: audittest.LieThreshold},
+	},
+	{
+		name: "other tellers", check: "ceremony", words: "its tellers",
+		o: audittest.Options{Stage: layout.Locked, Lie: audittest.LieTellers},
+	},
+	{
+		name: "another key", check: "ceremony", words: "its key",
+		o: audittest.Options{Stage: layout.Locked, Lie: audittest.LieKey},
+	},
+	{
+		name: "another key of a teller", check: "ceremony", words: "its keys of the tellers",
+		o: audittest.Options{Stage: layout.Locked, Lie: audittest.LieShares},
+	},
+	{
 		name: "the drill of another teller", check: "drill", words: "file of teller 1",
 		after: func(_ *audittest.Election, f audittest.Files) { f[layout.Drill(2)] = f[layout.Drill(1)] },
 	},

@@ -88,6 +88,8 @@ func TestUnconfirmed(t *testing.T) {
 	admin := connect(t, c.AdminURL("postgres"))
 	m := w.ballot(1)
 
+	// If the test fails before its end, what waits must not wait for ever.
+	t.Cleanup(func() { w.standby(admin, "") })
 	w.standby(admin, "nobody")
 	first := w.inBackground(func() error { _, _, err := w.box.Cast(context.Background(), m.sealed); return err })
 	pid := w.waitForStandby(admin, 1)

@@ -2,6 +2,7 @@ package board_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -56,6 +57,7 @@ func TestSignCommitted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { _ = tx.Rollback(context.Background()) }) // if the test fails before its end
 		if _, err := f.AppendTx(t.Context(), tx, entries(1, 3)); err != nil {
 			t.Fatal(err)
 		}

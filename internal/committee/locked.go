@@ -94,9 +94,6 @@ func verify(ctx context.Context, status *Status) (*locked, error) {
 	if !r.Verified {
 		return nil, fmt.Errorf("the locked record does not hold: %s", r.Fault())
 	}
-	if r.Opening == nil {
-		return nil, errors.New("the record is of a cancelled election")
-	}
 	c, err := committeeAfter(fsys, r)
 	if err != nil {
 		return nil, fmt.Errorf("reading the acts: %w", err)

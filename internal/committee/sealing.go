@@ -34,15 +34,9 @@ func (s *Service) Propose(ctx context.Context, id suite.ElectionID, manifest []b
 	if !reflect.DeepEqual(m.Tellers, c.Tellers(draft.Tellers)) {
 		return &RefusedError{errors.New("the manifest's tellers are not those of the ceremony")}
 	}
+	// If the ceremony was started again by now, nobody is asked to sign this.
 	return s.store.alone(ctx, id, func(tx store) error {
-		session, _, err := tx.session(ctx, id)
-		if err != nil {
-			return err
-		}
-		if session != c.session {
-			return ErrNotYet
-		}
-		return tx.propose(ctx, id, session, manifestPaper, manifest)
+		return tx.propose(ctx, id, c.session, manifestPaper, manifest)
 	})
 }
 

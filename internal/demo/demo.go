@@ -16,6 +16,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"strikevote/internal/audit"
@@ -67,6 +68,7 @@ type World struct {
 	people   people
 	members  []roll.Member
 	late     roll.Member
+	unused   []string     // files of mails whose link nobody used
 	stop     func() error // ends service and witness, and returns what went wrong in them
 }
 
@@ -75,6 +77,18 @@ func Run(ctx context.Context, o Options) (*audit.Report, error) {
 	defaults(&o)
 	if _, err := os.Stat(o.Out); o.Out != "" && err == nil {
 		return nil, fmt.Errorf("%s exists already; name a new folder for the record", o.Out)
+	}
+	if _, err := os.Stat(filepath.Join(o.Data, "keys")); o.Data != "" && err == nil {
+		return nil, fmt.Errorf("%s holds a demo already; name another folder, or look at it again with strikevote serve -data %s", o.Data, o.Data)
+	}
+	if o.Out != "" {
+		// Found out now rather than after the whole election.
+		if err := os.MkdirAll(o.Out, 0o755); err != nil {
+			return nil, fmt.Errorf("making the folder of the record: %w", err)
+		}
+		if err := os.Remove(o.Out); err != nil {
+			return nil, fmt.Errorf("making the folder of the record: %w", err)
+		}
 	}
 	w := &World{o: o}
 	if err := w.prepareRoll(); err != nil {
@@ -128,13 +142,24 @@ func (w *World) prepareRoll() error {
 	if !file.OK() {
 		return &RollError{File: file}
 	}
-	if len(file.Members) < 2 {
-		return errors.New("a roll needs at least two members")
+	return w.holdBack(file.Members)
+}
+
+// holdBack keeps one member off the roll, who joins late by an act of the
+// committee: the last of a unit that has others.
+func (w *World) holdBack(members []roll.Member) error {
+	count := make(map[string]int)
+	for _, m := range members {
+		count[m.Group]++
 	}
-	// One member joins late, by an act of the committee.
-	last := len(file.Members) - 1
-	w.members, w.late = file.Members[:last], file.Members[last]
-	return nil
+	for i := len(members) - 1; i >= 0; i-- {
+		if count[members[i].Group] > 1 && members[i].Email != "" {
+			w.late = members[i]
+			w.members = slices.Delete(slices.Clone(members), i, i+1)
+			return nil
+		}
+	}
+	return errors.New("a demo needs a unit with two members, one of them with an address: one of them joins late")
 }
 
 // random returns a source of its own for each purpose, so that more draws for
@@ -213,6 +238,9 @@ func (w *World) serve(ctx context.Context) error {
 
 // Mail returns the folder with everybody's mail.
 func (w *World) Mail() string { return w.d.MailDir() }
+
+// Unused returns the files of mails whose link no simulated member used.
+func (w *World) Unused() []string { return w.unused }
 
 // Origins returns the addresses of the service.
 func (w *World) Origins() election.Origins { return w.d.Origins() }

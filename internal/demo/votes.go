@@ -1,17 +1,12 @@
 package demo
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math/rand/v2"
-	"mime"
-	"mime/multipart"
 	"net/http"
-	"net/mail"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -119,8 +114,8 @@ func choose(s *voter.Session, random *rand.Rand) ballot.Choices {
 	return ch
 }
 
-// A letter is a mail with a link. Two members may share an address.
-type letter struct{ address, link string }
+// A letter is a mail with a link, in a file. Two members may share an address.
+type letter struct{ address, link, path string }
 
 // turnout draws who votes. The late member always does.
 func (w *World) turnout(letters []letter) []letter {
@@ -131,6 +126,9 @@ func (w *World) turnout(letters []letter) []letter {
 	late := slices.IndexFunc(letters, func(l letter) bool { return l.address == w.late.Email })
 	if late >= n {
 		letters[n-1], letters[late] = letters[late], letters[n-1]
+	}
+	for _, l := range letters[n:] {
+		w.unused = append(w.unused, l.path)
 	}
 	return letters[:n]
 }
@@ -163,50 +161,19 @@ func readMails(dir string) (letters []letter, err error) {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".eml" {
 			return err
 		}
-		l, err := readMail(path)
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		address, link, err := voter.ReadMail(f)
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", path, err)
 		}
-		if l.link != "" {
-			letters = append(letters, l)
+		if link != "" {
+			letters = append(letters, letter{address, link, path})
 		}
 		return nil
 	})
 	return letters, err
-}
-
-// readMail returns the address and the link of one mail, from its text part.
-func readMail(path string) (letter, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return letter{}, err
-	}
-	defer f.Close()
-	msg, err := mail.ReadMessage(bufio.NewReader(f))
-	if err != nil {
-		return letter{}, err
-	}
-	to, err := msg.Header.AddressList("To")
-	if err != nil || len(to) != 1 {
-		return letter{}, errors.New("no single address")
-	}
-	_, params, err := mime.ParseMediaType(msg.Header.Get("Content-Type"))
-	if err != nil {
-		return letter{}, err
-	}
-	// NextPart decodes quoted-printable by itself.
-	part, err := multipart.NewReader(msg.Body, params["boundary"]).NextPart()
-	if err != nil {
-		return letter{}, err
-	}
-	text, err := io.ReadAll(part)
-	if err != nil {
-		return letter{}, err
-	}
-	for word := range strings.FieldsSeq(string(text)) {
-		if strings.Contains(word, "/v1/#t=") {
-			return letter{to[0].Address, word}, nil
-		}
-	}
-	return letter{address: to[0].Address}, nil
 }

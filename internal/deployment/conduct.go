@@ -242,11 +242,12 @@ func (d *Deployment) publishCertificate(ctx context.Context, e *running) error {
 		return errors.Join(err, errWaiting)
 	}
 	id := e.manifest.ElectionID
-	certificate, err := d.committee.Certificate(ctx, id)
+	// In this order: the first answer of Certification fixes the certificate too.
+	certification, err := d.committee.Certification(ctx, id)
 	if err != nil {
 		return err
 	}
-	certification, err := d.committee.Certification(ctx, id)
+	certificate, err := d.committee.Certificate(ctx, id)
 	if err != nil {
 		return err
 	}

@@ -246,8 +246,13 @@ func (e *running) witnessed(ctx context.Context) error {
 }
 
 func (d *Deployment) openBox(ctx context.Context, e *running) error {
-	pending, err := e.keys.existing(sideBox, keyPending)
-	if err != nil {
+	pending, err := e.keys.seed(sideBox, keyPending)
+	if errors.Is(err, ErrNoKey) {
+		// Destroyed at the lock, and not before: ballots wait under it.
+		if final, ferr := e.ballots.Final(ctx); ferr != nil || !final {
+			return errors.Join(err, ferr)
+		}
+	} else if err != nil {
 		return err
 	}
 	promise, err := e.keys.seed(sideBox, keyPromise)

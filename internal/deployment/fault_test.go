@@ -15,7 +15,6 @@ import (
 
 	"strikevote/internal/platform/postgres/cluster"
 	"strikevote/internal/protocol/suite"
-	"strikevote/migrations"
 )
 
 // fresh has a ballot issued with the next unused link, and counts it as voted:
@@ -92,21 +91,19 @@ const large = 100 << 20
 // testHuge sends 100 MB to everything that reads a body, and the same without
 // saying how long it will be. It must be refused before it is read.
 func testHuge(t *testing.T, w *world) {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
 	for _, p := range w.posts() {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		if status, sent := flood(t, p, fmt.Sprintf("Content-Length: %d", large)); status != http.StatusRequestEntityTooLarge || sent > 16<<20 {
 			t.Errorf("%s: got %d after %d bytes", p.path, status, sent)
 		}
-		status, sent := flood(t, p, "Transfer-Encoding: chunked")
-		if status/100 != 4 || sent > 64<<20 {
+		if status, sent := flood(t, p, "Transfer-Encoding: chunked"); status/100 != 4 || sent > 64<<20 {
 			t.Errorf("%s, chunked: got %d after %d bytes", p.path, status, sent)
 		}
-	}
-	runtime.ReadMemStats(&after)
-	// Of all of it together, less than what one body has.
-	if grown := after.TotalAlloc - before.TotalAlloc; grown > large {
-		t.Errorf("%d MB were allocated", grown>>20)
+		runtime.ReadMemStats(&after)
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > large {
+			t.Errorf("%s: %d MB were allocated", p.path, grown>>20)
+		}
 	}
 }
 
@@ -234,7 +231,7 @@ func testBoxKilled(t *testing.T, w *world) {
 		t.Errorf("got %d, Retry-After %q", a.status, a.header.Get("Retry-After"))
 	}
 	a.sentence(t, "a ballot")
-	w.c.Box = start(w.t, w.dir, "ballotbox", migrations.BallotboxRoles)
+	w.c.Box = start(w.t, w.dir, sideBox)[0]
 	w.back(t)
 	for i := range n {
 		if state := w.find(t, ids[i]); promised[i] && state != "received" {
@@ -273,7 +270,7 @@ func testRegistrarKilled(t *testing.T, w *world) {
 	if a := w.cast(t, sealed); a.status != http.StatusOK {
 		t.Errorf("got %d %s", a.status, a.body)
 	}
-	w.c.Registrar = start(w.t, w.dir, "registrar", migrations.RegistrarRoles)
+	w.c.Registrar = start(w.t, w.dir, sideRegistrar)[0]
 	w.back(t)
 	if state := w.find(t, id); state != "received" {
 		t.Errorf("the ballot is %s", state)

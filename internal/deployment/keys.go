@@ -68,14 +68,6 @@ func (k keyring) create(side, name string) (seed [32]byte, err error) {
 	return seed, k.write(k.path(side, name), []byte(hex.EncodeToString(seed[:])+"\n"))
 }
 
-// existing returns a key, or zero if it was destroyed.
-func (k keyring) existing(side, name string) (seed [32]byte, err error) {
-	if seed, err = k.seed(side, name); errors.Is(err, ErrNoKey) {
-		return [32]byte{}, nil
-	}
-	return seed, err
-}
-
 func issuerName(g suite.GroupID) string { return fmt.Sprintf("issuer-%05d", g) }
 
 // issuer returns a group's issuer key, and makes it at the first call.

@@ -19,9 +19,6 @@ func TestKeyring(t *testing.T) {
 	if _, err := k.seed(sideBox, keyPromise); !errors.Is(err, ErrNoKey) {
 		t.Errorf("got %v", err)
 	}
-	if key, err := k.existing(sideBox, keyPending); err != nil || key != [32]byte{} {
-		t.Errorf("got %v", err)
-	}
 	if key, err := k.existingIssuer(1); err != nil || key != nil {
 		t.Errorf("got %v", err)
 	}
@@ -29,7 +26,7 @@ func TestKeyring(t *testing.T) {
 	if err != nil || first == [32]byte{} {
 		t.Fatalf("got %v", err)
 	}
-	for _, read := range []func(string, string) ([32]byte, error){k.create, k.seed, k.existing} {
+	for _, read := range []func(string, string) ([32]byte, error){k.create, k.seed} {
 		if again, err := read(sideBox, keyPromise); err != nil || again != first {
 			t.Errorf("read again it is another key: %v", err)
 		}
@@ -148,7 +145,7 @@ func TestDamagedKeys(t *testing.T) {
 		if err := os.WriteFile(k.path(sideBox, keyPromise), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for _, read := range []func(string, string) ([32]byte, error){k.create, k.seed, k.existing} {
+		for _, read := range []func(string, string) ([32]byte, error){k.create, k.seed} {
 			_, err := read(sideBox, keyPromise)
 			if err == nil || !strings.Contains(err.Error(), "promise") || strings.Contains(err.Error(), "5a") {
 				t.Errorf("%q: got %v", text, err)

@@ -171,11 +171,12 @@ func (d *Deployment) fillKeys(id suite.ElectionID, m *election.Manifest) error {
 // Seal writes the signed manifest as the first entry of both logs, and serves
 // the election. Every step can be repeated: after an interruption it goes on.
 func (d *Deployment) Seal(ctx context.Context, id suite.ElectionID) error {
-	manifest, err := d.committee.Proposal(ctx, id)
+	// In this order: the first answer of Sealing fixes the manifest too.
+	sealing, err := d.committee.Sealing(ctx, id)
 	if err != nil {
 		return fmt.Errorf("sealing: %w", err)
 	}
-	sealing, err := d.committee.Sealing(ctx, id)
+	manifest, err := d.committee.Proposal(ctx, id)
 	if err != nil {
 		return fmt.Errorf("sealing: %w", err)
 	}

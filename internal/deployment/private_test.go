@@ -39,10 +39,10 @@ func TestPrivate(t *testing.T) {
 			}
 		}
 	}
-	create := func(d *Deployment) election.Manifest {
+	create := func(d *Deployment, number byte) election.Manifest {
 		t.Helper()
 		draft := election.Manifest{Tellers: election.Tellers{N: 1, T: 1, Names: []string{"Teller"}}, Title: []string{"A vote"}, Origins: d.Origins()}
-		draft.ElectionID[0] = byte(time.Now().Nanosecond())
+		draft.ElectionID[0] = number
 		if _, err := d.Create(t.Context(), &draft); err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func TestPrivate(t *testing.T) {
 
 	d := open()
 	origins, admin := d.Origins(), d.AdminAddress()
-	first := create(d)
+	first := create(d, 1)
 	second, err := Open(t.Context(), c)
 	if second != nil || !errors.Is(err, cluster.ErrInUse) || !strings.Contains(err.Error(), "in use by another strikevote") {
 		t.Errorf("a second service on the same folder: %v", err)
@@ -69,7 +69,7 @@ func TestPrivate(t *testing.T) {
 		t.Errorf("after a restart the addresses are %v", d.Origins())
 	}
 	end := serve(d)
-	last := create(d)
+	last := create(d, 2)
 	// What was acknowledged a moment ago is to survive this.
 	if err := syscall.Kill(d.servers.private[sideRegistrar].PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)

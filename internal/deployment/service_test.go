@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"strikevote/internal/audit"
@@ -86,6 +87,7 @@ func testMigrate(t *testing.T, w *world) {
 	if a := w.ask(t, "http://"+w.d.AdminAddress()+"/readyz", "", nil); a.status != 200 {
 		t.Errorf("an empty service is not ready: %s", a.body)
 	}
+	w.refused(t, "a second service on the same folder", syscall.EADDRINUSE)
 }
 
 // testSeal brings an election to where it can be sealed. What is missing is said

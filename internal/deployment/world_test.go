@@ -48,16 +48,27 @@ func folder(t *testing.T) string {
 	return dir
 }
 
-// start starts a server that a test may kill. It waits for the disk as a real
-// one does, since what was acknowledged has to survive.
-func start(t *testing.T, dir, name string, roles []string) *cluster.Cluster {
+// start starts servers that a test may kill. They wait for the disk as real ones
+// do, since what was acknowledged has to survive.
+func start(t *testing.T, dir string, names ...string) []*cluster.Cluster {
 	t.Helper()
-	c, err := cluster.Start(t.Context(), cluster.Config{Dir: filepath.Join(dir, name), Name: name, Roles: roles})
-	if err != nil {
-		t.Fatal(err)
+	roles := map[string][]string{sideRegistrar: migrations.RegistrarRoles, sideBox: migrations.BallotboxRoles}
+	started := make([]*cluster.Cluster, len(names))
+	errs := make([]error, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		wg.Go(func() {
+			started[i], errs[i] = cluster.Start(t.Context(), cluster.Config{Dir: filepath.Join(dir, name), Name: name, Roles: roles[name]})
+		})
 	}
-	t.Cleanup(func() { halt(t, c) })
-	return c
+	wg.Wait()
+	for i, c := range started {
+		if errs[i] != nil {
+			t.Fatal(errs[i])
+		}
+		t.Cleanup(func() { halt(t, c) })
+	}
+	return started
 }
 
 func halt(t *testing.T, c *cluster.Cluster) {
@@ -114,11 +125,11 @@ func newWorld(t *testing.T) *world {
 	dir := folder(t)
 	w := &world{t: t, dir: dir, log: new(record), client: &http.Client{Transport: new(http.Transport)}}
 	t.Cleanup(w.client.CloseIdleConnections)
+	servers := start(t, dir, sideRegistrar, sideBox)
 	w.c = Config{
 		Data: filepath.Join(dir, "data"), Mail: filepath.Join(dir, "mail"), Pace: time.Hour, Now: w.now,
 		Log:       slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Registrar: start(t, dir, "registrar", migrations.RegistrarRoles),
-		Box:       start(t, dir, "ballotbox", migrations.BallotboxRoles),
+		Registrar: servers[0], Box: servers[1],
 	}
 	for range 3 {
 		_, key, err := ed25519.GenerateKey(rand.Reader)
@@ -360,7 +371,7 @@ type answer struct {
 	body   string
 }
 
-// ask sends a request. A body means POST.
+// ask sends a request. A body means POST. It may be called from any goroutine.
 func (w *world) ask(t *testing.T, url, kind string, body []byte) answer {
 	t.Helper()
 	method, content := http.MethodGet, io.Reader(nil)
@@ -369,17 +380,19 @@ func (w *world) ask(t *testing.T, url, kind string, body []byte) answer {
 	}
 	r, err := http.NewRequestWithContext(t.Context(), method, url, content)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return answer{}
 	}
 	r.Header.Set("Content-Type", kind)
 	resp, err := w.client.Do(r)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return answer{}
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 	return answer{resp.StatusCode, resp.Header, string(b)}
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"strikevote/internal/record/layout"
 )
 
 // A dir is a record in a directory. The root keeps every path within it, also
@@ -26,33 +28,41 @@ func openDir(path string) (fs.FS, io.Closer, error) {
 	return d, root, nil
 }
 
-// look refuses a directory that holds anything but plain files and folders, or
-// too many of them.
+// look refuses a directory that holds far more than a record.
 func (d dir) look() error {
 	n := 0
-	return fs.WalkDir(d, ".", func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
+	return fs.WalkDir(d, ".", func(_ string, _ fs.DirEntry, err error) error {
 		if n++; n > 2*maxFiles { // as many folders as files
 			return fmt.Errorf("more than %d files", maxFiles)
 		}
-		return plain("open", path, e.Type())
+		return err
 	})
 }
 
-// Open opens a plain file or a folder. The file that is opened is compared
-// with the one that was looked at: it may have been exchanged in between.
+// Open opens a plain file or a folder; anything else is [layout.ErrNotPlain].
+// The file that is opened is compared with the one that was looked at: it may
+// have been exchanged in between.
 func (d dir) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	// Folders first: the root would follow a link to another of its folders.
+	for i, c := range name {
+		if c != '/' {
+			continue
+		}
+		if above, err := d.root.Lstat(name[:i]); err != nil {
+			return nil, err
+		} else if !above.IsDir() {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: layout.ErrNotPlain}
+		}
 	}
 	before, err := d.root.Lstat(name)
 	if err != nil {
 		return nil, err
 	}
-	if err := plain("open", name, before.Mode()); err != nil {
-		return nil, err
+	if mode := before.Mode(); !mode.IsDir() && !mode.IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: layout.ErrNotPlain}
 	}
 	f, err := d.root.Open(name)
 	if err != nil {
@@ -60,18 +70,11 @@ func (d dir) Open(name string) (fs.File, error) {
 	}
 	after, err := f.Stat()
 	if err == nil && !os.SameFile(before, after) {
-		err = &fs.PathError{Op: "open", Path: name, Err: errNotPlain}
+		err = &fs.PathError{Op: "open", Path: name, Err: layout.ErrNotPlain}
 	}
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
-}
-
-func plain(op, name string, mode fs.FileMode) error {
-	if mode.IsDir() || mode.IsRegular() {
-		return nil
-	}
-	return &fs.PathError{Op: op, Path: name, Err: errNotPlain}
 }

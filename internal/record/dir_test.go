@@ -1,12 +1,14 @@
 package record_test
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"strikevote/internal/record"
+	"strikevote/internal/record/layout"
 )
 
 // write makes a small directory in the shape of a record.
@@ -70,8 +72,16 @@ func TestDirectoryRefusesLinks(t *testing.T) {
 			if err := os.Symlink(tt.target, filepath.Join(dir, tt.link)); err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := record.Open(t.Context(), dir); err == nil {
-				t.Error("a record with a link opens")
+			fsys, closer, err := record.Open(t.Context(), dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer closer.Close()
+			if _, err := fsys.Open(tt.link); !errors.Is(err, layout.ErrNotPlain) {
+				t.Errorf("got %v, want layout.ErrNotPlain", err)
+			}
+			if _, err := fsys.Open(tt.link + "/manifest"); !errors.Is(err, layout.ErrNotPlain) {
+				t.Errorf("below it: got %v, want layout.ErrNotPlain", err)
 			}
 		})
 	}

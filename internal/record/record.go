@@ -10,12 +10,13 @@ package record
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"strings"
+
+	"strikevote/internal/record/layout"
 )
 
 // maxFiles bounds the files of a record: both logs at their largest have some
@@ -41,7 +42,7 @@ func Open(ctx context.Context, source string) (fs.FS, io.Closer, error) {
 	if info.IsDir() {
 		open = openDir
 	} else if !info.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("opening record: %w", &fs.PathError{Op: "open", Path: source, Err: errNotPlain})
+		return nil, nil, fmt.Errorf("opening record: %w", &fs.PathError{Op: "open", Path: source, Err: layout.ErrNotPlain})
 	}
 	fsys, closer, err := open(source)
 	if err != nil {
@@ -49,11 +50,6 @@ func Open(ctx context.Context, source string) (fs.FS, io.Closer, error) {
 	}
 	return fsys, closer, nil
 }
-
-// errNotPlain refuses whatever is neither a directory nor a regular file. A
-// link could make the auditor read, and report on, a file that is not part of
-// the record; a named pipe would let it wait for ever.
-var errNotPlain = errors.New("neither a plain file nor a directory")
 
 func isURL(source string) bool {
 	return strings.HasPrefix(source, "https://") || strings.HasPrefix(source, "http://")

@@ -73,6 +73,39 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// TestLinks: a link in the place of a file is a fault of the record, wherever
+// it leads.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	_, address := published(t)
+	dir := filepath.Join(t.TempDir(), "copy")
+	if err := record.Download(t.Context(), address, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := filepath.Join(t.TempDir(), "sealing")
+	if err := os.Rename(filepath.Join(dir, "sealing"), elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	packed := pack(t, func(z *zip.Writer) {
+		if err := z.AddFS(os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		link := &zip.FileHeader{Name: "sealing"}
+		link.SetMode(fs.ModeSymlink | 0o777)
+		if _, err := z.CreateHeader(link); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err := os.Symlink(elsewhere, filepath.Join(dir, "sealing")); err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []string{dir, packed} {
+		if r := verify(t, source); r.Verified || r.Fault() != "sealing: sealing: it is not a plain file (SPEC 3)." {
+			t.Errorf("%s: got %q", source, r.Fault())
+		}
+	}
+}
+
 // TestDownloadHoles: what is missing there is missing here, and named.
 func TestDownloadHoles(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -132,10 +133,25 @@ func (w *web) get(name string) (b []byte, again bool, err error) {
 	case resp.StatusCode == http.StatusOK:
 		return body(resp, layout.Limit(name), w.ctx)
 	case resp.StatusCode == http.StatusNotFound, resp.StatusCode == http.StatusGone:
+		if withheld(resp) {
+			return nil, false, ErrNotLocked
+		}
 		return nil, false, fs.ErrNotExist
 	}
 	again = resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests
 	return nil, again, fmt.Errorf("the server answers %d", resp.StatusCode)
+}
+
+// ErrNotLocked is returned for a file that a board publishes at the lock. It is
+// no hole in the record: there is no whole record yet.
+var ErrNotLocked = errors.New("the election is not locked yet: its record is published, and can be checked, when voting has ended")
+
+// withheld reports whether a board says that a file comes later.
+func withheld(resp *http.Response) bool {
+	var said struct {
+		Error string `json:"error"`
+	}
+	return json.NewDecoder(io.LimitReader(resp.Body, 4<<10)).Decode(&said) == nil && said.Error == "withheld"
 }
 
 func body(resp *http.Response, limit int64, ctx context.Context) (b []byte, again bool, err error) {

@@ -19,6 +19,7 @@ type checker struct {
 	groups    map[string]string // folded to as spelled
 	languages map[string]string
 	numbers   map[string]place // folded; where first seen
+	bare      map[string]place // those of digits, without leading zeros
 	emails    map[string]place
 	numeric   []place // member numbers of digits only, in order
 
@@ -34,7 +35,7 @@ type place struct {
 
 func newChecker(o Options, r *reader) *checker {
 	c := &checker{o: o, r: r, groups: map[string]string{}, languages: map[string]string{},
-		numbers: map[string]place{}, emails: map[string]place{}}
+		numbers: map[string]place{}, bare: map[string]place{}, emails: map[string]place{}}
 	for _, g := range o.Groups {
 		c.groups[fold(g)] = g
 	}
@@ -128,6 +129,16 @@ func (c *checker) number(s string) {
 		return
 	}
 	c.numbers[fold(s)] = at
+	if bare := strings.TrimLeft(s, "0"); digits(s) {
+		if first, ok := c.bare[bare]; ok {
+			// One person would be on the roll twice and get two ballots.
+			c.fault(number, s, "The member number is that of another row but for zeros at its start.",
+				"If it is one person, delete one of the rows; otherwise correct the number.")
+			c.see(first.row)
+			return
+		}
+		c.bare[bare] = at
+	}
 }
 
 func (c *checker) name(s string) {
@@ -231,8 +242,9 @@ func languageTag(s string) bool {
 }
 
 // wholeFile looks for member numbers that lost their leading zeros, which one
-// row alone cannot show: where most numbers of digits have one width and some
-// of that width begin with 0, a shorter one was a number to a spreadsheet once.
+// row alone cannot show: where more numbers of digits have one width than any
+// other and some of that width begin with 0, a shorter one was a number to a
+// spreadsheet once.
 func (c *checker) wholeFile() {
 	widths := map[int]int{}
 	zero := map[int]bool{}
@@ -242,7 +254,7 @@ func (c *checker) wholeFile() {
 	}
 	width := 0
 	for w, n := range widths {
-		if 2*n > len(c.numeric) {
+		if n > widths[width] || n == widths[width] && w > width {
 			width = w
 		}
 	}

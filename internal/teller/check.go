@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"strikevote/internal/protocol/election"
@@ -54,7 +53,10 @@ func (t *Teller) Check(ctx context.Context, mid *suite.MID) (*Sealed, error) {
 	if err := t.named(m); err != nil {
 		return nil, err
 	}
-	return s, t.witnessed(ctx, st.Record, s)
+	if err := t.witnessed(ctx, st.Record, s); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // named checks that a manifest is of this teller's election and names this
@@ -70,7 +72,8 @@ func (t *Teller) named(m *election.Manifest) error {
 		return errors.New("the manifest is of another election")
 	case i >= int(tellers.N) || !bytes.Equal(tellers.StaticKeys[i][:], group.BaseMul(static).Bytes()) ||
 		!bytes.Equal(tellers.Key[:], t.k.Key) || !bytes.Equal(tellers.Shares[i][:], t.k.KeyShare):
-		return errors.New("the sealed election names another key in this teller's place: nobody may vote in it; call the committee and the other tellers now")
+		return errors.New("the sealed election names another key in this teller's place: nobody may vote in it, and nothing of it is opened; " +
+			"call the committee and the other tellers now")
 	}
 	return nil
 }
@@ -102,18 +105,9 @@ func (c coordinator) file(ctx context.Context, record, path string) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the service answered %s", resp.Status)
-	}
-	limit := layout.Limit(path)
-	b, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		err = layout.ErrTooLarge
+	status, b, err := c.ask(req, layout.Limit(path))
+	if err == nil && status != http.StatusOK {
+		err = answered(status)
 	}
 	return b, err
 }

@@ -87,21 +87,16 @@ func (c coordinator) post(ctx context.Context, session uint32, round ceremony.Ro
 // returned in its own words, if they are words: on a terminal other characters
 // can overwrite what stands there.
 func (c coordinator) do(req *http.Request, v any) error {
-	resp, err := c.client.Do(req)
+	status, body, err := c.ask(req, maxAnswer)
 	if err != nil {
-		return fmt.Errorf("reaching the service: %w", err)
+		return err
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("reading the service's answer: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
+	if status != http.StatusOK {
 		var e struct{ Error, Message string }
 		if json.Unmarshal(body, &e) == nil && suite.CheckText(e.Message, maxMessage) == nil {
 			return errors.New(e.Message)
 		}
-		return fmt.Errorf("the service answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+		return answered(status)
 	}
 	if v == nil {
 		return nil
@@ -110,4 +105,27 @@ func (c coordinator) do(req *http.Request, v any) error {
 		return fmt.Errorf("reading the service's answer: %w", err)
 	}
 	return nil
+}
+
+// ask sends a request and reads an answer of at most limit bytes.
+func (c coordinator) ask(req *http.Request, limit int64) (status int, body []byte, err error) {
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return 0, nil, fmt.Errorf("reaching the service: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err != nil {
+		return 0, nil, fmt.Errorf("reading the service's answer: %w", err)
+	}
+	if int64(len(body)) > limit {
+		return 0, nil, errors.New("the service's answer is longer than any should be")
+	}
+	return resp.StatusCode, body, nil
+}
+
+// answered is the error of an answer that says nothing else. The reason in its
+// first line is the service's and not shown.
+func answered(status int) error {
+	return fmt.Errorf("the service answered %d %s", status, http.StatusText(status))
 }

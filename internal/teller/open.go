@@ -90,12 +90,13 @@ func verify(ctx context.Context, url string, stage layout.Stage, o Options) (*au
 // mayOpen holds the rules under which a teller answers (SPEC.md section 14).
 // first is the close root that the first copy of the key answered for.
 func (t *Teller) mayOpen(r *audit.Report, first *suite.Hash) error {
+	if r.Stage == layout.Cancelled {
+		return errors.New("the election was cancelled; nothing of it is ever opened")
+	}
 	if err := t.mine(r); err != nil {
 		return err
 	}
 	switch {
-	case r.Stage == layout.Cancelled:
-		return errors.New("the election was cancelled; nothing of it is ever opened")
 	case len(t.k.CloseRoot) > 0 && (!bytes.Equal(t.k.CloseRoot, r.CloseRoot[:]) || !bytes.Equal(t.k.MID, r.MID[:])):
 		return ErrOtherClose
 	case t.k.Copy > 1 && (first == nil || *first != r.CloseRoot):
@@ -109,14 +110,7 @@ func (t *Teller) mine(r *audit.Report) error {
 	if !r.Verified {
 		return fmt.Errorf("the record does not hold: %s", r.Fault())
 	}
-	if r.Manifest.ElectionID != t.k.Election {
-		return errors.New("the record is of another election")
-	}
-	tellers, i := &r.Manifest.Tellers, int(t.k.Number)-1
-	if i >= int(tellers.N) || !bytes.Equal(tellers.Key[:], t.k.Key) || !bytes.Equal(tellers.Shares[i][:], t.k.KeyShare) {
-		return errors.New("the record names another key in this teller's place")
-	}
-	return nil
+	return t.named(r.Manifest)
 }
 
 // Send makes this teller's shares of exactly the sums in the opening, and

@@ -391,7 +391,7 @@ func TestCancelled(t *testing.T) {
 	e, files := audittest.Record(t, audittest.Options{Cancelled: true, Ballots: 5})
 	s := serve(t, e, files)
 	tt, _ := s.keyOf(t, e, 1)
-	if err := open(t.Context(), tt, teller.Options{}); err == nil || !strings.Contains(err.Error(), "cancelled") {
+	if err := open(t.Context(), tt, teller.Options{}); err == nil || !strings.Contains(err.Error(), "nothing of it is ever opened") {
 		t.Errorf("got %v", err)
 	}
 	s.state = func(st *ceremony.State) { st.Phase = "certified" }

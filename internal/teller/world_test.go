@@ -84,6 +84,9 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if lost {
 		panic(http.ErrAbortHandler) // the connection breaks
 	}
+	for name, values := range answer.Header() {
+		rw.Header()[name] = values
+	}
 	rw.WriteHeader(answer.Code)
 	_, _ = rw.Write(answer.Body.Bytes()) // the client is gone
 }

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -178,6 +179,21 @@ func (s *Session) Stage() Stage { return s.state.Stage }
 // Tracker returns the sealed ballot's id, once there is one.
 func (s *Session) Tracker() (suite.BallotID, bool) {
 	return s.state.BallotID, s.state.Stage != StageNew
+}
+
+// Choices returns what was chosen, as long as this device knows it: until the
+// box has promised.
+func (s *Session) Choices() ballot.Choices {
+	return ballot.Choices(slices.Clone(s.state.Choices))
+}
+
+// RecoveryCode returns the code with which the ballot can be finished on
+// another device. Whoever has it can see what was chosen.
+func (s *Session) RecoveryCode() (string, error) {
+	if len(s.state.Secret) != len(ballot.Secret{}) {
+		return "", errors.New("there is no unfinished ballot on this device")
+	}
+	return ballot.Secret(s.state.Secret).RecoveryCode(), nil
 }
 
 // Seal seals the choices on this device. Nothing is sent. typed is optional

@@ -37,7 +37,22 @@ type Options struct {
 	Cancelled bool         // by the last act
 	Nobody    bool         // does anything: both logs have two entries
 	Twice     bool         // one leaf is on the rolls of groups 1 and 2
+	Lie       Lie          // what the sealed manifest says wrong of the ceremony
 }
+
+// A Lie is a way in which a manifest, and all that was signed for it, does not
+// fit the ceremony that its key is said to come from.
+type Lie string
+
+// The lies.
+const (
+	LieSignature Lie = "signature" // one teller did not sign
+	LieExtension Lie = "extension" // the tellers signed for another election
+	LieThreshold Lie = "threshold" // fewer can open than the manifest says
+	LieTellers   Lie = "tellers"   // others hold the key
+	LieKey       Lie = "key"       // ballots are sealed to another key
+	LieShares    Lie = "shares"    // a teller's public share is another
+)
 
 // The moments of the story.
 const (
@@ -269,19 +284,46 @@ func (e *Election) Leaf(eid suite.ElectionID, g suite.GroupID, index int) suite.
 
 // makeTellers holds the ceremony of two of three tellers.
 func (e *Election) makeTellers(t testing.TB, m *election.Manifest) {
-	const n, threshold = 3, 2
-	var static []*group.Element
+	const n = 3
+	m.Tellers = election.Tellers{N: n, T: 2, Names: []string{"Ada", "Ben", "Cleo"}}
+	if e.Options.Lie == LieThreshold {
+		m.Tellers.T = 3
+	}
+	var static, stated []*group.Element
 	for range n {
 		key := group.RandomScalar()
 		e.Static = append(e.Static, key)
 		static = append(static, group.BaseMul(key))
 	}
-	binary.BigEndian.PutUint64(e.Ceremony.Fresh[:], 1)
-	setup := &dkg.Setup{
-		T: threshold, Static: static,
-		Context:   dkg.Context(m.ElectionID, e.Ceremony.Fresh, threshold, static),
-		Extension: dkg.Extension(m.ElectionID, threshold, static),
+	if stated = slices.Clone(static); e.Options.Lie == LieTellers {
+		stated[2] = group.BaseMul(group.RandomScalar())
 	}
+	eid := m.ElectionID
+	binary.BigEndian.PutUint64(e.Ceremony.Fresh[:], 1)
+	setup := &dkg.Setup{T: 2, Static: static, Context: dkg.Context(eid, e.Ceremony.Fresh, m.Tellers.T, stated)}
+	if e.Options.Lie == LieExtension {
+		eid[0]++
+	}
+	setup.Extension = dkg.Extension(eid, m.Tellers.T, stated)
+	e.hold(t, m, setup)
+	for _, p := range stated {
+		m.Tellers.StaticKeys = append(m.Tellers.StaticKeys, election.Point(p.Bytes()))
+	}
+	other := election.Point(group.BaseMul(group.RandomScalar()).Bytes())
+	switch e.Options.Lie {
+	case LieSignature:
+		copy(e.Ceremony.Signatures[64:128], e.Ceremony.Signatures[:64])
+	case LieKey:
+		m.Tellers.Key = other
+	case LieShares:
+		m.Tellers.Shares[1] = other
+	}
+	m.Tellers.Certificate = dkg.CertificateHash(e.Ceremony.Transcript, e.Ceremony.Signatures)
+}
+
+// hold runs the ceremony.
+func (e *Election) hold(t testing.TB, m *election.Manifest, setup *dkg.Setup) {
+	n := len(setup.Static)
 	states := make([]*dkg.State, n)
 	msgs := make([][]byte, n)
 	for i := range n {
@@ -290,17 +332,14 @@ func (e *Election) makeTellers(t testing.TB, m *election.Manifest) {
 			t.Fatal(err)
 		}
 	}
-	m.Tellers = election.Tellers{N: n, T: threshold, Names: []string{"Ada", "Ben", "Cleo"}}
 	for i := range n {
 		r := must(states[i].Finish(msgs))(t)
 		e.Shares = append(e.Shares, r.Share)
 		e.Ceremony.Transcript = r.Transcript
 		e.Ceremony.Signatures = append(e.Ceremony.Signatures, r.Signature[:]...)
 		m.Tellers.Key = election.Point(r.Key.Bytes())
-		m.Tellers.StaticKeys = append(m.Tellers.StaticKeys, election.Point(static[i].Bytes()))
 		m.Tellers.Shares = append(m.Tellers.Shares, election.Point(r.Shares[i].Bytes()))
 	}
-	m.Tellers.Certificate = dkg.CertificateHash(e.Ceremony.Transcript, e.Ceremony.Signatures)
 }
 
 // publicKey returns the public key of a fixed seed.

@@ -209,6 +209,11 @@ func Limit(path string) int64 {
 // fault of the record, not of the connection.
 var ErrTooLarge = errors.New("larger than a file of its kind can be")
 
+// ErrNotPlain is what opening anything but a plain file or a folder ends with. It
+// is a fault of the record: a link could lead the reader to a file that is not
+// part of it, and a named pipe could let it wait for ever.
+var ErrNotPlain = errors.New("it is not a plain file")
+
 // A Remote source of a record cannot list its files: whoever reads it asks for
 // those that must be there, and cannot tell whether there are others.
 type Remote interface {

@@ -1,0 +1,42 @@
+package voter
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/mail"
+	"strings"
+)
+
+// ReadMail takes the address and the voting link out of a mail as it was sent,
+// from its text part. link is "" if there is none.
+func ReadMail(r io.Reader) (address, link string, err error) {
+	msg, err := mail.ReadMessage(r)
+	if err != nil {
+		return "", "", err
+	}
+	to, err := msg.Header.AddressList("To")
+	if err != nil || len(to) != 1 {
+		return "", "", errors.New("it is not to one address")
+	}
+	_, params, err := mime.ParseMediaType(msg.Header.Get("Content-Type"))
+	if err != nil {
+		return "", "", err
+	}
+	// NextPart decodes quoted-printable by itself.
+	part, err := multipart.NewReader(msg.Body, params["boundary"]).NextPart()
+	if err != nil {
+		return "", "", err
+	}
+	text, err := io.ReadAll(io.LimitReader(part, 1<<20))
+	if err != nil {
+		return "", "", err
+	}
+	for word := range strings.FieldsSeq(string(text)) {
+		if strings.Contains(word, "/v1/#t=") {
+			return to[0].Address, word, nil
+		}
+	}
+	return to[0].Address, "", nil
+}
