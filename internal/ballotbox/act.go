@@ -11,7 +11,9 @@ import (
 
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/ledger"
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tlog"
 )
 
 // Errors of [Box.ApplyAct].
@@ -135,6 +137,39 @@ func (b *Box) open(ctx context.Context, q reader, p election.Phase, c *cast) (bo
 		return ok && g == c.group, nil
 	}
 	return false, nil
+}
+
+// ApplyProven takes an act with the proof that the ledger holds it: a tlog-proof
+// of the act's entry under a checkpoint that satisfies the manifest's policy,
+// the entry as extra, as it is published.
+//
+// Signatures alone are not enough to change the box. The registrar refuses some
+// acts that are well signed, such as a strike of somebody who was issued a
+// ballot; were the box to take one, its sequence and the ledger's would part, and
+// it could never be locked.
+//
+// It returns what [Box.ApplyAct] returns.
+func (b *Box) ApplyProven(ctx context.Context, proof []byte) (uint32, error) {
+	p, err := tlog.ParseProof(proof)
+	if err != nil {
+		return 0, &ActError{Err: err}
+	}
+	policy, err := b.c.Manifest.LedgerPolicy()
+	if err != nil {
+		return 0, err
+	}
+	if _, err := p.Check(policy, tlog.LeafHash(p.Extra)); err != nil {
+		return 0, &ActError{Err: err}
+	}
+	entry, err := ledger.ParseLedger(p.Extra)
+	if err != nil {
+		return 0, &ActError{Err: err}
+	}
+	a, ok := entry.(ledger.Act)
+	if !ok {
+		return 0, &ActError{Err: errors.New("the entry is not an act")}
+	}
+	return b.ApplyAct(ctx, a.Act.Bytes())
 }
 
 // ApplyAct takes the exact bytes of an act that the ledger holds and returns

@@ -269,6 +269,11 @@ func (w *world) proof(change func(*ledgerEnd)) []byte {
 	return p.Bytes()
 }
 
+// proven makes the proof that the ledger holds an act.
+func (w *world) proven(a *act.Act) []byte {
+	return w.proof(func(e *ledgerEnd) { e.extra = ledger.ActEntry(a.Bytes()) })
+}
+
 // counts are the counters that the ledger of this world ends with.
 func (w *world) counts() []ledger.FinalGroup {
 	w.t.Helper()

@@ -17,7 +17,6 @@ import (
 const (
 	maxBody = tlog.MaxProof // the largest of all, a proof
 	maxFind = 256
-	maxAct  = 65_000
 )
 
 // errUnknownElection is answered for an election that this box does not serve.
@@ -94,11 +93,11 @@ func (b *Box) postFind(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (b *Box) postAct(w http.ResponseWriter, r *http.Request) error {
-	body, err := web.ReadBody(r, maxAct)
+	proof, err := web.ReadBody(r, tlog.MaxProof)
 	if err != nil {
 		return err
 	}
-	sequence, err := b.ApplyAct(r.Context(), body)
+	sequence, err := b.ApplyProven(r.Context(), proof)
 	if err != nil {
 		return err
 	}
@@ -193,7 +192,7 @@ func answer(err error) (status int, code, message string) {
 			"This ballot cannot be counted because a part of it is wrong; please tell the committee."
 	case errors.As(err, new(*ActError)):
 		return http.StatusUnprocessableEntity, "invalid_act",
-			"This act is not valid after the acts before it; check its signatures and its meaning."
+			"This is no proof of an act that the ledger holds and that is valid after the acts before it; send the published proof."
 	case errors.As(err, new(*ProofError)):
 		return http.StatusUnprocessableEntity, "invalid_proof",
 			"This does not prove an end of the ledger that the box can agree with; fetch the proof again and compare the counts."

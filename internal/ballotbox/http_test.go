@@ -12,8 +12,10 @@ import (
 	"strikevote/internal/ballotbox"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election/electiontest"
+	"strikevote/internal/protocol/ledger"
 	"strikevote/internal/protocol/receipt"
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tlog"
 )
 
 const octets = "application/octet-stream"
@@ -53,10 +55,14 @@ func TestHTTP(t *testing.T) {
 		t.Errorf("got %+v", f)
 	}
 	one := w.keys.Act(w.mid, act.KindAmend, 1, act.Amend{Op: act.OpAdd, Group: 1}.Bytes())
-	w.acts = append(w.acts, one)
-	if got := decode[struct{ Sequence int }](t, w.post("/acts", octets, one.Bytes())); got.Sequence != 1 {
+	// Well signed, and not in the ledger: the registrar may have refused it.
+	checkError(t, "act without proof", w.post("/acts", octets, one.Bytes()), http.StatusUnprocessableEntity, "invalid_act")
+	few := w.proof(func(e *ledgerEnd) { e.extra, e.cosign = ledger.ActEntry(one.Bytes()), 0 })
+	checkError(t, "act that no witness saw", w.post("/acts", octets, few), http.StatusUnprocessableEntity, "invalid_act")
+	if got := decode[struct{ Sequence int }](t, w.post("/acts", octets, w.proven(one))); got.Sequence != 1 {
 		t.Errorf("got %+v", got)
 	}
+	w.acts = append(w.acts, one)
 	checkError(t, "lock", w.post("/lock", "text/plain", w.proof(nil)), http.StatusConflict, "too_early")
 	w.afterGrace()
 	w.tick()
@@ -108,8 +114,8 @@ func TestHTTPRefused(t *testing.T) {
 		{"find two", post("/v1/"+id+"/find", "application/json", []byte(`{"ballot_id":"`+m.id.String()+`"}{}`)), 400, "malformed"},
 		{"find short", post("/v1/"+id+"/find", "application/json", []byte(`{"ballot_id":"00"}`)), 400, "malformed"},
 		{"act", post("/v1/"+id+"/acts", octets, []byte("x")), 422, "invalid_act"},
-		{"act gap", post("/v1/"+id+"/acts", octets, w.keys.Act(w.mid, act.KindCancel, 2, nil).Bytes()), 409, "act_gap"},
-		{"act too large", post("/v1/"+id+"/acts", octets, make([]byte, 65_001)), 413, "too_large"},
+		{"act gap", post("/v1/"+id+"/acts", octets, w.proven(w.keys.Act(w.mid, act.KindCancel, 2, nil))), 409, "act_gap"},
+		{"act too large", post("/v1/"+id+"/acts", octets, make([]byte, tlog.MaxProof+1)), 413, "too_large"},
 		{"lock", post("/v1/"+id+"/lock", "text/plain", []byte("x")), 422, "invalid_proof"},
 		{"get", request(h, http.MethodGet, "/v1/"+id+"/ballots", "", nil), 405, "method_not_allowed"},
 	} {
@@ -220,7 +226,7 @@ func TestDatabaseGone(t *testing.T) {
 		"cast":       w.post("/ballots", octets, later.sealed),
 		"cast again": w.post("/ballots", octets, kept.sealed),
 		"find":       w.post("/find", "application/json", []byte(`{"ballot_id":"`+kept.id.String()+`"}`)),
-		"act":        w.post("/acts", octets, w.keys.Act(w.mid, act.KindCancel, 1, nil).Bytes()),
+		"act":        w.post("/acts", octets, w.proven(w.keys.Act(w.mid, act.KindCancel, 1, nil))),
 	} {
 		if rec.Header().Get("Retry-After") == "" {
 			t.Errorf("%s: no Retry-After", name)

@@ -69,6 +69,7 @@ func (d *Deployment) round(ctx context.Context, e *running) {
 		{"registrar", func(ctx context.Context, e *running) error { return e.registrar.Tick(ctx) }},
 		{"ballot box", func(ctx context.Context, e *running) error { return e.box.Tick(ctx) }},
 		{"invitations", d.invite},
+		{"acts for the box", d.forwardActs},
 		{"acts", d.publishActs},
 		{"lock of the ledger", d.lockLedger},
 		{"lock of the box", d.lockBox},
@@ -81,9 +82,16 @@ func (d *Deployment) round(ctx context.Context, e *running) {
 		case err == nil || ctx.Err() != nil:
 		case waits(err):
 			d.c.Log.DebugContext(ctx, "waiting", "step", step.what, "err", err)
+		case e.failing[step.what] == err.Error():
+			// Said before; a line every round would bury the others.
+			d.c.Log.DebugContext(ctx, "a step still fails", "step", step.what, "err", err)
+			continue
 		default:
-			d.c.Log.ErrorContext(ctx, "a step failed and will be tried again", "step", step.what, "err", err)
+			d.c.Log.ErrorContext(ctx, "a step failed and is tried again until it succeeds", "step", step.what, "err", err)
+			e.failing[step.what] = err.Error()
+			continue
 		}
+		delete(e.failing, step.what)
 	}
 }
 
@@ -104,6 +112,20 @@ var errWaiting = errors.New("waiting for an earlier step")
 func (d *Deployment) publishActs(ctx context.Context, e *running) error {
 	_, err := e.registrar.PublishActs(ctx, e.ledger)
 	return err
+}
+
+// forwardActs brings every act to the box with the proof that the ledger holds
+// it. The registrar decides which acts there are; whoever sent one need not reach
+// both sides, and the two cannot part over what voting ends by.
+func (d *Deployment) forwardActs(ctx context.Context, e *running) error {
+	proven, missing := e.registrar.Proven(ctx, e.ledger, e.forwarded)
+	for _, a := range proven {
+		if err := d.postBox(ctx, e, "/acts", a.Proof); err != nil {
+			return err
+		}
+		e.forwarded++
+	}
+	return missing
 }
 
 // invite queues everybody's invitation once voting is open, which it is not
@@ -184,7 +206,7 @@ func (d *Deployment) lockBox(ctx context.Context, e *running) error {
 		if err != nil {
 			return err
 		}
-		if err := d.postLock(ctx, e, proof); err != nil {
+		if err := d.postBox(ctx, e, "/lock", proof); err != nil {
 			return err
 		}
 	}
@@ -194,26 +216,30 @@ func (d *Deployment) lockBox(ctx context.Context, e *running) error {
 	return e.box.StateDestroyed(ctx)
 }
 
-func (d *Deployment) postLock(ctx context.Context, e *running, proof []byte) error {
-	url := e.manifest.Origins.Box + "/v1/" + e.manifest.ElectionID.String() + "/lock"
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(proof))
+// postBox sends something to the box over HTTP, as from another machine.
+func (d *Deployment) postBox(ctx context.Context, e *running, path string, content []byte) error {
+	url := e.manifest.Origins.Box + "/v1/" + e.manifest.ElectionID.String() + path
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(content))
 	if err != nil {
-		return fmt.Errorf("locking the box: %w", err)
+		return fmt.Errorf("sending to the box: %w", err)
 	}
-	resp, err := d.client.Do(req)
+	resp, err := boxClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("locking the box: %w", err)
+		return fmt.Errorf("sending to the box: %w", err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
 	if err != nil {
-		return fmt.Errorf("locking the box: %w", err)
+		return fmt.Errorf("sending to the box: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("locking the box: it answered %s: %s", resp.Status, bytes.TrimSpace(body))
+		return fmt.Errorf("sending to the box: it answered %s: %s", resp.Status, bytes.TrimSpace(body))
 	}
 	return nil
 }
+
+// boxClient waits long enough for the last batches of a large election.
+var boxClient = &http.Client{Timeout: 2 * time.Minute}
 
 // publishResult opens the sums once enough tellers have answered, and proposes
 // the certificate.

@@ -43,8 +43,12 @@ type running struct {
 	box             *ballotbox.Box
 	minter          *mailer.Minter // nil once the keys of links are destroyed
 	mailer          *mailer.Mailer // nil then; guarded by mails
-	invited         bool           // the round's own: invitations are queued
-	rounds, mails   sync.Mutex     // held while a round goes on, while mails leave
+	// The round's own: whether invitations are queued, how many acts the box
+	// has, and what each failing step said last.
+	invited       bool
+	forwarded     int
+	failing       map[string]string
+	rounds, mails sync.Mutex // held while a round goes on, while mails leave
 }
 
 func (e *running) close() {
@@ -90,7 +94,7 @@ func (d *Deployment) openElection(ctx context.Context, id suite.ElectionID) (err
 	if d.running(id) != nil {
 		return nil // it was sealed again
 	}
-	e := &running{keys: d.keys(id)}
+	e := &running{keys: d.keys(id), failing: make(map[string]string)}
 	defer func() {
 		if err != nil {
 			e.close()

@@ -2,7 +2,6 @@ package registrar
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -24,21 +23,24 @@ type Publisher interface {
 	PutFile(ctx context.Context, path string, body []byte) error
 }
 
-// PublishActs publishes the acts as files of the record, each with its proof
-// (SPEC 9). Amendments and decisions, which say something about persons, wait
-// for the end of the ledger. An act whose checkpoint the witnesses have not
-// cosigned yet is left for the next call.
-func (r *Registrar) PublishActs(ctx context.Context, p Publisher) (published int, err error) {
+// An ActProof is an act with its proof in the ledger, as it is published.
+type ActProof struct {
+	Sequence uint32
+	Late     bool // published only when the ledger has ended
+	Proof    []byte
+}
+
+// Proven returns the acts after the first skip ones with their proofs, up to the
+// first that the witnesses have not signed for yet; the error then says so, and
+// the acts before it are returned all the same.
+func (r *Registrar) Proven(ctx context.Context, p Publisher, skip int) (proven []ActProof, err error) {
 	var acts [][]byte
 	var at []int64
-	var done bool
 	err = postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		if acts, err = readActs(ctx, tx); err != nil {
 			return err
 		}
-		if done, err = finished(ctx, tx); err != nil {
-			return err
-		}
+		acts = acts[min(skip, len(acts)):]
 		at = make([]int64, len(acts))
 		for i, body := range acts {
 			if err := tx.QueryRow(ctx, `SELECT index FROM board.entry WHERE body = $1`, ledger.ActEntry(body)).Scan(&at[i]); err != nil {
@@ -48,23 +50,41 @@ func (r *Registrar) PublishActs(ctx context.Context, p Publisher) (published int
 		return nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("publishing acts: %w", err)
+		return nil, fmt.Errorf("proving acts: %w", err)
 	}
-	var missing error
 	for i, body := range acts {
 		a, err := act.Parse(body)
 		if err != nil {
-			return published, fmt.Errorf("publishing acts: %w", err)
-		}
-		if !done && (a.Kind == act.KindAmend || a.Kind == act.KindDecide) {
-			continue
+			return proven, fmt.Errorf("proving acts: %w", err)
 		}
 		proof, err := p.FirstProof(ctx, at[i], ledger.ActEntry(body))
 		if err != nil {
-			missing = errors.Join(missing, err)
+			return proven, fmt.Errorf("proving acts: %w", err)
+		}
+		proven = append(proven, ActProof{a.Sequence, a.Kind == act.KindAmend || a.Kind == act.KindDecide, proof})
+	}
+	return proven, nil
+}
+
+// PublishActs publishes the acts as files of the record, each with its proof
+// (SPEC 9). Amendments and decisions, which say something about persons, wait
+// for the end of the ledger. An act whose checkpoint the witnesses have not
+// cosigned yet is left for the next call.
+func (r *Registrar) PublishActs(ctx context.Context, p Publisher) (published int, err error) {
+	var done bool
+	err = postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		done, err = finished(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("publishing acts: %w", err)
+	}
+	proven, missing := r.Proven(ctx, p, 0)
+	for _, x := range proven {
+		if x.Late && !done {
 			continue
 		}
-		if err := p.PutFile(ctx, layout.Act(int(a.Sequence)), proof); err != nil {
+		if err := p.PutFile(ctx, layout.Act(int(x.Sequence)), x.Proof); err != nil {
 			return published, fmt.Errorf("publishing acts: %w", err)
 		}
 		published++

@@ -37,6 +37,7 @@ func (s *Session) Status(ctx context.Context, factor string) (*Status, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking about your link: %w", err)
 	}
+	s.unissued = !out.Issued
 	return out, nil
 }
 
@@ -62,11 +63,12 @@ func (s *Session) issue(ctx context.Context, factor string) error {
 	// Before the request: if the answer is lost, only this secret can use it.
 	// For the same reason another ballot that is kept stays until this one is
 	// issued: the voter has a recovery code for this one, and perhaps mistyped it.
-	if s.kept == (suite.BallotID{}) || s.kept == s.state.BallotID {
+	if s.kept == (suite.BallotID{}) || s.kept == s.state.BallotID || s.unissued {
 		if err := s.save(); err != nil {
 			return err
 		}
 	}
+	s.unissued = false
 	req, err := s.request()
 	if err != nil {
 		return err

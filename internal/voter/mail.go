@@ -34,7 +34,8 @@ func ReadMail(r io.Reader) (address, link string, err error) {
 		return "", "", err
 	}
 	for word := range strings.FieldsSeq(string(text)) {
-		if strings.Contains(word, "/v1/#t=") {
+		// The latter is how some mail gateways write it.
+		if strings.Contains(word, "/v1/#t=") || strings.Contains(word, "/v1/%23t=") {
 			return to[0].Address, word, nil
 		}
 	}

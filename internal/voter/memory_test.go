@@ -2,6 +2,7 @@ package voter_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -393,5 +394,89 @@ func TestRecoveryKeeps(t *testing.T) {
 	finish(t, again)
 	if got, _ := again.Tracker(); got != id {
 		t.Error("another ballot was finished")
+	}
+}
+
+// TestChangedMind chooses again after a run that was interrupted before anything
+// was issued. Only the registrar's word for that opens the way.
+func TestChangedMind(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	memory := inFile(t)
+	// It never arrives.
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := live(ctx, &mortal{service: s, n: 4, cancel: cancel}, s.link(0), memory); err == nil {
+		t.Fatal("it lived on")
+	}
+	session := s.open(t, 0, memory)
+	before, _ := session.Tracker()
+	if got := session.Choices(); !bytes.Equal(got, []byte{1, 1}) {
+		t.Errorf("got %v", []byte(got))
+	}
+	if err := session.Seal(ballot.Choices{0, 0}, ""); err == nil {
+		t.Error("sealed anew before the registrar was asked")
+	}
+	if status, err := session.Status(t.Context(), ""); err != nil || status.Issued {
+		t.Fatalf("got %v, %v", status, err)
+	}
+	seal(t, session, 0, 0)
+	if _, err := session.Test(); err == nil {
+		t.Error("a test took the place of a ballot that is kept")
+	}
+	// From here on this one may have been issued.
+	s.set(func() { s.change = refusing("registrar/issue") })
+	sentence(t, "no answer", session.Finish(t.Context(), ""))
+	s.set(func() { s.change = nil })
+	if err := session.Seal(ballot.Choices{2, 1}, ""); err == nil {
+		t.Error("sealed anew after it was asked for")
+	}
+	id, _ := session.Tracker()
+	session = s.open(t, 0, memory)
+	if got, _ := session.Tracker(); got != id || got == before {
+		t.Error("the new ballot is not the one that is kept")
+	}
+	if status, err := session.Status(t.Context(), ""); err != nil || !status.Issued {
+		t.Errorf("got %v, %v", status, err)
+	}
+	if err := session.Seal(ballot.Choices{2, 1}, ""); err == nil {
+		t.Error("sealed anew although it was issued")
+	}
+	finish(t, session)
+	if session.Choices() != nil {
+		t.Error("the choices are still there")
+	}
+	if issued, cast := s.counts(); issued != 1 || cast != 1 {
+		t.Errorf("%d credentials and %d ballots", issued, cast)
+	}
+}
+
+// TestRecoveryCode shows the code of a ballot while it is unfinished.
+func TestRecoveryCode(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	session := s.open(t, 0, inFile(t))
+	if code, err := session.RecoveryCode(); err == nil {
+		t.Errorf("got %q of no ballot", code)
+	}
+	seal(t, session, 1, 1)
+	code, err := session.RecoveryCode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := ballot.ParseRecoveryCode(code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, _ := session.Tracker()
+	other := s.open(t, 0, inFile(t))
+	if err := other.SealWith(secret, session.Choices(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := other.Tracker(); got != id {
+		t.Error("the code makes another ballot")
+	}
+	finish(t, session)
+	if code, err := session.RecoveryCode(); err == nil {
+		t.Errorf("got %q after the promise", code)
 	}
 }

@@ -132,6 +132,9 @@ type Session struct {
 	// kept is the ballot that memory holds, or zero. It may have been asked
 	// for, and then it is the only one that this link ever gets.
 	kept suite.BallotID
+	// unissued is set when the registrar has said in this run that nothing is
+	// issued on the link, and nothing was asked for since.
+	unissued bool
 }
 
 // Format redacts the session under every verb: it holds the link and the choice.
@@ -198,10 +201,10 @@ func (s *Session) RecoveryCode() (string, error) {
 
 // Seal seals the choices on this device. Nothing is sent. typed is optional
 // text of the voter's own that goes into the randomness. A ballot that was
-// sealed and not asked for is sealed anew; of one that was, nobody knows here
-// whether it was issued, and so it is the only one.
+// sealed and not asked for is sealed anew; one that was may have been issued, and
+// is then the only one, so [Session.Status] has to say first that it was not.
 func (s *Session) Seal(choices ballot.Choices, typed string) error {
-	if s.state.Stage == StageSealed && s.kept != (suite.BallotID{}) {
+	if s.state.Stage == StageSealed && s.kept != (suite.BallotID{}) && !s.unissued {
 		return errBegun
 	}
 	return s.SealWith(ballot.NewSecret(), choices, typed)
