@@ -147,7 +147,8 @@ func (a *auditor) checkStatement(path, what string, policy func() (tlog.Policy, 
 	return nil
 }
 
-// checkTellerStatements returns how many there are; none is demanded.
+// checkTellerStatements returns how many there are: all or none (section 17), so
+// that one cannot be taken out unnoticed.
 func (a *auditor) checkTellerStatements(f *finding) int {
 	n := 0
 	for i, point := range a.m.Tellers.StaticKeys {
@@ -166,6 +167,9 @@ func (a *auditor) checkTellerStatements(f *finding) int {
 		if err != nil {
 			f.fail(20, path, err)
 		}
+	}
+	if n > 0 && n < len(a.m.Tellers.StaticKeys) {
+		f.fault(17, "statements", "there are statements of %d tellers; a record has those of all %d or none", n, len(a.m.Tellers.StaticKeys))
 	}
 	return n
 }

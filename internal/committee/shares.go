@@ -125,14 +125,21 @@ func (s *Service) checkStatement(ctx context.Context, st *ceremony.State, number
 	return nil
 }
 
-// publishStatement publishes a statement that is kept.
-func (s *Service) publishStatement(ctx context.Context, id suite.ElectionID, number uint8, body []byte) error {
-	status, ok := s.c.Status(ctx, id)
+// publishStatements publishes the statements of all tellers once all are there:
+// a record has all of them or none, so that nobody can take one out of it.
+func (s *Service) publishStatements(ctx context.Context, at place) error {
+	status, ok := s.c.Status(ctx, at.id)
 	if !ok {
 		return ErrNotYet
 	}
-	if err := status.Files.PutFile(ctx, layout.StatementTeller(int(number)), body); err != nil {
-		return fmt.Errorf("publishing statement: %w", err)
+	all, err := s.store.all(ctx, at.id, at.session, at.round)
+	if err != nil || len(all) < int(status.Manifest.Tellers.N) {
+		return err
+	}
+	for number, body := range all {
+		if err := status.Files.PutFile(ctx, layout.StatementTeller(int(number)), body); err != nil {
+			return fmt.Errorf("publishing statement: %w", err)
+		}
 	}
 	return nil
 }

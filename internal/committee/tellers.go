@@ -104,7 +104,7 @@ func (s *Service) keep(ctx context.Context, at place, body []byte) error {
 		if err := s.store.put(ctx, at, body); err != nil {
 			return err
 		}
-		return s.publishStatement(ctx, at.id, at.number, body)
+		return s.publishStatements(ctx, at)
 	}
 	return s.store.put(ctx, at, body)
 }

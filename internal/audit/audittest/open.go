@@ -110,7 +110,7 @@ func (e *Election) certify(t testing.TB, put func(string, []byte), closed tally.
 	b := must(c.Encode())(t)
 	put(layout.Certificate, b)
 	put(layout.Certification, e.signatures(t, tally.CertificateMessage(e.MID, b)))
-	for _, i := range []int{1, 2} {
+	for i := 1; i <= len(e.Static); i++ {
 		put(layout.StatementTeller(i), statement.SignTeller(e.Static[i-1], i, e.MID))
 	}
 }
