@@ -359,7 +359,7 @@ func (c *closed) statements(t *testing.T) {
 	// One alone could be taken out of the record unnoticed.
 	last := len(c.e.Static)
 	for i := 1; i < last; i++ {
-		c.fine("statement", c.post(uint8(i), ceremony.RoundStatement, statement.SignTeller(c.e.Static[i-1], i, c.e.MID)))
+		c.fine("statement", c.post(i, ceremony.RoundStatement, statement.SignTeller(c.e.Static[i-1], i, c.e.MID)))
 		if c.file(layout.StatementTeller(i)) != nil {
 			t.Error("a statement was published before all were there")
 		}
@@ -367,9 +367,9 @@ func (c *closed) statements(t *testing.T) {
 	// The board is full: what is kept is published with the next attempt.
 	end := statement.SignTeller(c.e.Static[last-1], last, c.e.MID)
 	c.board.fail = 1
-	c.want("a full board", c.post(uint8(last), ceremony.RoundStatement, end), 500, "internal")
+	c.want("a full board", c.post(last, ceremony.RoundStatement, end), 500, "internal")
 	for range 2 {
-		c.fine("statement", c.post(uint8(last), ceremony.RoundStatement, end))
+		c.fine("statement", c.post(last, ceremony.RoundStatement, end))
 	}
 	if !bytes.Equal(c.file(layout.StatementTeller(2)), good) || !bytes.Equal(c.file(layout.StatementTeller(last)), end) {
 		t.Error("the statements were not published")
