@@ -139,6 +139,24 @@ var ballotForgeries = []forgery{
 		},
 	},
 	{
+		name: "another first entry", check: "ballots", words: "entry 0 is not that of the manifest",
+		do: func(t *testing.T, e *audittest.Election) {
+			e.Forge.First = map[string][]byte{layout.Ballots: e.Cast(t, 1, 500)}
+		},
+	},
+	{
+		name: "a close record that is none", check: "ballots", words: "no such type of entry",
+		do: func(t *testing.T, e *audittest.Election) {
+			e.Forge.Last = map[string][]byte{layout.Ballots: {7}}
+		},
+	},
+	{
+		name: "a ballot in the place of the close record", check: "ballots", words: "close record of this election",
+		do: func(t *testing.T, e *audittest.Election) {
+			e.Forge.Last = map[string][]byte{layout.Ballots: e.Cast(t, 1, 500)}
+		},
+	},
+	{
 		name: "a final checkpoint with a cosignature missing", check: "ballot log", words: "fewer cosignatures",
 		after: func(_ *audittest.Election, f audittest.Files) {
 			note := f[layout.Checkpoint(layout.Ballots)]

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"testing"
+	"testing/fstest"
 
 	"strikevote/internal/audit/audittest"
 	"strikevote/internal/protocol/group"
@@ -145,6 +146,20 @@ var tallyForgeries = []forgery{
 }
 
 var fileForgeries = []forgery{
+	{
+		name: "shares that are none, besides enough others", check: "shares", words: "shares/2: reading share file",
+		after: func(_ *audittest.Election, f audittest.Files) { f[layout.Shares(2)] = f[layout.Sealing] },
+	},
+	{
+		name: "shares that are too large, besides enough others", check: "shares", words: "shares/2: larger than",
+		after: func(_ *audittest.Election, f audittest.Files) {
+			f[layout.Shares(2)] = &fstest.MapFile{Data: make([]byte, layout.Limit(layout.Shares(2))+1)}
+		},
+	},
+	{
+		name: "a result that is none", check: "sets", words: "result: reading",
+		after: func(_ *audittest.Election, f audittest.Files) { f[layout.Result] = f[layout.Sealing] },
+	},
 	{
 		name: "the sealing's signatures", check: "certification", words: "does not verify",
 		after: func(_ *audittest.Election, f audittest.Files) { f[layout.Certification] = f[layout.Sealing] },

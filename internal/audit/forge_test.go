@@ -160,6 +160,26 @@ var ledgerForgeries = []forgery{
 		},
 	},
 	{
+		name: "another first entry", check: "entries", words: "entry 0: it is of another election",
+		do: func(t *testing.T, e *audittest.Election) {
+			e.Forge.First = map[string][]byte{layout.Ledger: ledger.ManifestEntry(suite.MID{1})}
+		},
+	},
+	{
+		name: "no final entry", check: "entries", words: "the final entry the last",
+		do: func(t *testing.T, e *audittest.Election) {
+			e.Forge.Last = map[string][]byte{layout.Ledger: e.Issuance(1, 35)}
+		},
+	},
+	{
+		name: "more issued than there are members", check: "counts", words: "more issued, deposited and struck than on the roll",
+		do: func(t *testing.T, e *audittest.Election) {
+			for i := range 25 {
+				insert(e, e.Issuance(3, 100+i))
+			}
+		},
+	},
+	{
 		name: "an entry of no kind", check: "entries", words: "no such type of entry",
 		do: func(t *testing.T, e *audittest.Election) { insert(e, []byte{2, 3, 4}) },
 	},
@@ -208,6 +228,13 @@ var ledgerForgeries = []forgery{
 		after: func(e *audittest.Election, f audittest.Files) {
 			roll := f[layout.Roll(1)]
 			roll.Data = append(roll.Data, bytes.Repeat([]byte{0xff}, 32)...)
+		},
+	},
+	{
+		name: "members out of order", check: "roll", words: "do not ascend",
+		after: func(e *audittest.Election, f audittest.Files) {
+			roll := f[layout.Roll(1)].Data
+			f[layout.Roll(1)].Data = slices.Concat(roll[32:64], roll[:32], roll[64:])
 		},
 	},
 	{

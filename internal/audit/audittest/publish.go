@@ -23,6 +23,8 @@ type Files = fstest.MapFS
 // Forge changes what is published before it is hashed and signed, as somebody
 // can who holds the keys. All fields may be nil.
 type Forge struct {
+	First       map[string][]byte // another first entry, by the log's folder; checkpoint-1 stays
+	Last        map[string][]byte // another last entry
 	Final       func(*ledger.Final)
 	Close       func(*ledger.Close)
 	Proof       func(sequence int, p *tlog.Proof) // of an act
@@ -65,7 +67,7 @@ func (e *Election) Publish(t testing.TB) Files {
 // publishLogs publishes both logs and the acts.
 func (e *Election) publishLogs(t testing.TB, put func(string, []byte)) tally.Close {
 	t.Helper()
-	entries := [][]byte{ledger.ManifestEntry(e.MID)}
+	entries := [][]byte{e.first(layout.Ledger)}
 	for _, entry := range e.Entries {
 		entries = append(entries, entry.Bytes)
 	}
@@ -73,19 +75,33 @@ func (e *Election) publishLogs(t testing.TB, put func(string, []byte)) tally.Clo
 	if e.Forge.Final != nil {
 		e.Forge.Final(&final)
 	}
-	entries = append(entries, final.Bytes())
+	entries = append(entries, e.last(layout.Ledger, final.Bytes()))
 	policy := must(e.Manifest.LedgerPolicy())(t)
 	e.head = e.publishLog(t, put, layout.Ledger, e.Ledger, policy, entries)
 	e.publishActs(t, put, policy, entries)
 
-	ballots := append([][]byte{ledger.ManifestEntry(e.MID)}, e.Ballots...)
+	ballots := append([][]byte{e.first(layout.Ballots)}, e.Ballots...)
 	c := e.close(ballots, e.head)
 	if e.Forge.Close != nil {
 		e.Forge.Close(&c)
 	}
-	ballots = append(ballots, c.Bytes())
+	ballots = append(ballots, e.last(layout.Ballots, c.Bytes()))
 	head := e.publishLog(t, put, layout.Ballots, e.Box, must(e.Manifest.BallotsPolicy())(t), ballots)
 	return tally.Close{MID: e.MID, Root: head.Root, Size: uint64(head.Size)}
+}
+
+func (e *Election) first(log string) []byte {
+	if b := e.Forge.First[log]; b != nil {
+		return b
+	}
+	return ledger.ManifestEntry(e.MID)
+}
+
+func (e *Election) last(log string, b []byte) []byte {
+	if other := e.Forge.Last[log]; other != nil {
+		return other
+	}
+	return b
 }
 
 // final counts the ledger; entries that are none count nothing.
@@ -149,7 +165,9 @@ func (e *Election) publishLog(t testing.TB, put func(string, []byte), name strin
 		}
 		put(layout.Tile(name, tile), must(tlog.ReadTile(tile, tree.Reader()))(t))
 	}
-	put(layout.FirstCheckpoint(name), e.Checkpoint(t, signer, policy, &tree, 1, Open-day))
+	var begun tlog.Tree
+	begun.Append(tlog.LeafHash(ledger.ManifestEntry(e.MID)))
+	put(layout.FirstCheckpoint(name), e.Checkpoint(t, signer, policy, &begun, 1, Open-day))
 	put(layout.Checkpoint(name), e.Checkpoint(t, signer, policy, &tree, size, cmp.Or(e.Lock[name], Locked)))
 	return tlog.Checkpoint{Origin: policy.Log.Name(), Size: size, Root: tree.Root()}
 }
