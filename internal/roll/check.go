@@ -160,10 +160,11 @@ func (c *checker) group(s string) string {
 		}
 		return ""
 	}
-	if len(c.groups) == 0 {
+	g, ok := c.groups[fold(s)]
+	if !ok && len(c.o.Groups) == 0 {
+		c.groups[fold(s)] = s // the first spelling is the group's
 		return s
 	}
-	g, ok := c.groups[fold(s)]
 	if !ok {
 		c.fault(group, s, "This group does not exist in this vote.",
 			"Correct it to one of: "+shorten(strings.Join(c.o.Groups, ", "))+"; or delete the row if the person may not vote.")

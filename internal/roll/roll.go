@@ -32,7 +32,7 @@ type Member struct {
 	Row, Line int // where it stands: data row (1 is the first below the header), line of the file
 
 	Number, Name, Email     string // Email may be empty: such members get a sealed slip
-	Group                   string // as [Options.Groups] spells it
+	Group                   string // as [Options.Groups] spells it, or else its first row
 	Campus, Worksite, Title string // may be empty
 	Language                string // empty: the election's default
 	Factor                  string // the member's answer to the extra question; may be empty

@@ -34,3 +34,19 @@ func TestZerosTwice(t *testing.T) {
 		t.Errorf("%d people found twice, want 4: %+v", twice, f.Faults)
 	}
 }
+
+// TestFirstSpelling demands one group of one name where the groups are taken
+// from the roll itself, however its rows spell it.
+func TestFirstSpelling(t *testing.T) {
+	t.Parallel()
+	f, err := roll.Read([]byte("Member number,Name,E-mail,Unit\n"+
+		"000101,Ada,ada@mail.example,Hx\n000102,Ben,ben@mail.example, HX \n000103,Cleo,cleo@mail.example,RX\n000104,Dov,dov@mail.example,hx\n"), roll.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"Hx", "Hx", "RX", "Hx"} {
+		if got := f.Members[i].Group; got != want {
+			t.Errorf("member %d is in group %q, want %q", i+1, got, want)
+		}
+	}
+}
