@@ -304,9 +304,7 @@ func checkTest(e *env, s *voter.Session, path string) error {
 		return errFalse
 	}
 	fmt.Fprintf(e.out, "The test holds. Tracker: %s. The sealed ballot held:\n", receipt.Tracker(f.BallotID))
-	for i, c := range choices {
-		fmt.Fprintf(e.out, "  %s  →  %s\n", s.Manifest.Questions[i].Text[0], s.Manifest.Questions[i].Options[c].Text[0])
-	}
+	showChoices(e, s.Manifest, choices)
 	fmt.Fprintln(e.out, "Is that what was chosen? If not, do not vote on that device, and call the committee.")
 	return nil
 }

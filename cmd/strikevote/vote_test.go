@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -65,10 +64,7 @@ func (p *person) command(want int, typed string, args ...string) string {
 
 type person struct{ t *testing.T }
 
-var linkPattern = regexp.MustCompile(`http://\S+/v1/#t=\S+`)
-
-// links reads the links from all mails of a folder. Those of the text part are
-// broken over lines by quoted-printable, so lines are joined first.
+// links reads the links from all mails of a folder.
 func links(t *testing.T, dir string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.eml"))
@@ -77,13 +73,8 @@ func links(t *testing.T, dir string) []string {
 	}
 	var list []string
 	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := strings.NewReplacer("=\r\n", "", "=\n", "", "=3D", "=").Replace(string(b))
-		if l := linkPattern.FindString(text); l != "" {
-			list = append(list, l)
+		if link, err := linkOf(f); err == nil { // not every mail has one
+			list = append(list, link)
 		}
 	}
 	return list
