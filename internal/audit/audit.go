@@ -150,6 +150,7 @@ func (a *auditor) conclude() {
 	c := a.opening.Close
 	r.Sums, r.Partition, r.CloseRoot, r.CloseSize = a.opening.Sums, a.opening.Sets(), c.Root, c.Size
 	r.Opening, r.Final, r.EntitledByGroup = a.opening, a.final(), a.entitled()
+	r.Committee = a.acts.Committee
 	if a.result == nil {
 		return
 	}

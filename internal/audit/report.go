@@ -41,6 +41,9 @@ type Report struct {
 	Opening         *tally.Opening           `json:"-"`
 	Final           *tally.Final             `json:"-"`
 	EntitledByGroup map[suite.GroupID]uint64 `json:"-"`
+	// Committee is the one in force after all acts: the keys of a replaced
+	// member are dead.
+	Committee election.Committee `json:"-"`
 }
 
 // Fault returns the first thing that does not hold, or "".

@@ -157,22 +157,6 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// sendMessagesAgain sends the messages that start made.
-func (w *world) sendMessagesAgain() {
-	w.t.Helper()
-	for i, msg := range w.msgs {
-		w.fine("message", w.post(i+1, ceremony.RoundMessage, msg))
-	}
-	w.results = nil
-	for _, st := range w.states {
-		r, err := st.Finish(w.msgs)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		w.results = append(w.results, r)
-	}
-}
-
 // flip returns body with one bit of byte i changed.
 func flip(body []byte, i int) []byte {
 	b := bytes.Clone(body)

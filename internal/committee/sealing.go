@@ -131,7 +131,7 @@ func (s *Service) SignCertificate(ctx context.Context, id suite.ElectionID, sig 
 		return err
 	}
 	return s.store.sign(ctx, id, certificatePaper, sig, func(certificate []byte) error {
-		return checkMember(l.committee, tally.CertificateMessage(l.MID, certificate), sig)
+		return checkMember(l.Committee, tally.CertificateMessage(l.MID, certificate), sig)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"strikevote/internal/audit"
 	"strikevote/internal/ceremony"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/group"
@@ -31,7 +32,7 @@ func (s *Service) checkShares(ctx context.Context, st *ceremony.State, number ui
 
 // readShares reads a teller's share file and checks every proof in it against
 // the verified record.
-func readShares(l *locked, number uint8, body []byte) (*share.File, error) {
+func readShares(l *audit.Report, number uint8, body []byte) (*share.File, error) {
 	f, err := share.Parse(body)
 	if err != nil {
 		return nil, fmt.Errorf("reading shares: %w", err)

@@ -201,6 +201,12 @@ func (w *world) start() {
 func (w *world) sendMessages() {
 	w.t.Helper()
 	w.start()
+	w.sendMessagesAgain()
+}
+
+// sendMessagesAgain sends the messages that start made.
+func (w *world) sendMessagesAgain() {
+	w.t.Helper()
 	for i, msg := range w.msgs {
 		w.fine("message", w.post(i+1, ceremony.RoundMessage, msg))
 	}

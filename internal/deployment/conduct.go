@@ -223,7 +223,7 @@ func (d *Deployment) postBox(ctx context.Context, e *running, path string, conte
 	if err != nil {
 		return fmt.Errorf("sending to the box: %w", err)
 	}
-	resp, err := boxClient.Do(req)
+	resp, err := d.client.Do(req)
 	if err != nil {
 		return fmt.Errorf("sending to the box: %w", err)
 	}
@@ -237,9 +237,6 @@ func (d *Deployment) postBox(ctx context.Context, e *running, path string, conte
 	}
 	return nil
 }
-
-// boxClient waits long enough for the last batches of a large election.
-var boxClient = &http.Client{Timeout: 2 * time.Minute}
 
 // publishResult opens the sums once enough tellers have answered, and proposes
 // the certificate.

@@ -64,7 +64,7 @@ type Deployment struct {
 	registrars *registrar.Service
 	boxes      *ballotbox.Service
 	registry   *prometheus.Registry
-	client     *http.Client // carries the ledger's end to the box
+	client     *http.Client // carries acts and the ledger's end to the box
 	opening    sync.Mutex   // held while an election is opened
 	mu         sync.Mutex
 	elections  map[suite.ElectionID]*running // sealed ones; guarded by mu
@@ -84,7 +84,8 @@ func Open(ctx context.Context, c Config) (*Deployment, error) {
 	}
 	d := &Deployment{
 		c: c, elections: make(map[suite.ElectionID]*running), registry: metrics.NewRegistry(),
-		client: &http.Client{Timeout: time.Minute, Transport: new(http.Transport)},
+		// The time is enough for the last batches of a large election.
+		client: &http.Client{Timeout: 2 * time.Minute, Transport: new(http.Transport)},
 	}
 	d.registrars, d.boxes = registrar.NewService(c.Log, metrics.HTTP(d.registry, listenRegistrar)), ballotbox.NewService(c.Log)
 	if err := d.open(ctx); err != nil {

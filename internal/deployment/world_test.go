@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -304,8 +303,6 @@ func (w *world) sign(t *testing.T, member int, manifest []byte) {
 	}
 }
 
-var linkPattern = regexp.MustCompile(`http://\S+/v1/#t=\S+`)
-
 // links reads everybody's link from their mail.
 func (w *world) links(t *testing.T) []string {
 	t.Helper()
@@ -319,9 +316,12 @@ func (w *world) links(t *testing.T) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := strings.NewReplacer("=\r\n", "", "=\n", "", "=3D", "=").Replace(string(b))
-		if l := linkPattern.FindString(text); l != "" {
-			list = append(list, l)
+		_, link, err := voter.ReadMail(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if link != "" {
+			list = append(list, link)
 		}
 	}
 	return list

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"strikevote/internal/ceremony"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/group"
 	"strikevote/internal/protocol/ledger"
@@ -28,15 +29,9 @@ type Sealed struct {
 // open. mid is the one the teller expects and may be nil; then the six words
 // have to be compared.
 func (t *Teller) Check(ctx context.Context, mid *suite.MID) (*Sealed, error) {
-	if !t.done() {
-		return nil, errors.New("this key has not been through the ceremony")
-	}
-	st, err := t.coordinator.state(ctx)
+	st, err := t.sealed(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if st.Record == "" {
-		return nil, errors.New("the election is not sealed yet; check again when it is")
 	}
 	b, err := t.coordinator.file(ctx, st.Record, layout.Manifest)
 	if err != nil {
@@ -57,6 +52,22 @@ func (t *Teller) Check(ctx context.Context, mid *suite.MID) (*Sealed, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// sealed asks for the state of an election that is sealed, with a key that has
+// been through its ceremony.
+func (t *Teller) sealed(ctx context.Context) (*ceremony.State, error) {
+	if !t.done() {
+		return nil, errors.New("this key has not been through the ceremony")
+	}
+	st, err := t.coordinator.state(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if st.Record == "" {
+		return nil, errors.New("the election is not sealed yet; run this again when it is")
+	}
+	return st, nil
 }
 
 // named checks that a manifest is of this teller's election and names this

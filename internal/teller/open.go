@@ -40,15 +40,9 @@ type Options struct {
 // Examine downloads the locked record and verifies all of it. It opens and
 // changes nothing.
 func (t *Teller) Examine(ctx context.Context, o Options) (*Opening, error) {
-	if !t.done() {
-		return nil, errors.New("this key has not been through the ceremony")
-	}
-	st, err := t.coordinator.state(ctx)
+	st, err := t.sealed(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if st.Record == "" {
-		return nil, errors.New("the election is not sealed yet; there is nothing to open")
 	}
 	r, err := verify(ctx, st.Record, layout.Locked, o)
 	if err != nil {
