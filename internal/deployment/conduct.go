@@ -165,6 +165,12 @@ func (d *Deployment) lockLedger(ctx context.Context, e *running) error {
 	if err := e.registrar.Lock(ctx); err != nil {
 		return err
 	}
+	// Amendments and decisions can be published only now. They have to be there
+	// before the statement below, which makes the record count as complete: a
+	// teller who comes at once must find all of it.
+	if err := d.publishActs(ctx, e); err != nil {
+		return err
+	}
 	for _, g := range e.manifest.Groups {
 		if err := e.keys.destroy(sideRegistrar, issuerName(g.ID)); err != nil {
 			return err
