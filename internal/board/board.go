@@ -67,9 +67,6 @@ type Config struct {
 	Policy tlog.Policy
 	// Log may be nil.
 	Log *slog.Logger
-	// Withhold says whether entry bundles are hidden. It may be nil. The
-	// bundles of a ledger are hidden until it is final in any case.
-	Withhold func() bool
 }
 
 // A Log is one public log. It is safe for concurrent use, and several

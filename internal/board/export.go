@@ -48,15 +48,15 @@ func Export(ctx context.Context, ledger, ballots *Log, dir string) error {
 
 // An export is the list of a record's files and where each comes from.
 type export struct {
-	logs
-	paths []string
-	notes map[string][]byte    // final checkpoints, by path
-	tiles map[string]tlog.Tile // by path
+	ledger, ballots *Log
+	paths           []string
+	notes           map[string][]byte    // final checkpoints, by path
+	tiles           map[string]tlog.Tile // by path
 }
 
 func newExport(ctx context.Context, ledger, ballots *Log) (*export, error) {
 	x := &export{
-		logs:  logs{ledger: ledger, ballots: ballots},
+		ledger: ledger, ballots: ballots,
 		notes: make(map[string][]byte),
 		tiles: make(map[string]tlog.Tile),
 	}
@@ -87,9 +87,26 @@ func newExport(ctx context.Context, ledger, ballots *Log) (*export, error) {
 	return x, x.list(shape, have)
 }
 
+// named returns the log that a path names.
+func (x *export) named(name string) *Log {
+	if name == layout.Ledger {
+		return x.ledger
+	}
+	return x.ballots
+}
+
+// file finds a file beside either log.
+func (x *export) file(ctx context.Context, path string) ([]byte, error) {
+	body, err := x.ledger.File(ctx, path)
+	if errors.Is(err, ErrNotFound) {
+		return x.ballots.File(ctx, path)
+	}
+	return body, err
+}
+
 // end checks that a log is final and its end cosigned, and returns its size.
 func (x *export) end(ctx context.Context, name string) (int64, error) {
-	l, _ := x.named(name)
+	l := x.named(name)
 	final, err := l.Final(ctx)
 	if err != nil {
 		return 0, err
@@ -184,7 +201,7 @@ func (x *export) read(ctx context.Context, path string) ([]byte, error) {
 		return note, nil
 	}
 	for _, name := range []string{layout.Ledger, layout.Ballots} {
-		l, _ := x.named(name)
+		l := x.named(name)
 		if t, ok := x.tiles[path]; ok && path == layout.Tile(name, t) {
 			return l.Tile(ctx, t)
 		}

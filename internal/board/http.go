@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -25,19 +26,15 @@ const (
 	brief   = "public, max-age=5"
 )
 
-// A Site serves the logs of a deployment's elections to everybody.
+// A Site serves the elections of a deployment to everybody.
 type Site struct {
-	// Lookup finds the two logs of an election.
-	Lookup func(suite.ElectionID) (ledger, ballots *Log, ok bool)
+	// Lookup finds the two halves of an election. One that is nil is served
+	// by another process.
+	Lookup func(suite.ElectionID) (ledger, ballots Half, ok bool)
 	// List names the elections shown on the front page; it may be nil.
-	List func() []suite.ElectionID
+	List func(ctx context.Context) ([]suite.ElectionID, error)
 	// Log may be nil.
 	Log *slog.Logger
-}
-
-// Handler serves the elections that lookup finds, and no list of them.
-func Handler(lookup func(suite.ElectionID) (ledger, ballots *Log, ok bool)) http.Handler {
-	return (&Site{Lookup: lookup}).Handler()
 }
 
 // Handler serves the board's paths (SPEC 17 and 19). It needs a host name of
@@ -45,6 +42,7 @@ func Handler(lookup func(suite.ElectionID) (ledger, ballots *Log, ok bool)) http
 func (s *Site) Handler() http.Handler {
 	r := web.NewRouter(web.Chain(web.Config{Log: s.Log, CORS: []string{"*"}})...)
 	r.Get("/", s.handle(s.getIndex))
+	r.Get("/elections", s.handle(s.getElections))
 	r.Get("/{election}/", s.handle(s.getElection))
 	r.Get("/{election}/*", s.handle(s.getFile))
 	r.Head("/{election}/*", s.handle(s.getFile))
@@ -52,26 +50,26 @@ func (s *Site) Handler() http.Handler {
 	return r
 }
 
-// logs are the two logs of one election.
-type logs struct {
+// halves are the two halves of one election, either of which may be nil.
+type halves struct {
 	id              suite.ElectionID
-	ledger, ballots *Log
+	ledger, ballots Half
 }
 
-func (s *Site) find(r *http.Request) (logs, error) {
+func (s *Site) find(r *http.Request) (halves, error) {
 	id, err := suite.ParseElectionID(chi.URLParam(r, "election"))
 	if err != nil {
-		return logs{}, ErrNotFound
+		return halves{}, ErrNotFound
 	}
 	ledger, ballots, ok := s.Lookup(id)
-	if !ok || ledger == nil || ballots == nil {
-		return logs{}, ErrNotFound
+	if !ok {
+		return halves{}, ErrNotFound
 	}
-	return logs{id, ledger, ballots}, nil
+	return halves{id, ledger, ballots}, nil
 }
 
-// named returns the log that a path names.
-func (e logs) named(name string) (*Log, bool) {
+// named returns the half whose log a path names.
+func (e halves) named(name string) (h Half, log bool) {
 	switch name {
 	case layout.Ledger:
 		return e.ledger, true
@@ -81,11 +79,15 @@ func (e logs) named(name string) (*Log, bool) {
 	return nil, false
 }
 
-// A resource is what a GET answers with.
-type resource struct {
-	body  []byte
-	kind  string
-	cache string
+// here returns the halves that there are.
+func (e halves) here() []Half {
+	var list []Half
+	for _, h := range []Half{e.ledger, e.ballots} {
+		if h != nil {
+			list = append(list, h)
+		}
+	}
+	return list
 }
 
 const (
@@ -93,114 +95,102 @@ const (
 	binary = "application/octet-stream"
 )
 
+// filesPath names the list of the files beside the logs, for whoever mirrors a
+// record. It is no part of the record.
+const filesPath = "files"
+
 func (s *Site) getFile(w http.ResponseWriter, r *http.Request) error {
 	e, err := s.find(r)
 	if err != nil {
 		return err
 	}
-	res, err := e.resource(r.Context(), chi.URLParam(r, "*"))
+	path := chi.URLParam(r, "*")
+	if path == filesPath {
+		list, err := e.files(r.Context())
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Cache-Control", brief)
+		web.WriteJSON(w, http.StatusOK, list)
+		return nil
+	}
+	body, err := e.resource(r.Context(), path)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", res.kind)
-	w.Header().Set("Cache-Control", res.cache)
-	_, _ = w.Write(res.body) // the reader went away
+	kind, cache := describe(path)
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", cache)
+	_, _ = w.Write(body) // the reader went away
 	return nil
 }
 
-// resource finds what a path of the record names.
-func (e logs) resource(ctx context.Context, path string) (resource, error) {
-	name, rest, _ := strings.Cut(path, "/")
-	if l, ok := e.named(name); ok {
-		return l.resource(ctx, rest, l == e.ledger)
-	}
-	if checkPath(path) != nil {
-		return resource{}, ErrNotFound
-	}
-	body, err := e.file(ctx, path)
-	if err != nil {
-		return resource{}, err
-	}
-	kind := binary
-	switch layout.Late(path) {
-	case layout.Locked:
-		if strings.HasPrefix(path, "acts/") || strings.HasPrefix(path, "statements/") {
-			kind = plain
-		} else if path == layout.Manifest || path == layout.Sealing || strings.HasPrefix(path, "drill/") {
-			kind = "application/json"
+// resource finds what a path of the record names: in the half of its log, or
+// beside either.
+func (e halves) resource(ctx context.Context, path string) (body []byte, err error) {
+	name, _, _ := strings.Cut(path, "/")
+	if h, log := e.named(name); log {
+		if h == nil {
+			return nil, ErrNotFound
 		}
-	default:
-		kind = "application/json"
-		if strings.HasPrefix(path, "statements/") {
-			kind = plain
+		return h.Resource(ctx, path)
+	}
+	err = ErrNotFound
+	for _, h := range e.here() {
+		if body, err = h.Resource(ctx, path); !errors.Is(err, ErrNotFound) {
+			return body, err
 		}
 	}
-	return resource{body, kind, brief}, nil
+	return nil, err
 }
 
-// file finds a file beside either log.
-func (e logs) file(ctx context.Context, path string) ([]byte, error) {
-	body, err := e.ledger.File(ctx, path)
-	if errors.Is(err, ErrNotFound) {
-		return e.ballots.File(ctx, path)
-	}
-	return body, err
-}
-
-func (l *Log) resource(ctx context.Context, path string, ledger bool) (resource, error) {
-	switch path {
-	case "checkpoint":
-		body, err := l.Checkpoint(ctx)
-		return resource{body, plain, brief}, err
-	case "checkpoint-1":
-		body, err := l.CheckpointAt(ctx, 1)
-		return resource{body, plain, brief}, err
-	}
-	t, err := tlog.ParseTilePath(path)
-	if err != nil {
-		return resource{}, ErrNotFound
-	}
-	if t.Level == tlog.Entries {
-		hidden, err := l.withheld(ctx, ledger)
+// files lists what is published beside the logs, by either half.
+func (e halves) files(ctx context.Context) ([]string, error) {
+	list := []string{}
+	for _, h := range e.here() {
+		more, err := h.Files(ctx)
 		if err != nil {
-			return resource{}, err
+			return nil, err
 		}
-		if hidden {
-			return resource{}, errWithheld
+		list = append(list, more...)
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}
+
+// describe returns the media type of a path of the record, and how long a cache
+// may keep it.
+func describe(path string) (kind, cache string) {
+	name, rest, _ := strings.Cut(path, "/")
+	if name == layout.Ledger || name == layout.Ballots {
+		t, err := tlog.ParseTilePath(rest)
+		switch {
+		case err != nil:
+			return plain, brief // a checkpoint
+		case t.Width == tlog.TileWidth:
+			return binary, forever
 		}
+		return binary, brief
 	}
-	body, err := l.Tile(ctx, t)
-	cache := brief
-	if t.Width == tlog.TileWidth {
-		cache = forever
+	switch {
+	case name == "acts", name == "statements":
+		return plain, brief
+	case path == layout.Manifest, path == layout.Sealing, name == "drill", layout.Late(path) != layout.Locked:
+		return "application/json", brief
 	}
-	return resource{body, binary, cache}, err
+	return binary, brief
 }
 
 // errWithheld is answered for entry bundles that are published at lock.
 var errWithheld = errors.New("entries are published when the election is locked")
-
-// withheld reports whether entry bundles are hidden. Those of a ledger are
-// until it is final, whatever the configuration forgets: while voting is open
-// they would say on whose leaf a ballot was issued, batch by batch.
-func (l *Log) withheld(ctx context.Context, ledger bool) (bool, error) {
-	if l.c.Withhold != nil && l.c.Withhold() {
-		return true, nil
-	}
-	if !ledger {
-		return false, nil
-	}
-	final, err := l.Final(ctx)
-	return !final, err
-}
 
 func (s *Site) postCosignature(w http.ResponseWriter, r *http.Request) error {
 	e, err := s.find(r)
 	if err != nil {
 		return err
 	}
-	l, ok := e.named(chi.URLParam(r, "log"))
-	if !ok {
+	h, _ := e.named(chi.URLParam(r, "log"))
+	if h == nil {
 		return ErrNotFound
 	}
 	body, err := web.ReadBody(r, maxLine)
@@ -211,7 +201,7 @@ func (s *Site) postCosignature(w http.ResponseWriter, r *http.Request) error {
 	if strings.Count(line, "\n") != 1 {
 		return errLine
 	}
-	if err := l.AddCosignature(r.Context(), line); err != nil {
+	if err := h.AddCosignature(r.Context(), line); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -12,6 +12,7 @@ import (
 	"strikevote/internal/board"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/tlog"
+	"strikevote/internal/record/layout"
 )
 
 // A site serves two logs as one election.
@@ -25,14 +26,47 @@ func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{ledger: newFixture(t), ballots: newFixture(t)}
 	random(s.id[:])
-	s.handler = board.Handler(func(id suite.ElectionID) (*board.Log, *board.Log, bool) {
-		return s.ledger.Log, s.ballots.Log, id == s.id
-	})
+	s.handler = (&board.Site{Lookup: func(id suite.ElectionID) (board.Half, board.Half, bool) {
+		return board.Local(layout.Ledger, s.ledger.Log), board.Local(layout.Ballots, s.ballots.Log), id == s.id
+	}}).Handler()
 	for _, f := range []*fixture{s.ledger, s.ballots} {
 		f.mustAppend(t, f.first())
 		f.mustSign(t)
 	}
 	return s
+}
+
+// apart serves the same election from a process that has neither database: it
+// asks the two that have one half each.
+func (s *site) apart(t *testing.T) {
+	t.Helper()
+	half := func(ledger, ballots func() board.Half) string {
+		server := httptest.NewServer((&board.Site{Lookup: func(id suite.ElectionID) (board.Half, board.Half, bool) {
+			return ledger(), ballots(), id == s.id
+		}}).Handler())
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	none := func() board.Half { return nil }
+	ledger := half(func() board.Half { return board.Local(layout.Ledger, s.ledger.Log) }, none)
+	ballots := half(none, func() board.Half { return board.Local(layout.Ballots, s.ballots.Log) })
+	client := &http.Client{Transport: new(http.Transport)}
+	t.Cleanup(client.CloseIdleConnections)
+	s.handler = (&board.Site{Lookup: func(id suite.ElectionID) (board.Half, board.Half, bool) {
+		return board.Remote(client, ledger, id, layout.Ledger), board.Remote(client, ballots, id, layout.Ballots), true
+	}}).Handler()
+}
+
+// both runs a test on a board that has both databases, and on one that has none.
+func both(t *testing.T, test func(t *testing.T, s *site)) {
+	t.Helper()
+	t.Run("together", func(t *testing.T) { t.Parallel(); test(t, newSite(t)) })
+	t.Run("apart", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t)
+		s.apart(t)
+		test(t, s)
+	})
 }
 
 func (s *site) do(method, path, body string) *httptest.ResponseRecorder {
@@ -47,7 +81,10 @@ func (s *site) get(path string) *httptest.ResponseRecorder {
 
 func TestHandler(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	both(t, testHandler)
+}
+
+func testHandler(t *testing.T, s *site) {
 	s.ballots.mustAppend(t, entries(1, 300)...)
 	s.ballots.mustSign(t)
 	s.ledger.mustAppend(t, entries(1, 300)...)
@@ -145,7 +182,10 @@ func checkError(t *testing.T, name string, w *httptest.ResponseRecorder) {
 // TestWithheld hides the ledger's entries until it is final, and no others.
 func TestWithheld(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	both(t, testWithheld)
+}
+
+func testWithheld(t *testing.T, s *site) {
 	s.ledger.mustAppend(t, entry(1))
 	const path = "ledger/tile/entries/000.p/2"
 	w := s.get(path)
@@ -159,24 +199,15 @@ func TestWithheld(t *testing.T) {
 	if w := s.get(path); w.Code != 200 {
 		t.Errorf("final: got %d, want 200", w.Code)
 	}
-	// The configuration can hide more, never less.
-	c := s.ballots.config(s.ballots.db.Service)
-	hidden := true
-	c.Withhold = func() bool { return hidden }
-	s.ballots.Log = board.New(c)
-	if w := s.get("ballots/tile/entries/000.p/1"); w.Code != 404 {
-		t.Errorf("withheld: got %d, want 404", w.Code)
-	}
-	hidden = false
-	if w := s.get("ballots/tile/entries/000.p/1"); w.Code != 200 {
-		t.Errorf("not withheld: got %d, want 200", w.Code)
-	}
 }
 
 // TestPostCosignature cosigns over HTTP, as the role of the board alone.
 func TestPostCosignature(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	both(t, testPostCosignature)
+}
+
+func testPostCosignature(t *testing.T, s *site) {
 	c := s.ballots.config(s.ballots.db.Pool("sv_board"))
 	c.Signer = nil
 	full := s.ballots.Log

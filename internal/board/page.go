@@ -10,8 +10,10 @@ import (
 	"slices"
 	"time"
 
+	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tlog"
 	"strikevote/internal/record/layout"
 )
 
@@ -54,16 +56,17 @@ type logPage struct {
 }
 
 func (s *Site) getIndex(w http.ResponseWriter, r *http.Request) error {
-	if s.List == nil {
-		return ErrNotFound
+	ids, err := s.list(r.Context())
+	if err != nil {
+		return err
 	}
 	var p indexPage
-	for _, id := range s.List() {
+	for _, id := range ids {
 		ledger, ballots, ok := s.Lookup(id)
 		if !ok {
 			continue
 		}
-		m, _, err := (logs{id, ledger, ballots}).manifest(r.Context())
+		m, _, err := (halves{id, ledger, ballots}).manifest(r.Context())
 		if errors.Is(err, ErrNotFound) {
 			continue // not published yet
 		}
@@ -73,6 +76,28 @@ func (s *Site) getIndex(w http.ResponseWriter, r *http.Request) error {
 		p.Elections = append(p.Elections, titled{id.String(), m.Title[0], m.Languages[0]})
 	}
 	return render(w, "index", p)
+}
+
+func (s *Site) list(ctx context.Context) ([]suite.ElectionID, error) {
+	if s.List == nil {
+		return nil, ErrNotFound
+	}
+	return s.List(ctx)
+}
+
+// getElections lists the elections for programs, such as a board that runs apart.
+func (s *Site) getElections(w http.ResponseWriter, r *http.Request) error {
+	ids, err := s.list(r.Context())
+	if err != nil {
+		return err
+	}
+	list := []string{}
+	for _, id := range ids {
+		list = append(list, id.String())
+	}
+	w.Header().Set("Cache-Control", brief)
+	web.WriteJSON(w, http.StatusOK, list)
+	return nil
 }
 
 func (s *Site) getElection(w http.ResponseWriter, r *http.Request) error {
@@ -88,7 +113,7 @@ func (s *Site) getElection(w http.ResponseWriter, r *http.Request) error {
 }
 
 // page collects what the page of an election says.
-func (e logs) page(ctx context.Context) (*electionPage, error) {
+func (e halves) page(ctx context.Context) (*electionPage, error) {
 	m, mid, err := e.manifest(ctx)
 	if err != nil {
 		return nil, err
@@ -102,50 +127,53 @@ func (e logs) page(ctx context.Context) (*electionPage, error) {
 		// From the manifest, never from the request's Host.
 		URL: m.Origins.Board + "/" + e.id.String(),
 	}
-	for _, l := range []*Log{e.ledger, e.ballots} {
-		list, err := l.Files(ctx)
-		if err != nil {
-			return nil, err
-		}
-		p.Files = append(p.Files, list...)
-	}
-	slices.Sort(p.Files)
-	p.Files = slices.Compact(p.Files)
-	if p.Withheld, err = e.ledger.withheld(ctx, true); err != nil {
+	if p.Files, err = e.files(ctx); err != nil {
 		return nil, err
 	}
+	// The statement says that the ledger is final, from where its entries are
+	// public.
+	p.Withheld = !slices.Contains(p.Files, layout.StatementRegistrar)
 	for _, name := range []string{layout.Ledger, layout.Ballots} {
-		l, _ := e.named(name)
-		h, err := l.Head(ctx)
+		size, err := e.size(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		p.Logs = append(p.Logs, logPage{name, h.Size, layout.Checkpoint(name)})
+		p.Logs = append(p.Logs, logPage{name, size, layout.Checkpoint(name)})
 	}
-	p.State, err = e.state(ctx, p.Files)
-	return p, err
+	p.State = state(p.Files)
+	return p, nil
+}
+
+// size returns the size of a log's newest checkpoint, 0 if there is none here.
+func (e halves) size(ctx context.Context, name string) (int64, error) {
+	note, err := e.resource(ctx, layout.Checkpoint(name))
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	text, _, _ := bytes.Cut(note, []byte("\n\n"))
+	c, err := tlog.ParseCheckpointText(string(text) + "\n")
+	return c.Size, err
 }
 
 // state says how far the election has come, by what is published.
-func (e logs) state(ctx context.Context, files []string) (string, error) {
+func state(files []string) string {
 	has := func(path string) bool { return slices.Contains(files, path) }
-	ended, err := e.ballots.Final(ctx)
-	if err != nil {
-		return "", err
-	}
 	switch {
 	case has(layout.Certificate):
-		return "The result is certified.", nil
+		return "The result is certified."
 	case has(layout.Result):
-		return "The result is opened, and not yet certified.", nil
-	case ended:
-		return "Voting has ended. No ballot can be added any more.", nil
+		return "The result is opened, and not yet certified."
+	case has(layout.StatementBox):
+		return "Voting has ended. No ballot can be added any more."
 	}
-	return "The election has not ended.", nil
+	return "The election has not ended."
 }
 
-func (e logs) manifest(ctx context.Context) (*election.Manifest, suite.MID, error) {
-	b, err := e.file(ctx, layout.Manifest)
+func (e halves) manifest(ctx context.Context) (*election.Manifest, suite.MID, error) {
+	b, err := e.resource(ctx, layout.Manifest)
 	if err != nil {
 		return nil, suite.MID{}, err
 	}

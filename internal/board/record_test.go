@@ -2,6 +2,7 @@ package board_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -51,10 +52,10 @@ func newEnded(t *testing.T) *ended {
 	policy, err = e.m.BallotsPolicy()
 	e.ballots = open(pgtest.Ballotbox(t), keys.Ballots, policy, err)
 	s := &board.Site{
-		Lookup: func(id suite.ElectionID) (*board.Log, *board.Log, bool) {
-			return e.ledger.Log, e.ballots.Log, id == e.id
+		Lookup: func(id suite.ElectionID) (board.Half, board.Half, bool) {
+			return board.Local(layout.Ledger, e.ledger.Log), board.Local(layout.Ballots, e.ballots.Log), id == e.id
 		},
-		List: func() []suite.ElectionID { return []suite.ElectionID{e.id, {1}} },
+		List: func(context.Context) ([]suite.ElectionID, error) { return []suite.ElectionID{e.id, {1}}, nil },
 	}
 	e.handler = s.Handler()
 	e.put(t, e.ledger, layout.Manifest, manifest)
@@ -234,6 +235,7 @@ func TestPages(t *testing.T) {
 	page(path, "Strike authorization vote", "has not ended", "This is a demo", election.SixWords(e.mid), e.mid.String(),
 		"strikevote verify https://board.union.example/"+e.id.String(), "published when the vote has ended")
 	e.end(t)
+	e.publish(t, layout.Locked)
 	page(path, "Voting has ended", "ballots/checkpoint</a>: 522 entries")
 	e.publish(t, layout.Opened)
 	page(path, "opened, and not yet certified", `href="roll/00001"`)

@@ -7,7 +7,9 @@
 package booth
 
 import (
+	"context"
 	_ "embed"
+	"errors"
 	"log/slog"
 	"net/http"
 
@@ -20,12 +22,15 @@ import (
 
 // Config holds what the booth serves.
 type Config struct {
-	// Manifest returns the published bytes of an election's manifest. It must
-	// be safe for concurrent use.
-	Manifest func(suite.ElectionID) (manifest []byte, ok bool)
+	// Manifest returns the published bytes of an election's manifest, or
+	// [ErrUnknown]. It must be safe for concurrent use.
+	Manifest func(ctx context.Context, id suite.ElectionID) ([]byte, error)
 	// Log may be nil. It gets no request.
 	Log *slog.Logger
 }
+
+// ErrUnknown is returned for an election that is not served here.
+var ErrUnknown = errors.New("no such election")
 
 //go:embed page.html
 var page []byte
@@ -55,8 +60,17 @@ func (c Config) known(serve func(w http.ResponseWriter, r *http.Request, manifes
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, err := suite.ParseElectionID(chi.URLParam(r, "election"))
 		if err == nil {
-			if manifest, ok := c.Manifest(id); ok {
+			manifest, err := c.Manifest(r.Context(), id)
+			switch {
+			case err == nil:
 				serve(w, r, manifest)
+				return
+			case !errors.Is(err, ErrUnknown):
+				if c.Log != nil && r.Context().Err() == nil {
+					c.Log.ErrorContext(r.Context(), "booth has no manifest to show", "err", err)
+				}
+				w.Header().Set("Retry-After", "2")
+				web.Error(w, http.StatusServiceUnavailable, "unavailable", "The voter's page cannot be shown now; please try again in a few seconds.")
 				return
 			}
 		}

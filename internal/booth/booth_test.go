@@ -2,7 +2,9 @@ package booth_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -13,13 +15,19 @@ import (
 	"strikevote/internal/protocol/suite"
 )
 
-var known = suite.ElectionID{0xab, 1}
+var known, broken = suite.ElectionID{0xab, 1}, suite.ElectionID{0xab, 2}
 
 const manifest = `{"suite":"SV1"}` + "\n"
 
 func handler(log *slog.Logger) http.Handler {
-	return booth.Handler(booth.Config{Log: log, Manifest: func(id suite.ElectionID) ([]byte, bool) {
-		return []byte(manifest), id == known
+	return booth.Handler(booth.Config{Log: log, Manifest: func(_ context.Context, id suite.ElectionID) ([]byte, error) {
+		switch id {
+		case known:
+			return []byte(manifest), nil
+		case broken:
+			return nil, errors.New("dial tcp 10.1.2.3:443: connection refused")
+		}
+		return nil, booth.ErrUnknown
 	}})
 }
 
@@ -52,6 +60,7 @@ func TestBooth(t *testing.T) {
 		{"GET", "/v1/" + suite.ElectionID{9}.String() + "/manifest", 404, data, "no such election"},
 		{"GET", "/v1/" + suite.ElectionID{9}.String(), 404, data, "no such election"},
 		{"GET", "/v1/" + id[:31] + "/manifest", 404, data, "no such election"},
+		{"GET", "/v1/" + broken.String() + "/manifest", 503, data, "try again"},
 		{"GET", "/v1/x", 404, data, "no such election"},
 		{"GET", "/v1/%2e%2e/manifest", 404, data, "no such election"},
 		{"GET", "/v1/" + id + "/other", 404, data, "nothing here"},

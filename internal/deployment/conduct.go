@@ -1,12 +1,9 @@
 package deployment
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +34,11 @@ func (d *Deployment) conduct(ctx context.Context) error {
 	t := time.NewTicker(d.c.Pace)
 	defer t.Stop()
 	for {
+		// An election may have been sealed by another process, such as an
+		// operator's command.
+		if err := d.openElections(ctx); err != nil && ctx.Err() == nil {
+			d.c.Log.ErrorContext(ctx, "an election cannot be opened", "err", err)
+		}
 		for _, id := range d.ids() {
 			e := d.running(id)
 			start(&e.rounds, func() { d.round(ctx, e) })
@@ -60,23 +62,44 @@ func (d *Deployment) sendMails(ctx context.Context, e *running) {
 	}
 }
 
+// A step is one thing that may be due.
+type step struct {
+	what string
+	do   func(context.Context, *running) error
+}
+
+// steps are what this process has to do for an election. The registrar's side
+// conducts; the box's side ends its own log when it was told that the ledger has
+// ended, and destroys its own key.
+func (d *Deployment) steps() []step {
+	var list []step
+	if d.runs(PartRegistrar) {
+		list = append(list,
+			step{"registrar", func(ctx context.Context, e *running) error { return e.registrar.Tick(ctx) }},
+			step{"invitations", d.invite},
+			step{"acts for the box", d.forwardActs},
+			step{"acts", d.publishActs},
+			step{"accepted envelopes", d.deliverEnvelopes},
+			step{"lock of the ledger", d.lockLedger},
+			step{"end of the ledger for the box", d.lockBox})
+	}
+	if d.runs(PartBox) {
+		list = append(list,
+			step{"ballot box", func(ctx context.Context, e *running) error { return e.box.Tick(ctx) }},
+			step{"end of the box", d.endBox})
+	}
+	if d.runs(PartRegistrar) {
+		list = append(list,
+			step{"result", d.publishResult},
+			step{"certificate", d.publishCertificate},
+			step{"destruction of the link keys", d.destroyLinkKeys})
+	}
+	return list
+}
+
 // round takes one election as far as it can go now.
 func (d *Deployment) round(ctx context.Context, e *running) {
-	for _, step := range []struct {
-		what string
-		do   func(context.Context, *running) error
-	}{
-		{"registrar", func(ctx context.Context, e *running) error { return e.registrar.Tick(ctx) }},
-		{"ballot box", func(ctx context.Context, e *running) error { return e.box.Tick(ctx) }},
-		{"invitations", d.invite},
-		{"acts for the box", d.forwardActs},
-		{"acts", d.publishActs},
-		{"lock of the ledger", d.lockLedger},
-		{"lock of the box", d.lockBox},
-		{"result", d.publishResult},
-		{"certificate", d.publishCertificate},
-		{"destruction of the link keys", d.destroyLinkKeys},
-	} {
+	for _, step := range d.steps() {
 		err := step.do(ctx, e)
 		switch {
 		case err == nil || ctx.Err() != nil:
@@ -165,6 +188,11 @@ func (d *Deployment) lockLedger(ctx context.Context, e *running) error {
 	if err := e.registrar.Lock(ctx); err != nil {
 		return err
 	}
+	// The last decision may have come a moment before the lock. Its ballots are
+	// signed with keys that are destroyed below.
+	if err := d.deliverEnvelopes(ctx, e); err != nil {
+		return err
+	}
 	// Amendments and decisions can be published only now. They have to be there
 	// before the statement below, which makes the record count as complete: a
 	// teller who comes at once must find all of it.
@@ -188,33 +216,56 @@ func has(ctx context.Context, log *board.Log, path string) (bool, error) {
 	return err == nil, err
 }
 
+// deliverEnvelopes brings the envelopes that the committee has accepted into the
+// box, signed. It is repeated until the box has answered for each.
+func (d *Deployment) deliverEnvelopes(ctx context.Context, e *running) error {
+	if done, err := has(ctx, e.ledger, layout.StatementRegistrar); err != nil || done {
+		return err // the issuer keys are gone, after everything was delivered
+	}
+	accepted, err := e.registrar.Accepted(ctx)
+	if err != nil {
+		return err
+	}
+	for _, env := range accepted[min(e.delivered, len(accepted)):] {
+		if err := d.postBox(ctx, e, "/ballots", slices.Concat(env.Body, env.Sig[:])); err != nil {
+			return err
+		}
+		e.delivered++
+	}
+	return nil
+}
+
 // lockBox hands the box the witnessed end of the ledger, over HTTP as on two
-// machines, and destroys the pending key once the box is locked.
+// machines.
 func (d *Deployment) lockBox(ctx context.Context, e *running) error {
-	if done, err := has(ctx, e.ballots, layout.StatementBox); err != nil || done {
+	if done, err := d.boxHas(ctx, e, layout.StatementBox); err != nil || done {
 		return err
 	}
 	if final, err := e.ledger.Final(ctx); err != nil || !final {
 		return errors.Join(err, errWaiting)
 	}
-	if done, err := e.ballots.Final(ctx); err != nil {
+	head, err := e.ledger.Head(ctx)
+	if err != nil {
 		return err
-	} else if !done {
-		head, err := e.ledger.Head(ctx)
-		if err != nil {
-			return err
-		}
-		last, err := e.ledger.Entry(ctx, head.Size-1)
-		if err != nil {
-			return err
-		}
-		proof, err := e.ledger.Proof(ctx, head.Size-1, last)
-		if err != nil {
-			return err
-		}
-		if err := d.postBox(ctx, e, "/lock", proof); err != nil {
-			return err
-		}
+	}
+	last, err := e.ledger.Entry(ctx, head.Size-1)
+	if err != nil {
+		return err
+	}
+	proof, err := e.ledger.Proof(ctx, head.Size-1, last)
+	if err != nil {
+		return err
+	}
+	return d.postBox(ctx, e, "/lock", proof)
+}
+
+// endBox destroys the pending key once the box is locked, and says so.
+func (d *Deployment) endBox(ctx context.Context, e *running) error {
+	if done, err := has(ctx, e.ballots, layout.StatementBox); err != nil || done {
+		return err
+	}
+	if final, err := e.ballots.Final(ctx); err != nil || !final {
+		return errors.Join(err, errWaiting)
 	}
 	if err := e.keys.destroy(sideBox, keyPending); err != nil {
 		return err
@@ -222,32 +273,10 @@ func (d *Deployment) lockBox(ctx context.Context, e *running) error {
 	return e.box.StateDestroyed(ctx)
 }
 
-// postBox sends something to the box over HTTP, as from another machine.
-func (d *Deployment) postBox(ctx context.Context, e *running, path string, content []byte) error {
-	url := e.manifest.Origins.Box + "/v1/" + e.manifest.ElectionID.String() + path
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(content))
-	if err != nil {
-		return fmt.Errorf("sending to the box: %w", err)
-	}
-	resp, err := d.client.Do(req)
-	if err != nil {
-		return fmt.Errorf("sending to the box: %w", err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
-	if err != nil {
-		return fmt.Errorf("sending to the box: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("sending to the box: it answered %s: %s", resp.Status, bytes.TrimSpace(body))
-	}
-	return nil
-}
-
 // publishResult opens the sums once enough tellers have answered, and proposes
 // the certificate.
 func (d *Deployment) publishResult(ctx context.Context, e *running) error {
-	phase, err := e.phase(ctx)
+	phase, err := d.phase(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -267,7 +296,7 @@ func (d *Deployment) publishResult(ctx context.Context, e *running) error {
 
 // publishCertificate publishes certificate and signatures once two have signed.
 func (d *Deployment) publishCertificate(ctx context.Context, e *running) error {
-	if phase, err := e.phase(ctx); err != nil || phase != election.PhaseTallied {
+	if phase, err := d.phase(ctx, e); err != nil || phase != election.PhaseTallied {
 		return errors.Join(err, errWaiting)
 	}
 	id := e.manifest.ElectionID

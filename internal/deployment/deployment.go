@@ -35,11 +35,15 @@ import (
 // Config holds what a [Deployment] needs.
 type Config struct {
 	Data string // folder for private databases, keys and what must survive a restart
+	// Parts are what this process runs of the service; none means all.
+	Parts []Part
+	// Upstream says where the others are.
+	Upstream Upstream
 	// Registrar and Box are the servers of the two sides. Nil: the program
 	// starts private ones in Data.
 	Registrar, Box postgres.Server
-	// Listen holds host:port by listener name (booth, registrar, box, board,
-	// console, admin). A missing one is a free port on loopback, the same
+	// Listen holds host:port by listener name, see [ListenerNames]. A missing
+	// one is a free port on loopback, the same
 	// after a restart.
 	Listen map[string]string
 	// Origins are the addresses under which people reach the listeners. Empty:
@@ -73,6 +77,23 @@ type Deployment struct {
 // Open starts or reaches the databases, applies what a private one lacks, and
 // opens every sealed election. The service answers once [Deployment.Serve] runs.
 func Open(ctx context.Context, c Config) (*Deployment, error) {
+	return open(ctx, c, (*Deployment).listen)
+}
+
+// Operate opens a deployment for an operator's command: its databases and
+// elections, which another process may be serving meanwhile, and no listener.
+// [Deployment.Serve] is not for it.
+func Operate(ctx context.Context, c Config) (*Deployment, error) {
+	return open(ctx, c, func(d *Deployment) error {
+		noted, err := d.readNoted()
+		if err == nil {
+			d.setOrigins(noted)
+		}
+		return err
+	})
+}
+
+func open(ctx context.Context, c Config, listen func(*Deployment) error) (*Deployment, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -82,20 +103,23 @@ func Open(ctx context.Context, c Config) (*Deployment, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if len(c.Parts) == 0 {
+		c.Parts = Parts()
+	}
 	d := &Deployment{
 		c: c, elections: make(map[suite.ElectionID]*running), registry: metrics.NewRegistry(),
 		// The time is enough for the last batches of a large election.
 		client: &http.Client{Timeout: 2 * time.Minute, Transport: new(http.Transport)},
 	}
 	d.registrars, d.boxes = registrar.NewService(c.Log, metrics.HTTP(d.registry, listenRegistrar)), ballotbox.NewService(c.Log)
-	if err := d.open(ctx); err != nil {
+	if err := d.open(ctx, listen); err != nil {
 		// Half a deployment must not stay behind when the rest of it cannot start.
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
-func (d *Deployment) open(ctx context.Context) error {
+func (d *Deployment) open(ctx context.Context, listen func(*Deployment) error) error {
 	// The database's account has to pass through the data folder, and nobody
 	// else has to look into it.
 	if err := os.MkdirAll(d.c.Data, 0o711); err != nil {
@@ -106,14 +130,16 @@ func (d *Deployment) open(ctx context.Context) error {
 			return fmt.Errorf("making the folder of the mails: %w", err)
 		}
 	}
-	if err := d.servers.start(ctx, d.c); err != nil {
+	if err := d.servers.start(ctx, d.c, plan{registrar: d.names(), box: d.votes(), attach: true}); err != nil {
 		return err
 	}
-	if err := d.listen(); err != nil {
+	if err := listen(d); err != nil {
 		return err
 	}
-	if err := d.openCommittee(ctx); err != nil {
-		return err
+	if d.names() {
+		if err := d.openCommittee(ctx); err != nil {
+			return err
+		}
 	}
 	return d.openElections(ctx)
 }
@@ -172,7 +198,7 @@ func (d *Deployment) status(ctx context.Context, id suite.ElectionID) (committee
 	if e == nil {
 		return committee.Status{}, false
 	}
-	phase, err := e.phase(ctx)
+	phase, err := d.phase(ctx, e)
 	if err != nil {
 		d.c.Log.ErrorContext(ctx, "phase not read", "err", err)
 		return committee.Status{}, false

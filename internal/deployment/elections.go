@@ -1,13 +1,13 @@
 package deployment
 
 import (
-	"bytes"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -15,11 +15,8 @@ import (
 	"strikevote/internal/board"
 	"strikevote/internal/committee"
 	"strikevote/internal/mailer"
-	"strikevote/internal/platform/postgres"
-	"strikevote/internal/protocol/credential/issuer"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
-	"strikevote/internal/protocol/tlog"
 	"strikevote/internal/record/layout"
 	"strikevote/internal/registrar"
 	"strikevote/migrations"
@@ -43,10 +40,11 @@ type running struct {
 	box             *ballotbox.Box
 	minter          *mailer.Minter // nil once the keys of links are destroyed
 	mailer          *mailer.Mailer // nil then; guarded by mails
-	// The round's own: whether invitations are queued, how many acts the box
-	// has, and what each failing step said last.
+	// The round's own: whether invitations are queued, how many acts and how
+	// many accepted envelopes the box has, and what each failing step said last.
 	invited       bool
 	forwarded     int
+	delivered     int
 	failing       map[string]string
 	rounds, mails sync.Mutex // held while a round goes on, while mails leave
 }
@@ -59,35 +57,58 @@ func (e *running) close() {
 	}
 }
 
-// openElections opens every election that is sealed on both sides. One that
-// was interrupted while it was being sealed stays closed until the committee
-// seals it again.
+// openElections opens every election that is sealed on the sides that this process
+// has. One that was interrupted while it was being sealed stays closed until the
+// committee seals it again.
 func (d *Deployment) openElections(ctx context.Context) error {
-	ids, err := d.committee.Elections(ctx)
+	ids, err := d.known(ctx)
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, id := range ids {
+		if d.running(id) != nil {
+			continue
+		}
 		err := d.openElection(ctx, id)
-		if errors.Is(err, ErrPending) && d.servers.private[sideRegistrar] != nil && d.servers.private[sideBox] != nil {
+		if errors.Is(err, ErrPending) && d.servers.allPrivate() {
 			// The program was replaced by a newer one; nobody else migrates a
 			// private database.
 			if err = d.servers.migrateElection(ctx, id); err == nil {
 				err = d.openElection(ctx, id)
 			}
 		}
-		if errors.Is(err, registrar.ErrDraft) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("opening election %s: %w", id, err)
+		if err != nil && !errors.Is(err, registrar.ErrDraft) {
+			errs = append(errs, fmt.Errorf("opening election %s: %w", id, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-// openElection opens both sides of a sealed election and serves it. It returns
-// [registrar.ErrDraft] for one that is not sealed.
+// known lists the elections there may be: the committee's list, or, on a host that
+// has nothing but the box, those for which it has keys.
+func (d *Deployment) known(ctx context.Context) ([]suite.ElectionID, error) {
+	if d.names() {
+		return d.committee.Elections(ctx)
+	}
+	if !d.votes() {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(filepath.Join(d.c.Data, "keys"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listing keys: %w", err)
+	}
+	var ids []suite.ElectionID
+	for _, entry := range entries {
+		if id, err := suite.ParseElectionID(entry.Name()); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// openElection opens what this process has of a sealed election and serves it. It
+// returns [registrar.ErrDraft] for one that is not sealed.
 func (d *Deployment) openElection(ctx context.Context, id suite.ElectionID) (err error) {
 	d.opening.Lock()
 	defer d.opening.Unlock()
@@ -100,214 +121,75 @@ func (d *Deployment) openElection(ctx context.Context, id suite.ElectionID) (err
 			e.close()
 		}
 	}()
-	e.bytes, err = d.committee.Proposal(ctx, id)
-	if errors.Is(err, committee.ErrNotYet) {
-		return registrar.ErrDraft // nothing was proposed, so nothing is sealed
-	}
-	if err != nil {
-		return err
-	}
-	if e.manifest, err = election.Parse(e.bytes); err != nil {
-		return fmt.Errorf("reading manifest: %w", err)
-	}
-	e.mid = election.MID(e.bytes)
 	// The registrar's side is sealed last. Where it is not, the box's may not
 	// even be there.
-	for _, step := range []func(context.Context, *running) error{d.openLedger, d.openRegistrar, d.openBallots, d.openBox} {
+	var steps []func(context.Context, *running) error
+	if d.names() {
+		steps = append(steps, func(ctx context.Context, e *running) error { return d.readProposal(ctx, e, id) }, d.openLedger, d.openRegistrar)
+	}
+	if d.votes() {
+		steps = append(steps, func(ctx context.Context, e *running) error { return d.openBoxDatabase(ctx, e, id) }, d.openBallots, d.openBox)
+	}
+	for _, step := range steps {
 		if err := step(ctx, e); err != nil {
 			return err
 		}
 	}
-	d.registrars.Add(e.registrar)
-	d.boxes.Add(e.box)
+	if d.runs(PartRegistrar) {
+		d.registrars.Add(e.registrar)
+	}
+	if d.votes() {
+		d.boxes.Add(e.box)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.elections[id] = e
 	return nil
 }
 
-func (d *Deployment) openLedger(ctx context.Context, e *running) error {
-	policy, err := e.manifest.LedgerPolicy()
+func (d *Deployment) readProposal(ctx context.Context, e *running, id suite.ElectionID) error {
+	b, err := d.committee.Proposal(ctx, id)
+	if errors.Is(err, committee.ErrNotYet) {
+		return registrar.ErrDraft // nothing was proposed, so nothing is sealed
+	}
 	if err != nil {
+		return err
+	}
+	return e.read(b)
+}
+
+// read takes the manifest's published bytes.
+func (e *running) read(manifest []byte) (err error) {
+	if e.manifest, err = election.Parse(manifest); err != nil {
 		return fmt.Errorf("reading manifest: %w", err)
 	}
-	if e.registrarPool, err = openSide(ctx, d.servers.registrar, e.manifest.ElectionID, migrations.Registrar); err != nil {
-		return err
-	}
-	e.ledger, e.publicLedger, err = d.openLog(ctx, e, d.servers.registrar, e.registrarPool, policy, sideRegistrar, keyLedger)
-	return err
-}
-
-func (d *Deployment) openBallots(ctx context.Context, e *running) error {
-	policy, err := e.manifest.BallotsPolicy()
-	if err != nil {
-		return fmt.Errorf("reading manifest: %w", err)
-	}
-	if e.boxPool, err = openSide(ctx, d.servers.box, e.manifest.ElectionID, migrations.Ballotbox); err != nil {
-		return err
-	}
-	e.ballots, e.publicBallots, err = d.openLog(ctx, e, d.servers.box, e.boxPool, policy, sideBox, keyBallots)
-	return err
-}
-
-// openLog opens a log, for its service with the signer and for the board
-// without.
-func (d *Deployment) openLog(ctx context.Context, e *running, server postgres.Server, pool *pgxpool.Pool, policy tlog.Policy, side, key string) (log, public *board.Log, err error) {
-	seed, err := e.keys.seed(side, key)
-	if err != nil {
-		return nil, nil, err
-	}
-	signer, err := tlog.NewLogSigner(policy.Log.Name(), seed)
-	if err != nil {
-		return nil, nil, fmt.Errorf("opening log: %w", err)
-	}
-	if signer.Key() != policy.Log {
-		return nil, nil, notManifests(side, key)
-	}
-	reader, err := openAs(ctx, server, e.manifest.ElectionID, "sv_board")
-	if err != nil {
-		return nil, nil, err
-	}
-	e.boardPools = append(e.boardPools, reader)
-	log = board.New(board.Config{Pool: pool, Signer: signer, MID: e.mid, Policy: policy, Log: d.c.Log})
-	return log, board.New(board.Config{Pool: reader, MID: e.mid, Policy: policy, Log: d.c.Log}), nil
-}
-
-// notManifests is the error of a key that would sign what nobody accepts.
-func notManifests(side, key string) error {
-	return fmt.Errorf("the key %s of the %s is not the manifest's; restore it from its copy", key, side)
-}
-
-func (d *Deployment) openRegistrar(ctx context.Context, e *running) error {
-	c := registrar.Config{
-		Pool: e.registrarPool, Ledger: registrar.LedgerOf(e.ledger), Ready: e.witnessed, Now: d.c.Now, Log: d.c.Log,
-	}
-	var err error
-	if c.Keys, err = e.keys.registrar(e.manifest.Groups); err != nil {
-		return err
-	}
-	if err := e.openMinter(ctx); err != nil {
-		return err
-	}
-	if e.minter != nil {
-		c.Minter = e.minter
-	}
-	if e.registrar, err = registrar.Open(ctx, c); err != nil {
-		return err
-	}
-	final, err := e.ledger.Final(ctx)
-	if err != nil {
-		return err
-	}
-	for _, g := range e.manifest.Groups {
-		// Found now, and not by the first member of the group who votes.
-		if c.Keys.Issuers[g.ID] == nil && !final {
-			return fmt.Errorf("reading %s of the %s: %w", issuerName(g.ID), sideRegistrar, ErrNoKey)
-		}
-	}
-	if e.minter == nil {
-		return nil
-	}
-	e.mailer, err = mailer.New(mailer.Config{
-		Pool: e.registrarPool, Manifest: e.manifest, MID: e.mid, Minter: e.minter,
-		Sender: &mailer.Directory{Path: d.c.Mail, Unsynced: e.manifest.Demo},
-		From:   mailer.Address{Name: "Union ballot", Address: "ballot@" + mailDomain}, Zone: time.Local, Now: d.c.Now, Log: d.c.Log,
-	})
-	return err
-}
-
-// openMinter opens what makes links. Once the result is certified nobody needs
-// one any more, and what an interruption left of the keys goes now.
-func (e *running) openMinter(ctx context.Context) error {
-	certified, err := has(ctx, e.ledger, layout.Certification)
-	if err != nil {
-		return err
-	}
-	if certified {
-		return e.keys.destroyLinks()
-	}
-	if e.minter, err = e.keys.minter(); err != nil {
-		return err
-	}
-	if !bytes.Equal(e.minter.Public(), e.manifest.TokenKey[:]) {
-		return notManifests(sideMailer, keyToken)
-	}
+	e.bytes, e.mid = manifest, election.MID(manifest)
 	return nil
 }
 
-// mailDomain is the sender's until mail providers are configured.
-const mailDomain = "union.example"
-
-// witnessed returns an error until the witnesses have cosigned the first entry
-// of both logs: no mail leaves before that (SPEC.md section 9).
-func (e *running) witnessed(ctx context.Context) error {
-	for _, l := range []*board.Log{e.ledger, e.ballots} {
-		if _, err := l.FirstCosigned(ctx, 0); err != nil {
-			return err
-		}
+// openBoxDatabase opens the box's database. Where this process has no other side,
+// the manifest that it was sealed with is read from there.
+func (d *Deployment) openBoxDatabase(ctx context.Context, e *running, id suite.ElectionID) (err error) {
+	e.boxPool, err = openSide(ctx, d.servers.box, id, migrations.Ballotbox)
+	if absent(err) && e.manifest == nil {
+		return registrar.ErrDraft // keys are made, and nothing is sealed yet
 	}
-	return nil
-}
-
-func (d *Deployment) openBox(ctx context.Context, e *running) error {
-	pending, err := e.keys.seed(sideBox, keyPending)
-	if errors.Is(err, ErrNoKey) {
-		// Destroyed at the lock, and not before: ballots wait under it.
-		if final, ferr := e.ballots.Final(ctx); ferr != nil || !final {
-			return errors.Join(err, ferr)
-		}
-	} else if err != nil {
+	if err != nil || e.manifest != nil {
 		return err
 	}
-	promise, err := e.keys.seed(sideBox, keyPromise)
+	manifest, err := ballotbox.Manifest(ctx, e.boxPool)
+	if errors.Is(err, ballotbox.ErrEmpty) {
+		return registrar.ErrDraft
+	}
 	if err != nil {
 		return err
 	}
-	e.box, err = ballotbox.New(ctx, ballotbox.Config{
-		Pool: e.boxPool, Manifest: e.manifest, MID: e.mid, PendingKey: pending,
-		Promise: ed25519.NewKeyFromSeed(promise[:]), Log: e.ballots, Now: d.c.Now, Logger: d.c.Log,
-	})
-	return err
-}
-
-// registrar returns the registrar's keys. Issuer keys that were destroyed are
-// missing from the map.
-func (k keyring) registrar(groups []election.Group) (registrar.Keys, error) {
-	keys := registrar.Keys{Issuers: make(map[suite.GroupID]*issuer.Key)}
-	var err error
-	if keys.RollKey, err = k.seed(sideRegistrar, keyRoll); err != nil {
-		return keys, err
-	}
-	if keys.FactorKey, err = k.seed(sideRegistrar, keyFactor); err != nil {
-		return keys, err
-	}
-	for _, g := range groups {
-		key, err := k.existingIssuer(g.ID)
-		if err != nil {
-			return keys, err
-		}
-		if key != nil {
-			keys.Issuers[g.ID] = key
-		}
-	}
-	return keys, nil
-}
-
-func (k keyring) minter() (*mailer.Minter, error) {
-	tokenSeed, err := k.seed(sideMailer, keyToken)
-	if err != nil {
-		return nil, err
-	}
-	codeKey, err := k.seed(sideMailer, keyCode)
-	if err != nil {
-		return nil, err
-	}
-	return mailer.NewMinter(tokenSeed, codeKey), nil
+	return e.read(manifest)
 }
 
 // phase returns where the election stands for the public: locked only when the
 // whole locked record is there to be verified.
-func (e *running) phase(ctx context.Context) (election.Phase, error) {
+func (d *Deployment) phase(ctx context.Context, e *running) (election.Phase, error) {
 	state, err := e.registrar.Phase(ctx)
 	if err != nil || state.Phase != election.PhaseLocked {
 		return state.Phase, err
@@ -320,37 +202,33 @@ func (e *running) phase(ctx context.Context) (election.Phase, error) {
 			return f.then, err
 		}
 	}
-	ready, err := e.recordReady(ctx)
-	if err != nil || ready {
-		return election.PhaseLocked, err
+	err = d.recordReady(ctx, e)
+	switch {
+	case err == nil:
+		return election.PhaseLocked, nil
+	case waits(err):
+		return election.PhaseClosed, nil
 	}
-	return election.PhaseClosed, nil
+	return "", err
 }
 
-// recordReady reports whether the locked record is complete and witnessed.
-func (e *running) recordReady(ctx context.Context) (bool, error) {
-	for _, l := range []*board.Log{e.ledger, e.ballots} {
-		final, err := l.Final(ctx)
-		if err != nil || !final {
-			return false, err
-		}
-		head, err := l.Head(ctx)
-		if err != nil {
-			return false, err
-		}
-		if _, err := l.FirstCosigned(ctx, head.Size-1); errors.Is(err, board.ErrNotCosigned) {
-			return false, nil
-		} else if err != nil {
-			return false, err
-		}
+// recordReady returns an error that says to wait until the locked record is
+// complete and witnessed, on both sides.
+func (d *Deployment) recordReady(ctx context.Context, e *running) error {
+	if done, err := has(ctx, e.ledger, layout.StatementRegistrar); err != nil || !done {
+		return errors.Join(err, errWaiting)
 	}
-	for _, f := range []struct {
-		log  *board.Log
-		path string
-	}{{e.ledger, layout.StatementRegistrar}, {e.ballots, layout.StatementBox}} {
-		if done, err := has(ctx, f.log, f.path); err != nil || !done {
-			return false, err
-		}
+	head, err := e.ledger.Head(ctx)
+	if err != nil {
+		return err
 	}
-	return true, nil
+	if _, err := e.ledger.FirstCosigned(ctx, head.Size-1); err != nil {
+		return err
+	}
+	// The statement is published after the close record, so that the newest
+	// checkpoint is the last one.
+	if done, err := d.boxHas(ctx, e, layout.StatementBox); err != nil || !done {
+		return errors.Join(err, errWaiting)
+	}
+	return d.boxCosigned(ctx, e, layout.Checkpoint(layout.Ballots))
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,38 +21,42 @@ import (
 	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/record/layout"
 )
 
 // Names of the listeners. Five are for people and their programs, each an
-// origin of its own, so that what one page may do ends at its origin; admin is
-// for operators on this machine.
+// origin of its own, so that what one page may do ends at its origin; ledger and
+// ballots are the two halves of the record, for a board in another process; admin
+// is for operators on this machine.
 const (
-	listenBooth     = "booth"
-	listenRegistrar = "registrar"
-	listenBox       = "box"
-	listenBoard     = "board"
-	listenConsole   = "console"
+	listenBooth     = string(PartBooth)
+	listenRegistrar = string(PartRegistrar)
+	listenBox       = string(PartBox)
+	listenBoard     = string(PartBoard)
+	listenConsole   = string(PartConsole)
+	listenLedger    = "ledger"
+	listenBallots   = "ballots"
 	listenAdmin     = "admin"
 )
 
-var listenerNames = []string{listenBooth, listenRegistrar, listenBox, listenBoard, listenConsole, listenAdmin}
+// ListenerNames returns the names of all listeners.
+func ListenerNames() []string {
+	return []string{listenBooth, listenRegistrar, listenBox, listenBoard, listenConsole, listenLedger, listenBallots, listenAdmin}
+}
 
-// listen opens every listener. Ports that were chosen freely are noted, so that
+// listen opens the listeners of this process. Their addresses are noted, so that
 // a restart gets the same ones: links and manifests hold them.
 func (d *Deployment) listen() error {
-	path := filepath.Join(d.c.Data, "listen.json")
-	noted := make(map[string]string)
-	b, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(b, &noted)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("reading %s: %w", path, err)
+	noted, err := d.readNoted()
+	if err != nil {
+		return err
 	}
 	d.listeners = make(map[string]net.Listener)
-	for _, name := range listenerNames {
+	fresh := false
+	for _, name := range d.listenerNames() {
 		addr := d.c.Listen[name]
-		if addr == "" {
+		given := addr != ""
+		if !given {
 			addr = noted[name]
 		}
 		if addr == "" {
@@ -65,14 +70,54 @@ func (d *Deployment) listen() error {
 			return fmt.Errorf("listening for the %s: %w", name, err)
 		}
 		d.listeners[name] = l
+		// One that was given is noted too, for operators' commands, but not in
+		// place of another: a second process may serve the same folder elsewhere.
+		if noted[name] == "" || !given && noted[name] != l.Addr().String() {
+			noted[name], fresh = l.Addr().String(), true
+		}
+	}
+	if fresh {
+		if err := d.note(noted); err != nil {
+			return err
+		}
+	}
+	for name, l := range d.listeners {
 		noted[name] = l.Addr().String()
 	}
-	if b, err = json.MarshalIndent(noted, "", "  "); err != nil {
+	d.setOrigins(noted)
+	return nil
+}
+
+func (d *Deployment) notedPath() string { return filepath.Join(d.c.Data, "listen.json") }
+
+// readNoted returns the addresses of an earlier start.
+func (d *Deployment) readNoted() (map[string]string, error) {
+	noted := make(map[string]string)
+	b, err := os.ReadFile(d.notedPath())
+	if err == nil {
+		err = json.Unmarshal(b, &noted)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading %s: %w", d.notedPath(), err)
+	}
+	return noted, nil
+}
+
+func (d *Deployment) note(addresses map[string]string) error {
+	b, err := json.MarshalIndent(addresses, "", "  ")
+	if err == nil {
+		err = place(d.notedPath(), append(b, '\n'), os.Rename)
+	}
+	if err != nil {
 		return fmt.Errorf("noting addresses: %w", err)
 	}
-	if err := place(path, append(b, '\n'), os.Rename); err != nil {
-		return fmt.Errorf("noting addresses: %w", err)
-	}
+	return nil
+}
+
+// setOrigins settles under which addresses people reach the service: the
+// configured ones, or else those of the listeners. One that is neither stays
+// empty.
+func (d *Deployment) setOrigins(addresses map[string]string) {
 	d.origins = d.c.Origins
 	for _, o := range []struct {
 		name string
@@ -81,11 +126,10 @@ func (d *Deployment) listen() error {
 		{listenBooth, &d.origins.Booth}, {listenRegistrar, &d.origins.Registrar}, {listenBox, &d.origins.Box},
 		{listenBoard, &d.origins.Board}, {listenConsole, &d.origins.Console},
 	} {
-		if *o.into == "" {
-			*o.into = "http://" + noted[o.name]
+		if *o.into == "" && addresses[o.name] != "" {
+			*o.into = "http://" + addresses[o.name]
 		}
 	}
-	return nil
 }
 
 // onLoopback refuses an address that other computers reach: the listeners speak
@@ -102,57 +146,109 @@ func onLoopback(name, addr string) error {
 }
 
 // AdminAddress returns where operators find health, readiness and metrics.
-func (d *Deployment) AdminAddress() string { return d.listeners[listenAdmin].Addr().String() }
+func (d *Deployment) AdminAddress() string { return d.Address(listenAdmin) }
+
+// Address returns the host and port of a listener, "" if this process has none
+// of that name.
+func (d *Deployment) Address(name string) string {
+	if l := d.listeners[name]; l != nil {
+		return l.Addr().String()
+	}
+	return ""
+}
 
 // Serve answers requests and does what is due until ctx ends, and then lets
 // what is under way finish. It also ends, with an error, when a private database
 // has stopped.
 func (d *Deployment) Serve(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	serve := func(name string, h http.Handler, limits web.Limits) {
-		g.Go(func() error { return web.Serve(ctx, web.Server("", h, limits), d.listeners[name]) })
+	for name, l := range d.listeners {
+		h, limits := d.handler(name)
+		g.Go(func() error { return web.Serve(ctx, web.Server("", h, limits), l) })
 	}
-	reg := d.registry
-	serve(listenBooth, d.boothHandler(), web.Limits{})
-	serve(listenRegistrar, d.registrars.Handler(), web.Limits{})
-	serve(listenBox, d.boxes.Handler(), web.Limits{})
-	// A board serves downloads over slow networks.
-	serve(listenBoard, d.boardHandler(), web.Limits{Write: 2 * time.Minute})
-	serve(listenConsole, d.committee.Handler(metrics.HTTP(reg, listenConsole)), web.Limits{Write: 3 * time.Minute})
-	serve(listenAdmin, metrics.Admin{Registry: reg, Ready: d.checks(), Log: d.c.Log}.Handler(), web.Limits{})
 	g.Go(func() error { return d.conduct(ctx) })
 	g.Go(func() error { return d.servers.watch(ctx) })
 	return g.Wait()
 }
 
+// handler returns what answers on a listener.
+func (d *Deployment) handler(name string) (http.Handler, web.Limits) {
+	// A board serves downloads over slow networks.
+	slow := web.Limits{Write: 2 * time.Minute}
+	switch name {
+	case listenBooth:
+		return d.boothHandler(), web.Limits{}
+	case listenRegistrar:
+		return d.registrars.Handler(), web.Limits{}
+	case listenBox:
+		return d.boxes.Handler(), web.Limits{}
+	case listenBoard:
+		return d.boardHandler(layout.Ledger, layout.Ballots), slow
+	case listenLedger:
+		return d.boardHandler(layout.Ledger), slow
+	case listenBallots:
+		return d.boardHandler(layout.Ballots), slow
+	case listenConsole:
+		return d.committee.Handler(metrics.HTTP(d.registry, listenConsole)), web.Limits{Write: 3 * time.Minute}
+	}
+	return metrics.Admin{Registry: d.registry, Ready: d.checks(), Log: d.c.Log}.Handler(), web.Limits{}
+}
+
+// boothHandler serves manifests: those of this process's elections, or what the
+// board publishes. A voter's program compares what it gets with the link.
 func (d *Deployment) boothHandler() http.Handler {
-	return booth.Handler(booth.Config{Log: d.c.Log, Manifest: func(id suite.ElectionID) ([]byte, bool) {
+	return booth.Handler(booth.Config{Log: d.c.Log, Manifest: func(ctx context.Context, id suite.ElectionID) ([]byte, error) {
 		if e := d.running(id); e != nil {
-			return e.bytes, true
+			return e.bytes, nil
 		}
-		return nil, false
+		if d.names() {
+			return nil, booth.ErrUnknown
+		}
+		b, err := d.half(id, layout.Ledger).Resource(ctx, layout.Manifest)
+		if errors.Is(err, board.ErrNotFound) {
+			return nil, booth.ErrUnknown
+		}
+		return b, err
 	}})
 }
 
-func (d *Deployment) boardHandler() http.Handler {
+// boardHandler serves the named halves of the record.
+func (d *Deployment) boardHandler(names ...string) http.Handler {
 	return (&board.Site{
-		Lookup: func(id suite.ElectionID) (ledger, ballots *board.Log, ok bool) {
-			e := d.running(id)
-			if e == nil {
-				return nil, nil, false
+		Lookup: func(id suite.ElectionID) (ledger, ballots board.Half, ok bool) {
+			if d.names() && d.running(id) == nil {
+				return nil, nil, false // not sealed
 			}
-			return e.publicLedger, e.publicBallots, true
+			if slices.Contains(names, layout.Ledger) {
+				ledger = d.half(id, layout.Ledger)
+			}
+			if slices.Contains(names, layout.Ballots) {
+				ballots = d.half(id, layout.Ballots)
+			}
+			return ledger, ballots, true
 		},
-		List: d.ids,
+		List: d.list,
 		Log:  d.c.Log,
 	}).Handler()
 }
 
-// checks say whether the service can do its work: both databases answer.
+// list returns the elections that are published: this process's own, or those
+// that the ledger's half lists.
+func (d *Deployment) list(ctx context.Context) ([]suite.ElectionID, error) {
+	if d.names() || d.votes() || d.c.Upstream.Ledger == "" {
+		return d.ids(), nil
+	}
+	return board.List(ctx, d.client, d.c.Upstream.Ledger)
+}
+
+// checks say whether the service can do its work: its databases answer.
 func (d *Deployment) checks() map[string]metrics.Check {
-	return map[string]metrics.Check{
-		"registrar's database": func(ctx context.Context) error { return d.papers.Ping(ctx) },
-		"box's database": func(ctx context.Context) error {
+	checks := make(map[string]metrics.Check)
+	if d.names() {
+		checks["registrar's database"] = func(ctx context.Context) error { return d.papers.Ping(ctx) }
+	}
+	if d.votes() {
+		checks["box's database"] = func(ctx context.Context) error {
 			for _, id := range d.ids() {
 				if e := d.running(id); e != nil {
 					if err := e.boxPool.Ping(ctx); err != nil {
@@ -161,8 +257,9 @@ func (d *Deployment) checks() map[string]metrics.Check {
 				}
 			}
 			return nil
-		},
+		}
 	}
+	return checks
 }
 
 // ids returns the sealed elections.
@@ -182,8 +279,5 @@ func (d *Deployment) Phase(ctx context.Context, id suite.ElectionID) (election.P
 	if e == nil {
 		return "draft", nil
 	}
-	return e.phase(ctx)
+	return d.phase(ctx, e)
 }
-
-// ListenerNames returns the names of all listeners.
-func ListenerNames() []string { return listenerNames }

@@ -21,7 +21,8 @@ func Migrate(ctx context.Context, c Config, say func(format string, args ...any)
 	}
 	var s servers
 	defer func() { err = errors.Join(err, s.stop()) }()
-	if err := s.start(ctx, c); err != nil {
+	// Not while another process serves: it would go on with the old schema.
+	if err := s.start(ctx, c, plan{registrar: true, box: true}); err != nil {
 		return err
 	}
 	if err := prepare(ctx, s.registrar, committeeDatabase, migrations.Committee); err != nil {

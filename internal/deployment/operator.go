@@ -2,11 +2,9 @@ package deployment
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 
-	"strikevote/internal/ballotbox"
 	"strikevote/internal/board"
 	"strikevote/internal/ceremony"
 	"strikevote/internal/mailer"
@@ -14,6 +12,7 @@ import (
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/tlog"
+	"strikevote/internal/record"
 	"strikevote/internal/record/layout"
 	"strikevote/internal/registrar"
 	"strikevote/internal/roll"
@@ -131,21 +130,14 @@ func (d *Deployment) fillGroups(ctx context.Context, id suite.ElectionID, m *ele
 // fillKeys makes the keys of the service's parts and puts their public halves
 // into the manifest.
 func (d *Deployment) fillKeys(id suite.ElectionID, m *election.Manifest) error {
+	box, err := d.boxKeys(id)
+	if err != nil {
+		return err
+	}
+	m.Ballots, m.PromiseKey = box.Log, box.Promise
 	keys := d.keys(id)
-	for _, l := range []struct {
-		side, key, name string
-		into            *election.Log
-	}{{sideRegistrar, keyLedger, "ledger", &m.Ledger}, {sideBox, keyBallots, "ballots", &m.Ballots}} {
-		seed, err := keys.create(l.side, l.key)
-		if err != nil {
-			return err
-		}
-		origin := "strikevote/" + id.String() + "/" + l.name
-		signer, err := tlog.NewLogSigner(origin, seed)
-		if err != nil {
-			return fmt.Errorf("making log key: %w", err)
-		}
-		*l.into = election.Log{Origin: origin, Key: signer.VKey()}
+	if m.Ledger, err = makeLog(keys, id, sideRegistrar, keyLedger, "ledger"); err != nil {
+		return err
 	}
 	for _, name := range []string{keyToken, keyCode} {
 		if _, err := keys.create(sideMailer, name); err != nil {
@@ -157,19 +149,12 @@ func (d *Deployment) fillKeys(id suite.ElectionID, m *election.Manifest) error {
 		return err
 	}
 	m.TokenKey = election.Key32(minter.Public())
-	promise, err := keys.create(sideBox, keyPromise)
-	if err != nil {
-		return err
-	}
-	m.PromiseKey = election.Key32(ed25519.NewKeyFromSeed(promise[:]).Public().(ed25519.PublicKey))
-	// Made now, so that it can be copied to every host of the box before
-	// voting opens.
-	_, err = keys.create(sideBox, keyPending)
-	return err
+	return nil
 }
 
 // Seal writes the signed manifest as the first entry of both logs, and serves
-// the election. Every step can be repeated: after an interruption it goes on.
+// the election. Every step can be repeated: after an interruption it goes on. A
+// box on another host is made there, by [Deployment.AcceptBox].
 func (d *Deployment) Seal(ctx context.Context, id suite.ElectionID) error {
 	// In this order: the first answer of Sealing fixes the manifest too.
 	sealing, err := d.committee.Sealing(ctx, id)
@@ -185,8 +170,10 @@ func (d *Deployment) Seal(ctx context.Context, id suite.ElectionID) error {
 		return fmt.Errorf("sealing: %w", err)
 	}
 	files[layout.Manifest], files[layout.Sealing] = manifest, sealing
-	if err := d.createBox(ctx, id, manifest, sealing); err != nil {
-		return err
+	if d.votes() {
+		if err := d.createBox(ctx, id, manifest, sealing); err != nil {
+			return err
+		}
 	}
 	m, err := election.Parse(manifest)
 	if err != nil {
@@ -215,18 +202,6 @@ func (d *Deployment) ceremonyFiles(ctx context.Context, id suite.ElectionID) (ma
 		files[layout.Drill(i+1)] = drill
 	}
 	return files, nil
-}
-
-func (d *Deployment) createBox(ctx context.Context, id suite.ElectionID, manifest, sealing []byte) error {
-	if err := prepare(ctx, d.servers.box, databaseName(id), migrations.Ballotbox); err != nil {
-		return err
-	}
-	owner, err := openAs(ctx, d.servers.box, id, migrations.Ballotbox.Owner)
-	if err != nil {
-		return err
-	}
-	defer owner.Close()
-	return ballotbox.Create(ctx, owner, manifest, sealing)
 }
 
 func (d *Deployment) sealRegistrar(ctx context.Context, m *election.Manifest, manifest, sealing []byte, files map[string][]byte) error {
@@ -302,6 +277,10 @@ func (d *Deployment) Export(ctx context.Context, id suite.ElectionID, dir string
 	e := d.running(id)
 	if e == nil {
 		return errNotSealed
+	}
+	if e.ballots == nil {
+		// The other half is on another host; both are published.
+		return record.Download(ctx, d.Record(id), dir, nil)
 	}
 	return board.Export(ctx, e.ledger, e.ballots, dir)
 }

@@ -53,8 +53,31 @@ func TestPrivate(t *testing.T) {
 	origins, admin := d.Origins(), d.AdminAddress()
 	first := create(d, 1)
 	second, err := Open(t.Context(), c)
-	if second != nil || !errors.Is(err, cluster.ErrInUse) || !strings.Contains(err.Error(), "in use by another strikevote") {
-		t.Errorf("a second service on the same folder: %v", err)
+	if second != nil || !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("a second service on the same folder and addresses: %v", err)
+	}
+	// On other addresses it shares the databases, and an operator's command has no
+	// address at all.
+	elsewhere := c
+	elsewhere.Listen = make(map[string]string)
+	for _, name := range ListenerNames() {
+		elsewhere.Listen[name] = "127.0.0.1:0"
+	}
+	for what, open := range map[string]func() (*Deployment, error){
+		"a second service": func() (*Deployment, error) { return Open(t.Context(), elsewhere) },
+		"an operator":      func() (*Deployment, error) { return Operate(t.Context(), c) },
+	} {
+		other, err := open()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if _, err := other.committee.Draft(t.Context(), first.ElectionID); err != nil {
+			t.Errorf("%s does not see the election: %v", what, err)
+		}
+		if what == "an operator" && other.Origins() != origins {
+			t.Errorf("an operator's addresses are %v", other.Origins())
+		}
+		closed(other)
 	}
 	if err := Migrate(t.Context(), c, func(string, ...any) {}); !errors.Is(err, cluster.ErrInUse) {
 		t.Errorf("migrated under a running service: %v", err)
@@ -114,6 +137,7 @@ func TestPrivate(t *testing.T) {
 func TestListen(t *testing.T) {
 	t.Parallel()
 	listen := func(c Config) (*Deployment, error) {
+		c.Parts = Parts()
 		d := &Deployment{c: c}
 		err := d.listen()
 		t.Cleanup(func() {
@@ -150,7 +174,7 @@ func TestListen(t *testing.T) {
 		seen[l.Addr().String()] = true
 		_ = l.Close()
 	}
-	if len(seen) != len(ListenerNames()) {
+	if len(seen) != len(d.listenerNames()) {
 		t.Errorf("%d addresses", len(seen))
 	}
 	again, err := listen(c)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
@@ -23,26 +24,44 @@ const committeeDatabase = "strikevote"
 
 // servers are the two database servers. They are two because transaction ids
 // and the write-ahead log of one server would show which issuance and which
-// ballot came together.
+// ballot came together. One that this process has no business with is nil.
 type servers struct {
 	registrar, box postgres.Server
-	// private holds the servers that this program runs itself, by side. Only
-	// such a one is migrated without being asked.
-	private map[string]*cluster.Cluster
+	// private holds the servers that this program runs itself, by side, and
+	// attached those that another process of it runs. Only such ones are
+	// migrated without being asked.
+	private  map[string]*cluster.Cluster
+	attached map[string]cluster.Config
+}
+
+// A plan says what servers to reach.
+type plan struct {
+	registrar, box bool // which sides are needed
+	attach         bool // whether one that another process runs will do
 }
 
 // start reaches the configured servers, or starts private ones at once.
-func (s *servers) start(ctx context.Context, c Config) error {
-	s.registrar, s.box = c.Registrar, c.Box
-	s.private = make(map[string]*cluster.Cluster)
-	var mu sync.Mutex // guards private
+func (s *servers) start(ctx context.Context, c Config, p plan) error {
+	s.private, s.attached = make(map[string]*cluster.Cluster), make(map[string]cluster.Config)
+	var mu sync.Mutex // guards the two maps
 	g := new(errgroup.Group)
-	launch := func(side, name string, roles []string, into *postgres.Server) {
-		if *into != nil {
+	launch := func(side, name string, roles []string, configured postgres.Server, into *postgres.Server) {
+		if *into = configured; configured != nil {
 			return
 		}
+		cc := cluster.Config{Dir: filepath.Join(c.Data, "postgres", name), Name: name, Log: c.Log, Roles: roles}
 		g.Go(func() error {
-			cl, err := cluster.Start(ctx, cluster.Config{Dir: filepath.Join(c.Data, "postgres", name), Name: name, Log: c.Log, Roles: roles})
+			cl, err := cluster.Start(ctx, cc)
+			if errors.Is(err, cluster.ErrInUse) && p.attach {
+				other, aerr := attach(ctx, cc)
+				if aerr != nil {
+					return errors.Join(err, aerr)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				*into, s.attached[side] = other, cc
+				return nil
+			}
 			if err != nil {
 				return err
 			}
@@ -52,14 +71,52 @@ func (s *servers) start(ctx context.Context, c Config) error {
 			return nil
 		})
 	}
-	launch(sideRegistrar, "registrar", migrations.RegistrarRoles, &s.registrar)
-	launch(sideBox, "ballotbox", migrations.BallotboxRoles, &s.box)
+	if p.registrar {
+		launch(sideRegistrar, "registrar", migrations.RegistrarRoles, c.Registrar, &s.registrar)
+	}
+	if p.box {
+		launch(sideBox, "ballotbox", migrations.BallotboxRoles, c.Box, &s.box)
+	}
 	return g.Wait()
 }
 
-// watch returns an error when a private server ends by itself. The service then
-// ends too: whoever started it starts it again, and the server recovers what it
-// had acknowledged.
+// attachTime bounds the wait for a server that another process is starting.
+const attachTime = 30 * time.Second
+
+// attach reaches a private server that another process runs, or is about to.
+func attach(ctx context.Context, c cluster.Config) (*cluster.Attached, error) {
+	ctx, cancel := context.WithTimeout(ctx, attachTime)
+	defer cancel()
+	t := time.NewTicker(100 * time.Millisecond)
+	defer t.Stop()
+	for {
+		a, err := cluster.Attach(ctx, c)
+		if err == nil {
+			return a, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-t.C:
+		}
+	}
+}
+
+// isPrivate reports whether a side's server is this program's own, in whichever
+// process.
+func (s *servers) isPrivate(side string) bool {
+	_, attached := s.attached[side]
+	return attached || s.private[side] != nil
+}
+
+// allPrivate reports whether every server that this process has is private.
+func (s *servers) allPrivate() bool {
+	return (s.registrar == nil || s.isPrivate(sideRegistrar)) && (s.box == nil || s.isPrivate(sideBox))
+}
+
+// watch returns an error when a private server ends, by itself or with the
+// process that ran it. The service then ends too: whoever started it starts it
+// again, and the server recovers what it had acknowledged.
 func (s *servers) watch(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for side, c := range s.private {
@@ -72,7 +129,27 @@ func (s *servers) watch(ctx context.Context) error {
 			}
 		})
 	}
+	for side, c := range s.attached {
+		g.Go(func() error { return watchAttached(ctx, side, c) })
+	}
 	return g.Wait()
+}
+
+// watchAttached looks every few seconds whether the process that runs a server
+// still does.
+func watchAttached(ctx context.Context, side string, c cluster.Config) error {
+	t := time.NewTicker(5 * time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		if _, err := cluster.Attach(ctx, c); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("the process that ran the database of the %s has ended; start the service again", side)
+		}
+	}
 }
 
 // stopTime bounds a clean stop; after it the databases recover at the next
@@ -117,7 +194,7 @@ func prepare(ctx context.Context, s postgres.Server, name string, kind migration
 }
 
 func (s *servers) openCommittee(ctx context.Context) (*pgxpool.Pool, error) {
-	if s.private[sideRegistrar] != nil {
+	if s.isPrivate(sideRegistrar) {
 		if err := prepare(ctx, s.registrar, committeeDatabase, migrations.Committee); err != nil {
 			return nil, err
 		}
@@ -157,6 +234,9 @@ func (s *servers) migrateElection(ctx context.Context, id suite.ElectionID) erro
 		server postgres.Server
 		kind   migrations.Database
 	}{{s.registrar, migrations.Registrar}, {s.box, migrations.Ballotbox}} {
+		if side.server == nil {
+			continue
+		}
 		if err := prepare(ctx, side.server, databaseName(id), side.kind); err != nil {
 			return err
 		}
@@ -175,6 +255,12 @@ func openSide(ctx context.Context, s postgres.Server, id suite.ElectionID, kind 
 		return nil, err
 	}
 	return pool, nil
+}
+
+// absent reports whether an error says that a database does not exist.
+func absent(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "3D000"
 }
 
 // openAs opens an election's database as a given role.

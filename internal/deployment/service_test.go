@@ -437,8 +437,10 @@ func (w *world) lockAtOnce(t *testing.T) {
 		}
 		look()
 	}
-	if err := w.d.lockBox(ctx, e); err != nil {
-		t.Fatal(err)
+	for _, step := range []func(context.Context, *running) error{w.d.lockBox, w.d.endBox} {
+		if err := step(ctx, e); err != nil {
+			t.Fatal(err)
+		}
 	}
 	look()
 	if phase, err := w.d.Phase(ctx, w.id); err != nil || phase != election.PhaseLocked {

@@ -77,19 +77,19 @@ func halt(t *testing.T, c *cluster.Cluster) {
 	}
 }
 
-// A record of everything that is logged.
-type record struct {
+// A lines keeps everything that is logged.
+type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (r *record) Write(b []byte) (int, error) {
+func (r *lines) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.text.Write(b)
 }
 
-func (r *record) String() string {
+func (r *lines) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.text.String()
@@ -102,7 +102,7 @@ type world struct {
 	dir    string
 	c      Config
 	d      *Deployment
-	log    *record
+	log    *lines
 	ahead  atomic.Int64 // seconds
 	ended  func() error // ends Serve
 	client *http.Client
@@ -122,7 +122,7 @@ const members = 12
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := folder(t)
-	w := &world{t: t, dir: dir, log: new(record), client: &http.Client{Transport: new(http.Transport)}}
+	w := &world{t: t, dir: dir, log: new(lines), client: &http.Client{Transport: new(http.Transport)}}
 	t.Cleanup(w.client.CloseIdleConnections)
 	servers := start(t, dir, sideRegistrar, sideBox)
 	w.c = Config{

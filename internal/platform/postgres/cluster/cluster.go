@@ -48,6 +48,9 @@ var ErrNoBinaries = errors.New("no PostgreSQL server, version 15 or newer, was f
 // ErrInUse is returned by [Start] when another program has the cluster.
 var ErrInUse = errors.New("the database directory is in use by another strikevote")
 
+// ErrNotRunning is returned by [Attach] when no program runs the cluster.
+var ErrNotRunning = errors.New("no other strikevote runs the database")
+
 // A VersionError is returned by [Start] when the data were written by a version
 // of PostgreSQL that is not installed.
 type VersionError struct {

@@ -85,7 +85,20 @@ func TestLife(t *testing.T) {
 	if _, err := cluster.Start(t.Context(), cluster.Config{Dir: dir, Name: "second"}); !errors.Is(err, cluster.ErrInUse) {
 		t.Errorf("second start: got %v, want ErrInUse", err)
 	}
+	// Another program may share it, and knows when it is gone.
+	a, err := cluster.Attach(t.Context(), cluster.Config{Dir: dir, Name: "second"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.URL("kept", "x_service") != c.URL("kept", "x_service") {
+		t.Errorf("attached at %s", a.URL("kept", "x_service"))
+	}
 	stop(t, c)
+	for _, dir := range []string{dir, t.TempDir()} {
+		if _, err := cluster.Attach(t.Context(), cluster.Config{Dir: dir, Name: "second"}); !errors.Is(err, cluster.ErrNotRunning) {
+			t.Errorf("attached to nothing: got %v", err)
+		}
+	}
 	stop(t, c) // does nothing
 	if _, err := postgres.Connect(t.Context(), c.URL("postgres", "x_owner")); err == nil {
 		t.Error("a stopped server answers")
@@ -100,7 +113,7 @@ func TestLife(t *testing.T) {
 
 	c = start(t, dir, false)
 	var kept bool
-	err := connect(t, c, "x_owner").QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'kept')`).Scan(&kept)
+	err = connect(t, c, "x_owner").QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'kept')`).Scan(&kept)
 	if err != nil || !kept {
 		t.Errorf("the data did not survive: %v", err)
 	}
@@ -242,6 +255,9 @@ func TestLongPath(t *testing.T) {
 		t.Errorf("the socket's directory: %v, %v", info.Mode(), err)
 	}
 	exec1(t, connect(t, c, "x_owner"), `SELECT 1`)
+	if a, err := cluster.Attach(t.Context(), cluster.Config{Dir: filepath.Dir(c.Data()), Name: "test"}); err != nil || a.URL("x", "y") != c.URL("x", "y") {
+		t.Errorf("attached: %v", err)
+	}
 	stop(t, c)
 	if _, err := os.Stat(c.Socket()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the socket's directory stays: %v", err)

@@ -30,3 +30,12 @@ func (*Cluster) Done() <-chan struct{} { return nil }
 
 // Stop does nothing.
 func (*Cluster) Stop(context.Context) error { return nil }
+
+// An Attached cluster is one that another process of this program runs.
+type Attached struct{}
+
+// Attach says that it cannot.
+func Attach(context.Context, Config) (*Attached, error) { return nil, ErrNotRunning }
+
+// URL returns "".
+func (*Attached) URL(string, string) string { return "" }
