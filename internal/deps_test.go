@@ -79,7 +79,8 @@ const policy = `
 	+                          protocol/suite protocol/election protocol/tlog record/layout
 	booth                      @std @chi platform/web protocol/suite protocol/election /templates
 	ceremony                   protocol/suite protocol/group protocol/dkg protocol/share protocol/election
-	committee                  @std @chi @pgx @prometheus @webauthn platform/web platform/postgres ceremony audit record
+	agenda                     protocol/suite protocol/election protocol/act
+	committee                  @std @chi @pgx @prometheus @webauthn platform/web platform/postgres ceremony agenda audit record
 	+                          record/layout record/statement protocol/suite protocol/group protocol/elgamal
 	+                          protocol/election protocol/act protocol/dkg protocol/share protocol/tally
 	+                          protocol/outcome protocol/tlog protocol/ledger /templates

@@ -128,6 +128,11 @@ func TestGrantsCommittee(t *testing.T) {
 		sv_committee committee.election SELECT INSERT UPDATE(draft,state,title)
 		sv_committee committee.teller SELECT INSERT
 		sv_committee committee.message SELECT INSERT
+		sv_committee committee.proposal SELECT INSERT
+		sv_committee committee.proposal_signature SELECT INSERT
+		sv_committee committee.proposal_end SELECT INSERT
+		sv_committee committee.log SELECT INSERT
+		sv_committee committee.outage SELECT INSERT
 	`)
 }
 

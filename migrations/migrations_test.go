@@ -133,7 +133,7 @@ func TestAppendOnly(t *testing.T) {
 		{box, "board", board},
 		{registrar, "registrar", strings.Fields("token token_revoked used envelope act election")},
 		{box, "ballotbox", strings.Fields("act cast_index election")},
-		{committee, "committee", strings.Fields("teller message")},
+		{committee, "committee", strings.Fields("teller message proposal proposal_signature proposal_end log outage")},
 	} {
 		for _, table := range tt.tables {
 			name := tt.schema + "." + table

@@ -1,6 +1,6 @@
 // Package committee is the side of the service that the people who hold the
 // vote use: the list of elections, what is agreed before sealing, the tellers'
-// ceremony, and the signatures that seal and certify.
+// ceremony, and the signatures that seal, change and certify.
 //
 // It carries messages and collects signatures; it is trusted with none of them.
 // It never sees a token, a ballot, a teller's secret or a member's name, and
@@ -69,6 +69,9 @@ type Status struct {
 	Phase    string
 	Record   string    // URL of its public record
 	Files    Publisher // the board
+	// Acts returns the acts that the registrar has applied, in their order. It
+	// decides what is applied, so that two processes agree.
+	Acts func(ctx context.Context) ([][]byte, error)
 }
 
 // A Service serves every election of a deployment. It is safe for concurrent use.

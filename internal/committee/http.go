@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"strikevote/internal/agenda"
 	"strikevote/internal/ceremony"
 	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/election"
@@ -39,6 +40,8 @@ func (s *Service) Handler(observe web.Observer) http.Handler {
 		r.Post("/manifest/signatures", e.Handle(s.postSignature(s.SignSeal)))
 		r.Get("/certificate", e.Handle(s.getPaper(s.Certificate)))
 		r.Post("/certificate/signatures", e.Handle(s.postSignature(s.SignCertificate)))
+		r.Get("/acts", e.Handle(s.getActs))
+		r.Post("/acts/{number}/signatures", e.Handle(s.postNumbered(s.SignAct)))
 	})
 	return r
 }
@@ -117,6 +120,47 @@ func (s *Service) postSignature(sign func(context.Context, suite.ElectionID, ele
 		}
 		web.WriteJSON(w, http.StatusOK, struct{}{})
 		return nil
+	}
+}
+
+// getActs serves what waits to be signed. Nothing in it names a member of the
+// roll: an amendment carries a hash, and while voting is open the ledger's
+// entries are withheld, so that nobody can follow it there.
+func (s *Service) getActs(w http.ResponseWriter, r *http.Request) error {
+	id, err := electionOf(r)
+	if err != nil {
+		return err
+	}
+	list, err := s.Acts(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	status, ok := s.c.Status(r.Context(), id)
+	if !ok {
+		return ErrNotYet
+	}
+	out := agenda.Acts{MID: status.MID, Acts: make([]agenda.Act, len(list))}
+	for i, a := range list {
+		// Never nil: nil would be written as null.
+		out.Acts[i] = agenda.Act{
+			Sequence: a.Sequence, Kind: a.Kind, Payload: append(suite.Bytes{}, a.Payload...),
+			State: a.State, Reason: a.Reason, Signed: append([]int{}, a.Signed...),
+		}
+	}
+	web.WriteJSON(w, http.StatusOK, out)
+	return nil
+}
+
+// postNumbered is postSignature for what has a number in its path.
+func (s *Service) postNumbered(sign func(context.Context, suite.ElectionID, uint32, election.MemberSignature) error) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		number, err := strconv.ParseUint(chi.URLParam(r, "number"), 10, 16)
+		if err != nil {
+			return ErrUnknown
+		}
+		return s.postSignature(func(ctx context.Context, id suite.ElectionID, sig election.MemberSignature) error {
+			return sign(ctx, id, uint32(number), sig)
+		})(w, r)
 	}
 }
 

@@ -38,6 +38,7 @@ type world struct {
 	m       *election.Manifest
 	keys    electiontest.Keys
 	words   []string // enrollment, by teller
+	clock   func() time.Time
 
 	mu     sync.Mutex
 	status *committee.Status // nil before sealing; guarded by mu
@@ -80,19 +81,29 @@ func (w *world) open(t *testing.T, m *election.Manifest) {
 
 // restartService makes a service that remembers nothing.
 func (w *world) restartService() {
-	w.service = committee.New(committee.Config{
+	w.service = w.second()
+	w.handler = w.service.Handler(nil)
+}
+
+// second returns a service beside the first, as another program would run it.
+func (w *world) second() *committee.Service {
+	return committee.New(committee.Config{
 		Pool: w.db.Service, Log: slog.New(slog.NewTextHandler(w.log, nil)),
-		Now: func() time.Time { return time.Unix(electiontest.Open, 0) },
-		Status: func(context.Context, suite.ElectionID) (committee.Status, bool) {
+		Now: func() time.Time {
+			if w.clock != nil {
+				return w.clock()
+			}
+			return time.Unix(electiontest.Open, 0)
+		},
+		Status: func(_ context.Context, id suite.ElectionID) (committee.Status, bool) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			if w.status == nil {
+			if w.status == nil || id != w.id() {
 				return committee.Status{}, false
 			}
 			return *w.status, true
 		},
 	})
-	w.handler = w.service.Handler(nil)
 }
 
 // set says where the election stands.

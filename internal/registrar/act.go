@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/ledger"
@@ -54,6 +55,15 @@ func (r *Registrar) ApplyAct(ctx context.Context, body []byte) (uint32, error) {
 		return 0, fmt.Errorf("applying an act: %w", err)
 	}
 	return a.Sequence, nil
+}
+
+// Acts returns the acts that were applied, in their order.
+func (r *Registrar) Acts(ctx context.Context) (acts [][]byte, err error) {
+	err = postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		acts, err = readActs(ctx, tx)
+		return err
+	})
+	return acts, err
 }
 
 func readActs(ctx context.Context, tx pgx.Tx) ([][]byte, error) {

@@ -109,13 +109,24 @@ func cloneLists(m map[suite.GroupID][]suite.Hash) map[suite.GroupID][]suite.Hash
 // came before the close it replaces, whether a leaf is on the roll, new, or
 // issued on, and whether an accepted ballot is in the log.
 func (s *State) Apply(a *Act) error {
-	if err := s.apply(a); err != nil {
+	if err := s.apply(a, s.verify); err != nil {
 		return fmt.Errorf("applying act %d: %w", a.Sequence, err)
 	}
 	return nil
 }
 
-func (s *State) apply(a *Act) error {
+// Foresee is [State.Apply] for an act that nobody has signed yet: it makes the
+// state that there would be. Whoever collects signatures judges a proposal by it,
+// and the signatures over what comes after it. It proves nothing: what is
+// signed is applied to a state on which only Apply was called.
+func (s *State) Foresee(a *Act) error {
+	if err := s.apply(a, func(*Act) error { return nil }); err != nil {
+		return fmt.Errorf("foreseeing act %d: %w", a.Sequence, err)
+	}
+	return nil
+}
+
+func (s *State) apply(a *Act, verify func(*Act) error) error {
 	if s.Cancelled {
 		return ErrCancelled
 	}
@@ -132,7 +143,7 @@ func (s *State) apply(a *Act) error {
 	if err != nil {
 		return err
 	}
-	if err := s.verify(a); err != nil {
+	if err := verify(a); err != nil {
 		return err
 	}
 	// Every case below first checks all, then changes; nothing fails half-way.

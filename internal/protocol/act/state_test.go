@@ -357,3 +357,36 @@ func TestClone(t *testing.T) {
 		}
 	})
 }
+
+// TestForesee shows that it judges as Apply does, but for the signatures.
+func TestForesee(t *testing.T) {
+	t.Parallel()
+	p := newPlay(t)
+	for name, tt := range payloads() {
+		if name == "replace, point" {
+			continue // not a point
+		}
+		signed, unsigned := p.state.Clone(), p.state.Clone()
+		a := p.next(tt.kind, tt.payload)
+		if err := signed.Apply(a); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		a.Signatures = nil
+		if err := p.state.Clone().Apply(a); err == nil {
+			t.Errorf("%s: applied without a signature", name)
+		}
+		if err := unsigned.Foresee(a); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(signed, unsigned, cmp.AllowUnexported(act.State{})); diff != "" {
+			t.Errorf("%s: foreseen otherwise: %s", name, diff)
+		}
+		again := unsigned.Clone()
+		if err := unsigned.Foresee(a); !errors.Is(err, act.ErrSequence) && !errors.Is(err, act.ErrCancelled) {
+			t.Errorf("%s: the same again: got %v", name, err)
+		}
+		if diff := cmp.Diff(again, unsigned, cmp.AllowUnexported(act.State{})); diff != "" {
+			t.Errorf("%s: refused and still changed: %s", name, diff)
+		}
+	}
+}
