@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -43,11 +44,13 @@ type command struct {
 	short string // one line in the list
 	long  string // what -h teaches
 	run   func(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
+	subs  []command // in place of run: its first argument names one of them
 }
 
 func commands() []command {
 	return []command{
-		demoCommand(), serveCommand(), voteCommand(), verifyCommand(), tellerCommand(), witnessCommand(), rollCommand(), migrateCommand(), versionCommand(),
+		demoCommand(), serveCommand(), electionCommand(), rollCommand(),
+		voteCommand(), verifyCommand(), tellerCommand(), witnessCommand(), migrateCommand(), versionCommand(),
 	}
 }
 
@@ -98,6 +101,9 @@ func run(ctx context.Context, e *env, args []string) int {
 }
 
 func (c command) invoke(ctx context.Context, e *env, args []string) int {
+	if len(c.subs) > 0 {
+		return c.invokeSub(ctx, e, args)
+	}
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // its own messages come below, in one form
 	fs.Usage = func() {}
@@ -119,6 +125,26 @@ func (c command) invoke(ctx context.Context, e *env, args []string) int {
 	}
 	fmt.Fprintf(e.err, "strikevote %s: %v\n", c.name, err)
 	return exitFailed
+}
+
+// invokeSub runs the sub-command that the first argument names.
+func (c command) invokeSub(ctx context.Context, e *env, args []string) int {
+	if len(args) == 0 {
+		c.helpSubs(e.err)
+		return exitUsage
+	}
+	if slices.Contains([]string{"-h", "-help", "--help"}, args[0]) {
+		c.helpSubs(e.out)
+		return exitOK
+	}
+	for _, sub := range c.subs {
+		if sub.name == args[0] {
+			sub.name = c.name + " " + sub.name
+			return sub.invoke(ctx, e, args[1:])
+		}
+	}
+	fmt.Fprintf(e.err, "strikevote %s: there is no %q\nhint: strikevote %s -h\n", c.name, args[0], c.name)
+	return exitUsage
 }
 
 // parse parses a command's flags; what is wrong becomes a usage error.
@@ -148,6 +174,15 @@ func usage(w io.Writer) {
 		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.short)
 	}
 	fmt.Fprint(w, "\nstrikevote COMMAND -h explains a command. Begin with: strikevote demo\n")
+}
+
+// helpSubs explains a command by its parts.
+func (c command) helpSubs(w io.Writer) {
+	fmt.Fprintf(w, "usage: strikevote %s %s\n\n%s\n\n", c.name, c.args, strings.TrimSpace(c.long))
+	for _, sub := range c.subs {
+		fmt.Fprintf(w, "  %-10s %s\n", sub.name, sub.short)
+	}
+	fmt.Fprintf(w, "\nstrikevote %s NAME -h explains one.\n", c.name)
 }
 
 func (c command) help(w io.Writer, fs *flag.FlagSet) {

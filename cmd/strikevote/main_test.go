@@ -53,10 +53,18 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 // TestHelp shows that every command explains itself, with its flags.
 func TestHelp(t *testing.T) {
 	t.Parallel()
+	var all []command
 	for _, c := range commands() {
+		all = append(all, c)
+		for _, sub := range c.subs {
+			sub.name = c.name + " " + sub.name
+			all = append(all, sub)
+		}
+	}
+	for _, c := range all {
 		var out, err bytes.Buffer
 		e := &env{in: strings.NewReader(""), out: &out, err: &err, getenv: func(string) string { return "" }}
-		if code := run(context.Background(), e, []string{c.name, "-h"}); code != exitOK || err.Len() > 0 {
+		if code := run(context.Background(), e, append(strings.Fields(c.name), "-h")); code != exitOK || err.Len() > 0 {
 			t.Errorf("%s -h: exit %d, %s", c.name, code, &err)
 		}
 		if !strings.HasPrefix(out.String(), "usage: strikevote "+c.name) || len(c.long) < 40 {

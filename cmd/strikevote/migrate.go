@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
+	"time"
 
 	"strikevote/internal/deployment"
 	"strikevote/internal/platform/postgres"
@@ -46,11 +48,18 @@ func runMigrate(ctx context.Context, e *env, fs *flag.FlagSet, args []string) er
 	if _, err := os.Stat(*data); err != nil {
 		return fmt.Errorf("looking for the data folder: %w", err)
 	}
-	c := deployment.Config{Data: *data, Log: newLogger(e.err, *logging)}
-	if err := databases(e, &c); err != nil {
+	c, err := deploymentConfig(e, *data)
+	if err != nil {
 		return err
 	}
+	c.Log = newLogger(e.err, *logging)
 	return deployment.Migrate(ctx, c, func(format string, args ...any) { fmt.Fprintf(e.out, format+"\n", args...) })
+}
+
+// deploymentConfig is what serve and operators' commands have in common.
+func deploymentConfig(e *env, data string) (deployment.Config, error) {
+	c := deployment.Config{Data: data, Mail: filepath.Join(data, "mail"), Spread: time.Hour}
+	return c, databases(e, &c)
 }
 
 // databases takes the configured servers from the environment.

@@ -12,27 +12,48 @@ import (
 
 func rollCommand() command {
 	return command{
-		name: "roll", args: "check [-units HX,RX,TX] [-employer DOMAIN] FILE.csv",
-		short: "check a file of members before it is imported",
+		name: "roll", args: "NAME [flags]",
+		short: "check, import and correct the list of members",
 		long: `
+The list of members: checked and imported before the election is sealed, corrected by
+acts of the committee afterwards. Everything that changes it is only shown until you
+add -yes.`,
+		subs: []command{
+			{name: "check", args: "[-units HX,RX,TX] [-employer DOMAIN] FILE", short: "check a file before it is imported", run: runRollCheck, long: `
 Reads a roll file as an import would and names every problem by row, column and
 value, with what to do about it. Nothing is stored or sent.
 
 Columns, in any order, by any of the usual names: member number, name, e-mail,
 bargaining unit, campus, worksite, title, language, factor.
 
-Exit code 0: it can be imported. 3: it cannot yet. 1: it could not be read.`,
-		run: runRoll,
+Exit code 0: it can be imported. 3: it cannot yet. 1: it could not be read.`},
+			{name: "import", args: "-data DIR [-yes] FILE", short: "import the roll of an election that is not sealed", run: runRollImport, long: `
+Checks a file as roll check does, against the groups of the election, and makes it the
+roll, in place of any imported before. Nothing of a file with a fault is imported.` + operatorHelp},
+			{name: "stats", args: "-data DIR", short: "count the roll by unit and campus", run: runRollStats, long: `
+Counts the members by unit and campus, and how many have no address.` + operatorHelp},
+			{name: "add", args: "-data DIR -by YOU -name NAME -unit UNIT [-email ADDRESS] [-yes] NUMBER", short: "propose to add a member after sealing", run: runRollAdd, long: `
+Proposes the act that adds a member who belongs on the roll; they get an ordinary link
+when two of the committee have signed.` + operatorHelp},
+			{name: "strike", args: "-data DIR -by YOU [-yes] NUMBER", short: "propose to strike a member before a ballot was issued", run: runRollStrike, long: `
+Proposes the act that strikes a member. It is refused once a ballot was issued: what is
+cast cannot be told apart.` + operatorHelp},
+			{name: "address", args: "-data DIR -by YOU -reason WHY [-email ADDRESS] [-yes] NUMBER", short: "correct an address, or replace a stolen link", run: runRollAddress, long: `
+Sends a member a new link and ends the old one, after an address was corrected or a
+theft reported. It is refused once a ballot was issued.` + operatorHelp},
+			{name: "resend", args: "-data DIR [-yes] NUMBER|ADDRESS", short: "send a member's link again", run: runRollResend, long: `
+Sends the same link again to the address on the roll. It never ends a link.` + operatorHelp},
+			{name: "admit", args: "-data DIR -by YOU -name NAME -unit UNIT -reason WHY [-email ADDRESS] [-yes]", short: "let a disputed person vote in an envelope", run: runRollAdmit, long: `
+Gives somebody who is not on the roll, and says that they should be, a link for an
+envelope. It is counted only if two of the committee accept it after the close.` + operatorHelp},
+		},
 	}
 }
 
-func runRoll(_ context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	if len(args) == 0 || args[0] != "check" {
-		return flag.ErrHelp
-	}
+func runRollCheck(_ context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	o := rollOptions(fs)
 	faults := fs.String("faults", "", "write every problem to this CSV file")
-	if err := parse(fs, args[1:]); err != nil {
+	if err := parse(fs, args); err != nil {
 		return err
 	}
 	if fs.NArg() != 1 {

@@ -7,10 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"time"
 
 	"strikevote/internal/deployment"
+	"strikevote/internal/protocol/election"
 )
 
 func serveCommand() command {
@@ -25,6 +25,12 @@ Without a configured database it starts two private ones in the data folder, fro
 the PostgreSQL that is installed on this system. It can be stopped or killed at any
 time: what it answered for is in the databases, and it goes on from there.
 
+-only runs some of the parts, registrar, box, board, booth and console, separated by
+commas: on two machines for two administrators, or several processes on one. Each part
+then needs the addresses of the others (-origin-*), and a board the two halves of the
+record (-upstream-*). Processes with the same data folder share its databases; the first
+runs them.
+
 Only addresses on this computer are served; put a web server with certificates in
 front for others.`,
 		run: runServe,
@@ -37,6 +43,15 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 	for _, name := range deployment.ListenerNames() {
 		listen[name] = fs.String(name, "", "host:port of the "+name+"'s listener (default: a free port, kept)")
 	}
+	only := fs.String("only", "", "parts to run, separated by commas (default: all)")
+	var origins election.Origins
+	for name, into := range originsByName(&origins) {
+		fs.StringVar(into, "origin-"+name, "", "address under which people reach the "+name+", like https://"+name+".union.example")
+	}
+	var upstream deployment.Upstream
+	fs.StringVar(&upstream.Ledger, "upstream-ledger", "", "where the registrar's half of the record is (default: the board's address)")
+	fs.StringVar(&upstream.Ballots, "upstream-ballots", "", "where the box's half of the record is (default: the board's address)")
+	fs.StringVar(&upstream.Box, "upstream-box", "", "where the registrar reaches the box (default: the box's address)")
 	logging := fs.Bool("v", true, "print the log")
 	pace := fs.Duration("pace", time.Second, "how often due work is looked for")
 	if err := parse(fs, args); err != nil {
@@ -45,23 +60,24 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 	if *data == "" || fs.NArg() > 0 {
 		return usageError("name the data folder with -data, and nothing else")
 	}
-	c := deployment.Config{
-		Data: *data, Mail: filepath.Join(*data, "mail"), Log: newLogger(e.err, *logging), Pace: *pace,
-		Listen: make(map[string]string), Spread: time.Hour,
+	parts, err := deployment.ParseParts(*only)
+	if err != nil {
+		return usageError("-only: %v", err)
 	}
+	c, err := deploymentConfig(e, *data)
+	if err != nil {
+		return err
+	}
+	c.Log, c.Pace, c.Listen = newLogger(e.err, *logging), *pace, make(map[string]string)
+	c.Parts, c.Origins, c.Upstream = parts, origins, upstream
 	for name, addr := range listen {
 		c.Listen[name] = *addr
-	}
-	if err := databases(e, &c); err != nil {
-		return err
 	}
 	d, err := deployment.Open(ctx, c)
 	if err != nil {
 		return err
 	}
-	o := d.Origins()
-	fmt.Fprintf(e.out, "voter's pages  %s/v1/\nregistrar      %s\nballot box     %s\nboard          %s\nconsole        %s\nhealth         http://%s/readyz\nready\n",
-		o.Booth, o.Registrar, o.Box, o.Board, o.Console, d.AdminAddress())
+	printAddresses(e, d)
 	err = d.Serve(ctx)
 	if cerr := d.Close(); err == nil {
 		err = cerr
@@ -71,6 +87,32 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 	}
 	fmt.Fprintln(e.out, "stopped")
 	return nil
+}
+
+// originsByName are the addresses of the five origins by their parts.
+func originsByName(o *election.Origins) map[string]*string {
+	return map[string]*string{
+		"booth": &o.Booth, "registrar": &o.Registrar, "box": &o.Box, "board": &o.Board, "console": &o.Console,
+	}
+}
+
+// printAddresses says where everything is that this process serves.
+func printAddresses(e *env, d *deployment.Deployment) {
+	o := d.Origins()
+	origins := originsByName(&o)
+	for _, name := range deployment.ListenerNames() {
+		addr := d.Address(name)
+		switch {
+		case addr == "":
+		case name == "admin":
+			fmt.Fprintf(e.out, "%-10s http://%s/readyz\n", "health", addr)
+		case origins[name] != nil:
+			fmt.Fprintf(e.out, "%-10s %s\n", name, *origins[name])
+		default:
+			fmt.Fprintf(e.out, "%-10s http://%s\n", name, addr)
+		}
+	}
+	fmt.Fprintln(e.out, "ready")
 }
 
 // newLogger returns a logger of JSON lines, or one that drops everything.

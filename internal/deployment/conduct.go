@@ -77,6 +77,7 @@ func (d *Deployment) steps() []step {
 		list = append(list,
 			step{"registrar", func(ctx context.Context, e *running) error { return e.registrar.Tick(ctx) }},
 			step{"invitations", d.invite},
+			step{"signed acts", d.applyActs},
 			step{"acts for the box", d.forwardActs},
 			step{"acts", d.publishActs},
 			step{"accepted envelopes", d.deliverEnvelopes},

@@ -84,13 +84,7 @@ func Open(ctx context.Context, c Config) (*Deployment, error) {
 // elections, which another process may be serving meanwhile, and no listener.
 // [Deployment.Serve] is not for it.
 func Operate(ctx context.Context, c Config) (*Deployment, error) {
-	return open(ctx, c, func(d *Deployment) error {
-		noted, err := d.readNoted()
-		if err == nil {
-			d.setOrigins(noted)
-		}
-		return err
-	})
+	return open(ctx, c, (*Deployment).readOrigins)
 }
 
 func open(ctx context.Context, c Config, listen func(*Deployment) error) (*Deployment, error) {
@@ -177,6 +171,11 @@ func (d *Deployment) Record(id suite.ElectionID) string {
 	return d.origins.Board + "/" + id.String()
 }
 
+// Console returns where tellers and members of the committee find an election.
+func (d *Deployment) Console(id suite.ElectionID) string {
+	return d.origins.Console + "/v1/" + id.String()
+}
+
 func (d *Deployment) keys(id suite.ElectionID) keyring {
 	return keyring{filepath.Join(d.c.Data, "keys", id.String())}
 }
@@ -203,7 +202,7 @@ func (d *Deployment) status(ctx context.Context, id suite.ElectionID) (committee
 		d.c.Log.ErrorContext(ctx, "phase not read", "err", err)
 		return committee.Status{}, false
 	}
-	return committee.Status{Manifest: e.manifest, MID: e.mid, Phase: string(phase), Record: d.Record(id), Files: e.ledger}, true
+	return committee.Status{Manifest: e.manifest, MID: e.mid, Phase: string(phase), Record: d.Record(id), Files: e.ledger, Acts: e.registrar.Acts}, true
 }
 
 func (d *Deployment) running(id suite.ElectionID) *running {

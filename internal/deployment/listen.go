@@ -84,8 +84,62 @@ func (d *Deployment) listen() error {
 	for name, l := range d.listeners {
 		noted[name] = l.Addr().String()
 	}
-	d.setOrigins(noted)
+	d.origins = d.c.Origins
+	for _, o := range byName(&d.origins) {
+		if *o.origin == "" && noted[o.name] != "" {
+			*o.origin = "http://" + noted[o.name]
+		}
+	}
+	return d.noteOrigins()
+}
+
+// originsPath is where the addresses of the service are kept for operators'
+// commands, which put them into manifests.
+func (d *Deployment) originsPath() string { return filepath.Join(d.c.Data, "origins.json") }
+
+func (d *Deployment) noteOrigins() error {
+	if len(d.servers.attached) > 0 {
+		return nil // a second process, on addresses that nobody was told
+	}
+	b, err := suite.EncodeJSON(&d.origins)
+	if err == nil {
+		err = place(d.originsPath(), b, os.Rename)
+	}
+	if err != nil {
+		return fmt.Errorf("noting addresses: %w", err)
+	}
 	return nil
+}
+
+// readOrigins takes the addresses from the configuration, and those that it does
+// not name from what serve noted.
+func (d *Deployment) readOrigins() error {
+	var noted election.Origins
+	b, err := os.ReadFile(d.originsPath())
+	if err == nil {
+		err = suite.DecodeJSON(b, &noted)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading %s: %w", d.originsPath(), err)
+	}
+	d.origins = d.c.Origins
+	for i, o := range byName(&d.origins) {
+		if *o.origin == "" {
+			*o.origin = *byName(&noted)[i].origin
+		}
+	}
+	return nil
+}
+
+type named struct {
+	name   string
+	origin *string
+}
+
+func byName(o *election.Origins) []named {
+	return []named{
+		{listenBooth, &o.Booth}, {listenRegistrar, &o.Registrar}, {listenBox, &o.Box}, {listenBoard, &o.Board}, {listenConsole, &o.Console},
+	}
 }
 
 func (d *Deployment) notedPath() string { return filepath.Join(d.c.Data, "listen.json") }
@@ -112,24 +166,6 @@ func (d *Deployment) note(addresses map[string]string) error {
 		return fmt.Errorf("noting addresses: %w", err)
 	}
 	return nil
-}
-
-// setOrigins settles under which addresses people reach the service: the
-// configured ones, or else those of the listeners. One that is neither stays
-// empty.
-func (d *Deployment) setOrigins(addresses map[string]string) {
-	d.origins = d.c.Origins
-	for _, o := range []struct {
-		name string
-		into *string
-	}{
-		{listenBooth, &d.origins.Booth}, {listenRegistrar, &d.origins.Registrar}, {listenBox, &d.origins.Box},
-		{listenBoard, &d.origins.Board}, {listenConsole, &d.origins.Console},
-	} {
-		if *o.into == "" && addresses[o.name] != "" {
-			*o.into = "http://" + addresses[o.name]
-		}
-	}
 }
 
 // onLoopback refuses an address that other computers reach: the listeners speak

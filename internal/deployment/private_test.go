@@ -187,7 +187,7 @@ func TestListen(t *testing.T) {
 	if len(seen) > 0 {
 		t.Errorf("after a restart these are others: %v", maps.Keys(seen))
 	}
-	if files, err := os.ReadDir(c.Data); err != nil || len(files) != 1 {
+	if files, err := os.ReadDir(c.Data); err != nil || len(files) != 2 {
 		t.Errorf("%d files, %v", len(files), err)
 	}
 }

@@ -1,0 +1,304 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"strikevote/internal/deployment"
+	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+)
+
+func electionCommand() command {
+	return command{
+		name: "election", args: "NAME [flags]",
+		short: "make an election, seal it, and see where it stands",
+		long: `
+For the operator of a deployment. In this order: sample, new, ceremony, propose, seal;
+then, while it runs: show, mail, extend, close, cancel, envelopes, decide; and export.
+
+What matters is decided by two of the committee: these commands put it before them,
+and they sign with strikevote committee sign. Everything that cannot be taken back is
+only shown until you add -yes.`,
+		subs: []command{
+			{name: "sample", args: "", short: "write a commented election file to fill in", run: runElectionSample, long: `
+Writes an election file with notes to the standard output. Fill it in, and give it to
+strikevote election new.`},
+			{name: "new", args: "-data DIR [-yes] FILE", short: "make an election from its file", run: runElectionNew, long: `
+Checks an election file and, with -yes, makes the election and prints one invitation
+for each teller. Hand each invitation to its teller in person or by phone: whoever has
+it can take the teller's place until the election is sealed.` + operatorHelp},
+			{name: "list", args: "-data DIR", short: "list the elections", run: runElectionList, long: `
+Lists the elections of a deployment with number, phase and title.` + operatorHelp},
+			{name: "show", args: "-data DIR [-id ID]", short: "say where an election stands, and what comes next", run: runElectionShow, long: `
+Says where an election stands: its ceremony, roll, mails, acts and counts, and what is
+to be done next. It names no member.` + operatorHelp},
+			{name: "propose", args: "-data DIR [-yes]", short: "make the manifest that the committee signs", run: runElectionPropose, long: `
+Makes the manifest from the draft, the roll and the tellers' key, and puts it before the
+committee. After another import of the roll it is another one, to be signed anew.` + operatorHelp},
+			{name: "seal", args: "-data DIR [-yes]", short: "seal the election once it is signed and drilled", run: runElectionSeal, long: `
+Writes the signed manifest as the first entry of both logs. From then on wording, roll
+and dates change only by acts of two. Voting opens at its time, once the witnesses have
+signed; the invitations leave then.` + operatorHelp},
+			{name: "box", args: "prepare|keys|accept -data DIR", short: "where the box is on a host of its own", run: runElectionBox, long: boxHelp},
+			{name: "mail", args: "-data DIR [-yes] KIND", short: "queue a mail to everybody it is for", run: runElectionMail, long: `
+KIND is announcement, reminder, closing or result. Reminders reach only those to whom
+no ballot was issued when the mail leaves; nobody sees who that is.` + operatorHelp},
+			{name: "extend", args: "-data DIR [-yes] 'YYYY-MM-DD HH:MM'", short: "propose a later close", run: runElectionExtend, long: `
+Proposes an act that moves the close to a later moment, not beyond the latest close of
+the manifest. The moment is read in this computer's time zone, or that of -zone. It
+takes effect when two of the committee have signed.` + operatorHelp},
+			{name: "close", args: "-data DIR [-yes] 'YYYY-MM-DD HH:MM'", short: "propose an earlier close", run: runElectionClose, long: `
+Proposes an act that moves the close to an earlier moment, which has not passed. It
+takes effect when two of the committee have signed.` + operatorHelp},
+			{name: "cancel", args: "-data DIR [-yes]", short: "propose to cancel the election", run: runElectionCancel, long: `
+Proposes an act that cancels the election. A cancelled election is locked at once; it has
+no result, and nobody can take the cancellation back.` + operatorHelp},
+			{name: "withdraw", args: "-data DIR [-yes] SEQUENCE", short: "take back a proposed act", run: runElectionWithdraw, long: `
+Takes back an act that waits for signatures, and those proposed after it.` + operatorHelp},
+			{name: "envelopes", args: "-data DIR", short: "list the envelopes of disputed people", run: runElectionEnvelopes, long: `
+Lists the envelopes with the people who sealed them, for the committee's decision. What
+an envelope holds, nobody sees.` + operatorHelp},
+			{name: "decide", args: "-data DIR [-accept TRACKER,…] [-reject TRACKER,…] [-yes]", short: "propose a decision on envelopes", run: runElectionDecide, long: `
+Proposes an act that accepts or rejects envelopes of one group, named by tracker as
+strikevote election envelopes lists them. Accepted ones are counted, rejected ones never
+opened.` + operatorHelp},
+			{name: "export", args: "-data DIR FOLDER", short: "write the public record to a folder", run: runElectionExport, long: `
+Writes the record of a locked election as a folder, for a web server, an archive or
+strikevote verify.` + operatorHelp},
+		},
+	}
+}
+
+func runElectionSample(_ context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return usageError("it takes no arguments; write its output to a file")
+	}
+	_, err := e.out.Write(sample)
+	return err
+}
+
+func runElectionNew(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operator
+	o.add(fs, true)
+	rehearsal := fs.Bool("rehearsal", false, "make a rehearsal: it says so everywhere, and can never become the real election")
+	invitations := fs.String("invitations", "", "write the tellers' invitations to files in this folder instead of printing them")
+	if err := o.parse(fs, args, 1, "name one election file; strikevote election sample writes one"); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(fs.Arg(0))
+	if err != nil {
+		return fmt.Errorf("reading the election file: %w", err)
+	}
+	d, err := o.open(ctx, e)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if d.Origins() == (election.Origins{}) {
+		return fmt.Errorf("the addresses of the service are not known; start strikevote serve -data %s once, or configure them", o.data)
+	}
+	draft, err := parseElectionFile(text, d.Origins(), *rehearsal)
+	if err != nil {
+		return fmt.Errorf("the election file cannot be used yet:\n%w", err)
+	}
+	describeDraft(e, draft)
+	if o.dry(e) {
+		return nil
+	}
+	list, err := d.Create(ctx, draft)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.out, "\nElection %s is made.\n", draft.ElectionID)
+	for i, inv := range list {
+		if err := handOver(e, *invitations, i+1, draft.Tellers.Names[i], inv.String()); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(e.out, "Next: strikevote roll import, and the tellers' ceremony (strikevote teller init).")
+	return nil
+}
+
+// handOver prints a teller's invitation, or writes it to a file.
+func handOver(e *env, folder string, number int, name, invitation string) error {
+	if folder == "" {
+		fmt.Fprintf(e.out, "Invitation of teller %d, %s:\n  %s\n", number, name, invitation)
+		return nil
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("writing an invitation: %w", err)
+	}
+	path := filepath.Join(folder, fmt.Sprintf("teller-%d", number))
+	if err := os.WriteFile(path, []byte(invitation+"\n"), 0o600); err != nil {
+		return fmt.Errorf("writing an invitation: %w", err)
+	}
+	fmt.Fprintf(e.out, "Invitation of teller %d, %s, is in %s\n", number, name, path)
+	return nil
+}
+
+func describeDraft(e *env, m *election.Manifest) {
+	watermark(e, m)
+	fmt.Fprintln(e.out, m.Title[0])
+	for _, q := range m.Questions {
+		fmt.Fprintf(e.out, "  %s\n", q.Text[0])
+		for _, option := range q.Options {
+			fmt.Fprintf(e.out, "    %s (counts as %s)\n", option.Text[0], option.Role)
+		}
+	}
+	var groups []string
+	for _, g := range m.Groups {
+		groups = append(groups, g.Name)
+	}
+	fmt.Fprintf(e.out, "Groups: %s\nOpens %s, closes %s, latest close %s.\n", strings.Join(groups, ", "),
+		moment(m.Schedule.Open), moment(m.Schedule.Close), moment(m.Schedule.LatestClose))
+	fmt.Fprintf(e.out, "Tellers: %s; %d of them open a sum.\n", strings.Join(m.Tellers.Names, ", "), m.Tellers.T)
+	var members []string
+	for _, member := range m.Committee.Members {
+		members = append(members, member.Name)
+	}
+	fmt.Fprintf(e.out, "Committee: %s; %d of them decide.\n", strings.Join(members, ", "), m.Committee.Quorum)
+	fmt.Fprintf(e.out, "Witnesses: %d, of whom %d have to sign.\n", len(m.Witnesses.Keys), m.Witnesses.Threshold)
+}
+
+// watermark says what is not a real election.
+func watermark(e *env, m *election.Manifest) {
+	if m.Demo {
+		fmt.Fprintln(e.out, "DEMO. This is not a real vote.")
+	}
+	if m.Rehearsal {
+		fmt.Fprintln(e.out, "REHEARSAL. This is not a real vote.")
+	}
+}
+
+func moment(unix int64) string {
+	return time.Unix(unix, 0).Format("Monday, January 2 2006, 15:04 MST")
+}
+
+func runElectionList(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operator
+	o.add(fs, false)
+	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+		return err
+	}
+	d, err := o.open(ctx, e)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	ids, err := d.Elections(ctx)
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		fmt.Fprintln(e.out, "There is no election yet.")
+	}
+	for _, id := range ids {
+		v, err := d.Overview(ctx, id)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "%s  %-10s %s\n", id, v.Phase, v.Manifest.Title[0])
+	}
+	return nil
+}
+
+func runElectionPropose(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operator
+	o.add(fs, true)
+	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		v, err := d.Overview(ctx, id)
+		if err != nil {
+			return err
+		}
+		if v.Phase != "draft" {
+			return fmt.Errorf("the election is sealed already; six words: %s", election.SixWords(v.MID))
+		}
+		describeDraft(e, v.Manifest)
+		describeRoll(e, v)
+		if o.dry(e) {
+			return nil
+		}
+		manifest, err := d.Propose(ctx, id)
+		if err != nil {
+			return err
+		}
+		mid := election.MID(manifest)
+		fmt.Fprintf(e.out, "\nThe manifest is before the committee. Six words: %s\nIn full: %s\nEach member signs with: strikevote committee sign -key FILE %s\n",
+			election.SixWords(mid), mid, d.Console(id))
+		return nil
+	})
+}
+
+func runElectionSeal(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operator
+	o.add(fs, true)
+	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		v, err := d.Overview(ctx, id)
+		if err != nil {
+			return err
+		}
+		describeDraft(e, v.Manifest)
+		if o.dry(e) {
+			return nil
+		}
+		if err := d.Seal(ctx, id); err != nil {
+			return err
+		}
+		if v, err = d.Overview(ctx, id); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "\nThe election is sealed. Six words: %s\nIn full: %s\nPublic record: %s\nNext: the witnesses follow the record (strikevote witness), and each teller runs strikevote teller check.\n",
+			election.SixWords(v.MID), v.MID, d.Record(id))
+		return nil
+	})
+}
+
+// propose puts an act before the committee and says how it is signed.
+func propose(e *env, d *deployment.Deployment, id suite.ElectionID, sequence uint32) {
+	fmt.Fprintf(e.out, "\nIt is act %d, and waits for two of the committee: strikevote committee sign -key FILE %s\n", sequence, d.Console(id))
+}
+
+// actCommand runs the common part of a command that proposes an act.
+func (o *operator) actCommand(ctx context.Context, e *env, kind act.Kind, payload func(v *deployment.Overview) ([]byte, string, error)) error {
+	by, err := o.who()
+	if err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		v, err := d.Overview(ctx, id)
+		if err != nil {
+			return err
+		}
+		b, words, err := payload(v)
+		if err != nil {
+			return err
+		}
+		watermark(e, v.Manifest)
+		fmt.Fprintf(e.out, "%s\n%s\n", v.Manifest.Title[0], words)
+		if o.dry(e) {
+			return nil
+		}
+		sequence, err := d.ProposeAct(ctx, id, kind, b, by)
+		if err != nil {
+			return err
+		}
+		propose(e, d, id, sequence)
+		return nil
+	})
+}

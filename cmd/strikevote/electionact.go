@@ -1,0 +1,312 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"strikevote/internal/deployment"
+	"strikevote/internal/mailer"
+	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/receipt"
+	"strikevote/internal/protocol/suite"
+)
+
+// newClose reads the moment that a command is given.
+func newClose(fs *flag.FlagSet, zone string) (int64, error) {
+	loc := time.Local
+	if zone != "" {
+		var err error
+		if loc, err = time.LoadLocation(zone); err != nil {
+			return 0, usageError("-zone takes a time zone like America/Los_Angeles")
+		}
+	}
+	at, err := parseMoment(fs.Arg(0), loc)
+	if err != nil {
+		return 0, usageError("the new close: %v", err)
+	}
+	return at, nil
+}
+
+func runElectionExtend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	return moveClose(ctx, e, fs, args, act.KindExtend, func(at int64) []byte { return act.Extend{Close: at}.Bytes() })
+}
+
+func runElectionClose(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	return moveClose(ctx, e, fs, args, act.KindCloseEarly, func(at int64) []byte { return act.CloseEarly{Close: at}.Bytes() })
+}
+
+func moveClose(ctx context.Context, e *env, fs *flag.FlagSet, args []string, kind act.Kind, payload func(int64) []byte) error {
+	var o operator
+	o.add(fs, true)
+	zone := fs.String("zone", "", "time zone of the moment (default: this computer's)")
+	if err := o.parse(fs, args, 1, "give one moment in quotes, like '2027-02-06 20:00'"); err != nil {
+		return err
+	}
+	at, err := newClose(fs, *zone)
+	if err != nil {
+		return err
+	}
+	return o.actCommand(ctx, e, kind, func(v *deployment.Overview) ([]byte, string, error) {
+		return payload(at), fmt.Sprintf("Voting closes %s.\nIt would close %s.", moment(v.Close), moment(at)), nil
+	})
+}
+
+func runElectionCancel(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operator
+	o.add(fs, true)
+	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+		return err
+	}
+	return o.actCommand(ctx, e, act.KindCancel, func(*deployment.Overview) ([]byte, string, error) {
+		return act.Cancel{}.Bytes(), "It would be cancelled: no ballot is issued or taken any more, nothing is opened, there is no result.", nil
+	})
+}
+
+func runElectionWithdraw(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operator
+	o.add(fs, true)
+	if err := o.parse(fs, args, 1, "name the act by its sequence, as strikevote election show lists it"); err != nil {
+		return err
+	}
+	sequence, err := strconv.ParseUint(fs.Arg(0), 10, 32)
+	if err != nil {
+		return usageError("name the act by its sequence, as strikevote election show lists it")
+	}
+	by, err := o.who()
+	if err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		fmt.Fprintf(e.out, "Act %d would be taken back, and those proposed after it.\n", sequence)
+		if o.dry(e) {
+			return nil
+		}
+		gone, err := d.WithdrawAct(ctx, id, uint32(sequence), by)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "Taken back: %v\n", gone)
+		return nil
+	})
+}
+
+func runElectionMail(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operator
+	o.add(fs, true)
+	spread := fs.Duration("spread", 0, "send over this while, in random order")
+	kinds := []string{mailer.Announcement, mailer.Reminder, mailer.Closing, mailer.Result}
+	if err := o.parse(fs, args, 1, "name one kind of mail: "+strings.Join(kinds, ", ")); err != nil {
+		return err
+	}
+	kind := fs.Arg(0)
+	if !slices.Contains(kinds, kind) {
+		return usageError("the kinds of mail are %s", strings.Join(kinds, ", "))
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		fmt.Fprintf(e.out, "The %s would be queued for everybody whom it is for.\n", kind)
+		if o.dry(e) {
+			return nil
+		}
+		n, err := d.QueueMail(ctx, id, kind, *spread)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "%d mails are queued; the service sends them.\n", n)
+		return nil
+	})
+}
+
+func runElectionEnvelopes(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operator
+	o.add(fs, false)
+	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		list, err := d.Deposits(ctx, id)
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			fmt.Fprintln(e.out, "There are no envelopes.")
+		}
+		for _, x := range list {
+			on := "not on the roll: " + x.Reason
+			if x.OnRoll {
+				on = "on the roll, number " + x.Number
+			}
+			state := "waits"
+			if x.Accepted {
+				state = "accepted"
+			}
+			fmt.Fprintf(e.out, "%s  %-8s group %d  %s, %s (%s)\n", receipt.Tracker(x.BallotID), state, x.Group, x.Name, x.Campus, on)
+		}
+		return nil
+	})
+}
+
+func runElectionDecide(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operator
+	o.add(fs, true)
+	accept := fs.String("accept", "", "trackers of the envelopes that are to be counted")
+	reject := fs.String("reject", "", "trackers of the envelopes that are never to be opened")
+	if err := o.parse(fs, args, 0, "name envelopes with -accept and -reject"); err != nil {
+		return err
+	}
+	by, err := o.who()
+	if err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		all, err := d.Deposits(ctx, id)
+		if err != nil {
+			return err
+		}
+		var lists [2][]suite.BallotID
+		for i, text := range []string{*accept, *reject} {
+			for _, tracker := range list(text) {
+				at := -1
+				for j, x := range all {
+					if sameTracker(receipt.Tracker(x.BallotID), tracker) {
+						at = j
+					}
+				}
+				if at < 0 {
+					return fmt.Errorf("there is no envelope with the tracker %s", tracker)
+				}
+				lists[i] = append(lists[i], all[at].BallotID)
+				fmt.Fprintf(e.out, "%s would be %s: %s\n", receipt.Tracker(all[at].BallotID), []string{"counted", "never opened"}[i], all[at].Name)
+			}
+		}
+		if o.dry(e) {
+			return nil
+		}
+		sequence, err := d.Decide(ctx, id, lists[0], lists[1], by)
+		if err != nil {
+			return err
+		}
+		propose(e, d, id, sequence)
+		return nil
+	})
+}
+
+// sameTracker compares trackers as people type them.
+func sameTracker(a, b string) bool {
+	return suite.CleanBase32(a) == suite.CleanBase32(b)
+}
+
+func runElectionExport(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operator
+	o.add(fs, false)
+	if err := o.parse(fs, args, 1, "name the folder to write"); err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		if err := d.Export(ctx, id, fs.Arg(0)); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "The record is in %s. Check it: strikevote verify %s\n", fs.Arg(0), fs.Arg(0))
+		return nil
+	})
+}
+
+const boxHelp = `
+Where the ballot box runs on a host of its own, its keys are made there and never leave
+it. In this order:
+
+  on the box's host      strikevote election box prepare -data DIR ID > box.json
+  on the registrar's     strikevote election box keys -data DIR -yes box.json
+  ...propose, sign, seal on the registrar's host...
+  on the box's host      strikevote election box accept -data DIR -yes MANIFEST SEALING
+
+MANIFEST and SEALING are files of the public record of the sealed election:
+<board>/<election>/manifest and <board>/<election>/sealing.` + operatorHelp
+
+func runElectionBox(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return flag.ErrHelp
+	}
+	step, ok := map[string]func(context.Context, *env, *operator, *flag.FlagSet) error{
+		"prepare": boxPrepare, "keys": boxKeys, "accept": boxAccept,
+	}[args[0]]
+	if !ok {
+		return usageError("there is no step %q", args[0])
+	}
+	var o operator
+	o.add(fs, true)
+	if err := o.parse(fs, args[1:], -1, "name what the step takes; strikevote election box -h says it"); err != nil {
+		return err
+	}
+	return step(ctx, e, &o, fs)
+}
+
+func boxPrepare(ctx context.Context, e *env, o *operator, fs *flag.FlagSet) error {
+	id, err := suite.ParseElectionID(fs.Arg(0))
+	if err != nil {
+		return usageError("name the election by its whole number, 32 digits")
+	}
+	d, err := o.open(ctx, e, deployment.PartBox)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	file, err := d.PrepareBox(id)
+	if err != nil {
+		return err
+	}
+	_, err = e.out.Write(file)
+	return err
+}
+
+func boxKeys(ctx context.Context, e *env, o *operator, fs *flag.FlagSet) error {
+	file, err := os.ReadFile(fs.Arg(0))
+	if err != nil {
+		return fmt.Errorf("reading the box's keys: %w", err)
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		fmt.Fprintf(e.out, "The box of election %s would have these keys, for good.\n", id)
+		if o.dry(e) {
+			return nil
+		}
+		return d.GiveBoxKeys(id, file)
+	})
+}
+
+func boxAccept(ctx context.Context, e *env, o *operator, fs *flag.FlagSet) error {
+	if fs.NArg() != 2 {
+		return usageError("name the files manifest and sealing")
+	}
+	var files [2][]byte
+	for i := range files {
+		var err error
+		if files[i], err = os.ReadFile(fs.Arg(i)); err != nil {
+			return fmt.Errorf("reading the sealed election: %w", err)
+		}
+	}
+	m, err := election.Parse(files[0])
+	if err != nil {
+		return fmt.Errorf("reading manifest: %w", err)
+	}
+	describeDraft(e, m)
+	fmt.Fprintf(e.out, "Six words: %s\n", election.SixWords(election.MID(files[0])))
+	if o.dry(e) {
+		return nil
+	}
+	d, err := o.open(ctx, e, deployment.PartBox)
+	if err != nil {
+		return err
+	}
+	err = d.AcceptBox(ctx, files[0], files[1])
+	if err == nil {
+		fmt.Fprintln(e.out, "\nThe box is made. The service on this host serves it from now on.")
+	}
+	return errors.Join(err, d.Close())
+}

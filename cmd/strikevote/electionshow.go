@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"strikevote/internal/ceremony"
+	"strikevote/internal/deployment"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+)
+
+func runElectionShow(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operator
+	o.add(fs, false)
+	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		v, err := d.Overview(ctx, id)
+		if err != nil {
+			return err
+		}
+		show(e, d, v)
+		return nil
+	})
+}
+
+func show(e *env, d *deployment.Deployment, v *deployment.Overview) {
+	watermark(e, v.Manifest)
+	fmt.Fprintf(e.out, "%s\nnumber     %s\nphase      %s\n", v.Manifest.Title[0], v.ID, v.Phase)
+	if v.MID != (suite.MID{}) {
+		fmt.Fprintf(e.out, "six words  %s\nin full    %s\n", election.SixWords(v.MID), v.MID)
+	}
+	if v.Close != 0 {
+		fmt.Fprintf(e.out, "closes     %s\nrecord     %s\n", moment(v.Close), d.Record(v.ID))
+	}
+	fmt.Fprintf(e.out, "console    %s\n", d.Console(v.ID))
+	showCeremony(e, v.Ceremony)
+	describeRoll(e, v)
+	for _, g := range v.Counts {
+		group := v.Manifest.Group(g.Group)
+		entitled := g.Entitled(group.RollSize)
+		fmt.Fprintf(e.out, "%-10s %d entitled, %d ballots issued, %d added, %d struck, %d envelopes (%d undecided)\n",
+			group.Name, entitled, g.Issued, g.Added, g.Struck, g.Deposited(), g.Undecided())
+	}
+	showMails(e, v)
+	for _, a := range v.Acts {
+		fmt.Fprintf(e.out, "act %d      kind %d, signed by %d of %d: %s\n", a.Sequence, a.Kind, len(a.Signed), v.Manifest.Committee.Quorum, a.State)
+	}
+	fmt.Fprintf(e.out, "next       %s\n", next(v))
+}
+
+func showCeremony(e *env, st *ceremony.State) {
+	var done []string
+	for i, name := range st.Names {
+		var what string
+		switch {
+		case st.Drilled[i]:
+			what = "drilled"
+		case len(st.Signatures[i]) > 0:
+			what = "ceremony done"
+		case len(st.Messages[i]) > 0:
+			what = "message sent"
+		case len(st.Keys[i]) > 0:
+			what = "key sent"
+		default:
+			what = "not begun"
+		}
+		done = append(done, fmt.Sprintf("%s (%s)", name, what))
+	}
+	fmt.Fprintf(e.out, "tellers    %s\n", strings.Join(done, ", "))
+}
+
+// describeRoll counts the roll by unit.
+func describeRoll(e *env, v *deployment.Overview) {
+	members, addresses := make(map[string]int), make(map[string]int)
+	for _, c := range v.Roll {
+		members[c.Unit] += c.Members
+		addresses[c.Unit] += c.Addresses
+	}
+	for _, unit := range slices.Sorted(maps.Keys(members)) {
+		fmt.Fprintf(e.out, "roll       %s: %d members, %d of them without an address\n", unit, members[unit], members[unit]-addresses[unit])
+	}
+}
+
+func showMails(e *env, v *deployment.Overview) {
+	for _, m := range v.Mails {
+		fmt.Fprintf(e.out, "mail       %s: %d %s\n", m.Kind, m.Count, m.State)
+	}
+}
+
+// next says what is to be done.
+func next(v *deployment.Overview) string {
+	st := v.Ceremony
+	switch {
+	case v.Phase != "draft":
+		return nextSealed(v)
+	case len(v.Roll) == 0:
+		return "import the roll: strikevote roll import"
+	case !ceremony.Complete(st.Signatures):
+		return "the tellers go through the ceremony: strikevote teller init"
+	case slices.Contains(st.Drilled, false):
+		return "the tellers drill both copies: strikevote teller copy, strikevote teller drill"
+	case v.MID == (suite.MID{}):
+		return "put the manifest before the committee: strikevote election propose"
+	}
+	return "two of the committee sign the manifest: strikevote committee sign; then strikevote election seal"
+}
+
+func nextSealed(v *deployment.Overview) string {
+	if len(v.Acts) > 0 {
+		return "the committee signs what waits: strikevote committee sign"
+	}
+	switch v.Phase {
+	case election.PhaseSealed:
+		return "wait for the opening; the witnesses must follow both logs before any mail leaves"
+	case election.PhaseOpen:
+		return "members vote; strikevote election mail reminder"
+	case election.PhaseClosed:
+		return "decide on envelopes: strikevote election envelopes; then the election is locked"
+	case election.PhaseLocked:
+		return fmt.Sprintf("%d tellers open the totals: strikevote teller open", v.Manifest.Tellers.T)
+	case election.PhaseTallied:
+		return "two of the committee sign the certificate: strikevote committee sign"
+	case election.PhaseCertified:
+		return "the tellers destroy their keys: strikevote teller destroy; keep the record"
+	}
+	return "nothing"
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+
+	"strikevote/internal/deployment"
+	"strikevote/internal/protocol/suite"
+)
+
+// An operator is what every command on a deployment's databases takes: where they
+// are, which election is meant, and whether it is to be done.
+type operator struct {
+	data, id, by string
+	yes          bool
+}
+
+const operatorHelp = `
+It opens the deployment's databases itself, also while serve runs on them. -id names
+the election by the first digits of its number; with one election it can be left out.`
+
+// add adds the common flags. Commands that change something say so.
+func (o *operator) add(fs *flag.FlagSet, changes bool) {
+	fs.StringVar(&o.data, "data", "", "the deployment's data folder")
+	fs.StringVar(&o.id, "id", "", "the election: the first digits of its number (default: the only one)")
+	if changes {
+		fs.StringVar(&o.by, "by", "", "your name, for the committee's log")
+		fs.BoolVar(&o.yes, "yes", false, "do it; without it the command only says what it would do")
+	}
+}
+
+// parse parses flags and takes exactly want arguments behind them, or at least
+// -want where want is negative.
+func (o *operator) parse(fs *flag.FlagSet, args []string, want int, what string) error {
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	if o.data == "" {
+		return usageError("name the data folder with -data")
+	}
+	if n := fs.NArg(); n != want && want >= 0 || n < -want {
+		return usageError("%s", what)
+	}
+	return nil
+}
+
+// open opens the deployment, or only the named parts of it. The caller closes it.
+func (o *operator) open(ctx context.Context, e *env, parts ...deployment.Part) (*deployment.Deployment, error) {
+	if _, err := os.Stat(o.data); err != nil {
+		return nil, fmt.Errorf("looking for the data folder: %w; start strikevote serve -data DIR first", err)
+	}
+	c, err := deploymentConfig(e, o.data)
+	if err != nil {
+		return nil, err
+	}
+	if len(parts) > 0 {
+		c.Parts = parts
+	}
+	return deployment.Operate(ctx, c)
+}
+
+// with opens the deployment, finds the election that is meant, and does something.
+func (o *operator) with(ctx context.Context, e *env, do func(d *deployment.Deployment, id suite.ElectionID) error) error {
+	d, err := o.open(ctx, e)
+	if err != nil {
+		return err
+	}
+	id, err := o.election(ctx, d)
+	if err == nil {
+		err = do(d, id)
+	}
+	return errors.Join(err, d.Close())
+}
+
+// election finds the election that -id names, or the only one.
+func (o *operator) election(ctx context.Context, d *deployment.Deployment) (suite.ElectionID, error) {
+	ids, err := d.Elections(ctx)
+	if err != nil {
+		return suite.ElectionID{}, err
+	}
+	var found []suite.ElectionID
+	for _, id := range ids {
+		if strings.HasPrefix(id.String(), strings.ToLower(o.id)) {
+			found = append(found, id)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(ids) == 0:
+		return suite.ElectionID{}, errors.New("there is no election yet; make one with strikevote election new")
+	case len(found) == 0:
+		return suite.ElectionID{}, usageError("no election begins with %s; strikevote election list shows them", o.id)
+	case o.id == "":
+		return suite.ElectionID{}, usageError("there are %d elections; name one with -id, strikevote election list shows them", len(found))
+	}
+	return suite.ElectionID{}, usageError("%d elections begin with %s; give more digits", len(found), o.id)
+}
+
+// dry says that nothing was done, unless -yes was given.
+func (o *operator) dry(e *env) bool {
+	if !o.yes {
+		fmt.Fprintln(e.out, "\nNothing was changed. To do it, run the same command with -yes.")
+	}
+	return !o.yes
+}
+
+// who returns who acts, for the log.
+func (o *operator) who() (string, error) {
+	if strings.TrimSpace(o.by) == "" {
+		return "", usageError("say who you are with -by, for the committee's log")
+	}
+	return o.by, nil
+}

@@ -1,0 +1,169 @@
+package deployment
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/registrar"
+	"strikevote/internal/roll"
+)
+
+// ProposeAct puts an act before the committee, for its members to sign, and
+// returns its sequence. by is for the committee's log.
+func (d *Deployment) ProposeAct(ctx context.Context, id suite.ElectionID, kind act.Kind, payload []byte, by string) (uint32, error) {
+	if d.running(id) == nil {
+		return 0, errNotSealed
+	}
+	return d.committee.ProposeAct(ctx, id, kind, payload, by)
+}
+
+// WithdrawAct takes back an act that waits, and those after it.
+func (d *Deployment) WithdrawAct(ctx context.Context, id suite.ElectionID, sequence uint32, by string) ([]uint32, error) {
+	return d.committee.WithdrawAct(ctx, id, sequence, by)
+}
+
+// applyActs hands to the registrar what a quorum of the committee has signed.
+func (d *Deployment) applyActs(ctx context.Context, e *running) error {
+	id := e.manifest.ElectionID
+	for {
+		a, err := d.committee.ReadyAct(ctx, id)
+		if err != nil {
+			return err
+		}
+		_, err = e.registrar.ApplyAct(ctx, a.Bytes())
+		refused := new(registrar.ActError)
+		switch {
+		case errors.As(err, &refused):
+			err = d.committee.NoteAct(ctx, id, a.Sequence, false, refused.Error())
+		case err == nil:
+			err = d.committee.NoteAct(ctx, id, a.Sequence, true, "")
+		}
+		if err != nil {
+			return fmt.Errorf("applying act %d: %w", a.Sequence, err)
+		}
+	}
+}
+
+// AddMember notes a member who comes late and proposes the act that adds them
+// (SPEC.md section 10).
+func (d *Deployment) AddMember(ctx context.Context, id suite.ElectionID, m roll.Member, by string) (uint32, error) {
+	payload, err := d.StageAddition(ctx, id, m)
+	if err != nil {
+		return 0, err
+	}
+	return d.ProposeAct(ctx, id, act.KindAmend, payload, by)
+}
+
+// StrikeMember proposes the act that strikes a member before a ballot was issued.
+func (d *Deployment) StrikeMember(ctx context.Context, id suite.ElectionID, number, by string) (uint32, error) {
+	e := d.running(id)
+	if e == nil {
+		return 0, errNotSealed
+	}
+	group, blinded, err := e.registrar.BlindedLeaf(ctx, number)
+	if err != nil {
+		return 0, err
+	}
+	payload := act.Amend{Op: act.OpStrike, Group: group, Hash: blinded}.Bytes()
+	return d.ProposeAct(ctx, id, act.KindAmend, payload, by)
+}
+
+// CorrectAddress gives a member a new link at a new address, or at the one on the
+// roll where email is empty, and ends the old link. It is refused once a ballot
+// was issued.
+func (d *Deployment) CorrectAddress(ctx context.Context, id suite.ElectionID, number, email, by, reason string) error {
+	e := d.running(id)
+	if e == nil {
+		return errNotSealed
+	}
+	if err := e.registrar.NewLink(ctx, number, email, by, reason); err != nil {
+		return err
+	}
+	return d.committee.Note(ctx, id, by, "gave a member a new link")
+}
+
+// Admit gives a disputed person who is not on the roll a link that opens an
+// envelope only.
+func (d *Deployment) Admit(ctx context.Context, id suite.ElectionID, a registrar.Applicant, by string) error {
+	e := d.running(id)
+	if e == nil {
+		return errNotSealed
+	}
+	if _, err := e.registrar.Admit(ctx, a); err != nil {
+		return err
+	}
+	return d.committee.Note(ctx, id, by, "admitted a disputed person to an envelope")
+}
+
+// Deposits lists the envelopes and whose they are, for the committee's decision.
+func (d *Deployment) Deposits(ctx context.Context, id suite.ElectionID) ([]registrar.Depositor, error) {
+	e := d.running(id)
+	if e == nil {
+		return nil, errNotSealed
+	}
+	return e.registrar.Depositors(ctx)
+}
+
+// Decide proposes the act that decides on envelopes of one group. What is named in
+// neither list stays undecided.
+func (d *Deployment) Decide(ctx context.Context, id suite.ElectionID, accept, reject []suite.BallotID, by string) (uint32, error) {
+	all, err := d.Deposits(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	var p act.Decide
+	seen := make(map[suite.BallotID]bool)
+	for i, list := range [][]suite.BallotID{accept, reject} {
+		counts := [][2]*uint32{{&p.AcceptedOff, &p.AcceptedOn}, {&p.RejectedOff, &p.RejectedOn}}[i]
+		for _, ballot := range list {
+			at := slices.IndexFunc(all, func(x registrar.Depositor) bool { return x.BallotID == ballot })
+			switch {
+			case at < 0:
+				return 0, fmt.Errorf("there is no envelope %s", ballot)
+			case p.Group != 0 && p.Group != all[at].Group:
+				return 0, errors.New("one act decides on envelopes of one group; name those of each group apart")
+			case seen[ballot]:
+				return 0, fmt.Errorf("the envelope %s is named twice", ballot)
+			}
+			p.Group, seen[ballot] = all[at].Group, true
+			*counts[onOff(all[at].OnRoll)]++
+		}
+	}
+	if p.Group == 0 {
+		return 0, errors.New("no envelope is named")
+	}
+	p.Accepted = slices.SortedFunc(slices.Values(accept), func(a, b suite.BallotID) int { return bytes.Compare(a[:], b[:]) })
+	return d.ProposeAct(ctx, id, act.KindDecide, p.Bytes(), by)
+}
+
+func onOff(on bool) int {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+// QueueMail queues a mail of a kind to everybody whom it is for, to leave within a
+// while from now, and returns how many.
+func (d *Deployment) QueueMail(ctx context.Context, id suite.ElectionID, kind string, spread time.Duration) (int, error) {
+	e := d.running(id)
+	if e == nil {
+		return 0, errNotSealed
+	}
+	return e.registrar.Enqueue(ctx, kind, d.c.Now(), spread)
+}
+
+// ResendLink queues a member's link again.
+func (d *Deployment) ResendLink(ctx context.Context, id suite.ElectionID, number string) error {
+	e := d.running(id)
+	if e == nil {
+		return errNotSealed
+	}
+	return e.registrar.Resend(ctx, number)
+}

@@ -1,0 +1,82 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+
+	"strikevote/internal/ceremony"
+	"strikevote/internal/committee"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/ledger"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/registrar"
+)
+
+// An Overview is where an election stands, for the committee and operators. It
+// counts people and names none.
+type Overview struct {
+	ID       suite.ElectionID
+	Manifest *election.Manifest // the draft, before sealing
+	MID      suite.MID          // zero before a manifest is proposed
+	Phase    election.Phase
+	Close    int64 // in force; 0 before sealing
+
+	Ceremony *ceremony.State
+	Roll     []registrar.UnitCount // before sealing
+	Counts   []ledger.FinalGroup   // after it
+	Mails    []registrar.MailCount
+	Acts     []committee.ProposedAct // that wait
+}
+
+// Elections lists the elections of the deployment, oldest first.
+func (d *Deployment) Elections(ctx context.Context) ([]suite.ElectionID, error) { return d.known(ctx) }
+
+// Overview returns where an election stands.
+func (d *Deployment) Overview(ctx context.Context, id suite.ElectionID) (*Overview, error) {
+	o := &Overview{ID: id}
+	var err error
+	if o.Phase, err = d.Phase(ctx, id); err != nil {
+		return nil, err
+	}
+	if o.Ceremony, err = d.committee.State(ctx, id); err != nil {
+		return nil, err
+	}
+	e := d.running(id)
+	if e == nil {
+		return o, d.overviewDraft(ctx, o)
+	}
+	o.Manifest, o.MID = e.manifest, e.mid
+	state, err := e.registrar.Phase(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o.Close = state.Close
+	if o.Counts, err = e.registrar.Counts(ctx); err != nil {
+		return nil, err
+	}
+	if o.Mails, err = e.registrar.Mails(ctx); err != nil {
+		return nil, err
+	}
+	o.Acts, err = d.committee.OpenActs(ctx, id)
+	return o, err
+}
+
+func (d *Deployment) overviewDraft(ctx context.Context, o *Overview) error {
+	var err error
+	if o.Manifest, err = d.committee.Draft(ctx, o.ID); err != nil {
+		return err
+	}
+	proposed, err := d.committee.Proposal(ctx, o.ID)
+	if err == nil {
+		o.MID = election.MID(proposed)
+	} else if !errors.Is(err, committee.ErrNotYet) {
+		return err
+	}
+	draft, err := d.draft(ctx, o.ID, nil)
+	if err != nil {
+		return err
+	}
+	defer draft.Pool.Close()
+	o.Roll, err = draft.Summary(ctx)
+	return err
+}
