@@ -51,22 +51,16 @@ func (s *servers) start(ctx context.Context, c Config, p plan) error {
 		}
 		cc := cluster.Config{Dir: filepath.Join(c.Data, "postgres", name), Name: name, Log: c.Log, Roles: roles}
 		g.Go(func() error {
-			cl, err := cluster.Start(ctx, cc)
-			if errors.Is(err, cluster.ErrInUse) && p.attach {
-				other, aerr := attach(ctx, cc)
-				if aerr != nil {
-					return errors.Join(err, aerr)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				*into, s.attached[side] = other, cc
-				return nil
-			}
+			cl, other, err := startOrAttach(ctx, cc, p.attach)
 			if err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
+			if other != nil {
+				*into, s.attached[side] = other, cc
+				return nil
+			}
 			*into, s.private[side] = cl, cl
 			return nil
 		})
@@ -80,23 +74,29 @@ func (s *servers) start(ctx context.Context, c Config, p plan) error {
 	return g.Wait()
 }
 
-// attachTime bounds the wait for a server that another process is starting.
-const attachTime = 30 * time.Second
+// attachTime bounds the wait for a server that another process starts or stops.
+const attachTime = time.Minute
 
-// attach reaches a private server that another process runs, or is about to.
-func attach(ctx context.Context, c cluster.Config) (*cluster.Attached, error) {
+// startOrAttach starts a private server, or reaches the one that another process
+// runs, where that will do. The other process may just be starting it, or ending
+// it, so both are tried for a while.
+func startOrAttach(ctx context.Context, c cluster.Config, share bool) (*cluster.Cluster, *cluster.Attached, error) {
 	ctx, cancel := context.WithTimeout(ctx, attachTime)
 	defer cancel()
 	t := time.NewTicker(100 * time.Millisecond)
 	defer t.Stop()
 	for {
-		a, err := cluster.Attach(ctx, c)
-		if err == nil {
-			return a, nil
+		cl, err := cluster.Start(ctx, c)
+		if !errors.Is(err, cluster.ErrInUse) || !share {
+			return cl, nil, err
+		}
+		a, aerr := cluster.Attach(ctx, c)
+		if aerr == nil {
+			return nil, a, nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil, err
+			return nil, nil, errors.Join(err, aerr)
 		case <-t.C:
 		}
 	}

@@ -25,7 +25,16 @@ func CloneDatabase(ctx context.Context, owner *pgx.Conn, name, template string, 
 	return createFrom(ctx, owner, name, template, connect)
 }
 
+// createLock is the key of a lock in the database that the owner is connected to.
+const createLock int64 = 0x637265617465 // "create"
+
 func createFrom(ctx context.Context, owner *pgx.Conn, name, template string, connect []string) error {
+	// Two programs that start at once would find the half-made database of each
+	// other.
+	if _, err := owner.Exec(ctx, `SELECT pg_catalog.pg_advisory_lock($1)`, createLock); err != nil {
+		return fmt.Errorf("creating database %s: %w", name, err)
+	}
+	defer func() { _, _ = owner.Exec(context.WithoutCancel(ctx), `SELECT pg_catalog.pg_advisory_unlock($1)`, createLock) }()
 	db := quote(name)
 	// Nobody may connect until the rights are set: PUBLIC may, by default. The
 	// locale is fixed so that text sorts alike everywhere.

@@ -133,6 +133,33 @@ func TestMigrateTogether(t *testing.T) {
 	}
 }
 
+// TestCreateAtOnce lets programs create one database at once: one makes it, and
+// the others find it whole.
+func TestCreateAtOnce(t *testing.T) {
+	t.Parallel()
+	server := pgtest.BallotboxServer(t)
+	const n = 8
+	results := make(chan error, n)
+	for range n {
+		owner := connect(t, server.URL("postgres", "sv_ballotbox_owner"))
+		go func() { results <- postgres.CreateDatabase(t.Context(), owner, "sv_once", "sv_board") }()
+	}
+	made := 0
+	for range n {
+		if err := <-results; err == nil {
+			made++
+		} else if !errors.Is(err, postgres.ErrExists) {
+			t.Error(err)
+		}
+	}
+	if made != 1 {
+		t.Errorf("%d of %d made it", made, n)
+	}
+	if err := postgres.DropDatabase(t.Context(), connect(t, server.URL("postgres", "sv_ballotbox_owner")), "sv_once"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCreateDatabase(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
