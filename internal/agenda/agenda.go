@@ -9,6 +9,7 @@ package agenda
 
 import (
 	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -37,4 +38,42 @@ type Act struct {
 	State    string      `json:"state"`
 	Reason   string      `json:"reason"`
 	Signed   []int       `json:"signed"` // members, in the order in which they signed
+}
+
+// The papers of an election, by name.
+const (
+	PaperDeclaration = "declaration"
+	PaperManifest    = "manifest"
+	PaperCertificate = "certificate"
+)
+
+// An Overview is where an election stands and what waits to be signed in it. It
+// tells whom to ask; each paper is read and judged by itself.
+type Overview struct {
+	Title  string `json:"title"`
+	Phase  string `json:"phase"`  // "draft" before sealing
+	Record string `json:"record"` // URL of the public record; empty before sealing
+	// Committee is the draft's before sealing, then the one in force.
+	Committee election.Committee `json:"committee"`
+	Papers    []Paper            `json:"papers"` // those that were proposed
+}
+
+// A Paper is one that was proposed to be signed.
+type Paper struct {
+	Name   string     `json:"name"`
+	SHA256 suite.Hash `json:"sha256"` // of its bytes
+	State  string     `json:"state"`  // open, signed, or applied
+	Signed []int      `json:"signed"` // members, ascending
+}
+
+// AllSlips are the permissions to print slips of an election, by number.
+type AllSlips struct {
+	Slips []SlipsToSign `json:"slips"`
+}
+
+// SlipsToSign is one of them.
+type SlipsToSign struct {
+	Body   suite.Bytes `json:"body"` // what is signed, see [ParseSlips]
+	State  string      `json:"state"`
+	Signed []int       `json:"signed"`
 }

@@ -197,27 +197,16 @@ func (s *Service) SignAct(ctx context.Context, id suite.ElectionID, sequence uin
 		if len(sig.Signature) > maxActSignature {
 			return &RefusedError{fmt.Errorf("the signature is longer than %d bytes", maxActSignature)}
 		}
-		if err := d.checkSigner(p, d.before[i], sig); err != nil {
+		who, err := d.checkSigner(p, d.before[i], sig)
+		if err != nil {
 			return signerRefused(err, "act")
 		}
 		kept, err := tx.addSignature(ctx, id, whatAct, p, sig)
 		if err != nil || !kept {
 			return err
 		}
-		return s.note(ctx, tx, id, d.before[i].Committee.Members[sig.Member].Name, "act signed", describe(p))
+		return s.note(ctx, tx, id, who, "act signed", describe(p))
 	})
-}
-
-// signerRefused says in a sentence why a signature is not accepted.
-func signerRefused(err error, what string) error {
-	if errors.Is(err, election.ErrSignature) {
-		return &RefusedError{fmt.Errorf("this signature is not one of this member's key over this %s; it may be of another key, another election or another number", what)}
-	}
-	refused := new(RefusedError)
-	if errors.As(err, &refused) {
-		return err
-	}
-	return &RefusedError{err}
 }
 
 // ReadyAct returns the next act once a quorum has signed it, with the

@@ -131,7 +131,11 @@ func enrollmentHash(id suite.ElectionID, number uint8, enrollment string) []byte
 
 // Draft returns the election as it was created.
 func (s *Service) Draft(ctx context.Context, id suite.ElectionID) (*election.Manifest, error) {
-	body, err := s.store.draft(ctx, id)
+	return s.store.readDraft(ctx, id)
+}
+
+func (s store) readDraft(ctx context.Context, id suite.ElectionID) (*election.Manifest, error) {
+	body, err := s.draft(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -121,7 +121,8 @@ func (d *docket) foresee(state *act.State) error {
 	d.before = []*act.State{state}
 	for _, p := range d.open {
 		p.signatures = slices.DeleteFunc(p.signatures, func(sig election.MemberSignature) bool {
-			return d.checkSigner(p, state, sig) != nil
+			_, err := d.checkSigner(p, state, sig)
+			return err != nil
 		})
 		state = state.Clone()
 		if err := state.Foresee(d.act(p)); err != nil {
@@ -137,15 +138,16 @@ func (d *docket) act(p *proposal) *act.Act {
 	return &act.Act{Kind: act.Kind(p.kind), Sequence: p.number, Payload: p.body}
 }
 
-// checkSigner checks one member's signature over an act, on the state before it.
-func (d *docket) checkSigner(p *proposal, before *act.State, sig election.MemberSignature) error {
+// checkSigner checks one member's signature over an act, on the state before it,
+// and returns whose it is.
+func (d *docket) checkSigner(p *proposal, before *act.State, sig election.MemberSignature) (who string, err error) {
 	a := d.act(p)
 	payload, err := a.Decode()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if r, ok := payload.(act.Replace); ok && r.Member == sig.Member {
-		return errReplaced
+		return "", &signerError{errReplaced}
 	}
 	return checkMember(before.Committee, act.Message(d.status.MID, a.Kind, a.Sequence, a.Payload), sig)
 }

@@ -40,8 +40,13 @@ func (s *Service) Handler(observe web.Observer) http.Handler {
 		r.Post("/manifest/signatures", e.Handle(s.postSignature(s.SignSeal)))
 		r.Get("/certificate", e.Handle(s.getPaper(s.Certificate)))
 		r.Post("/certificate/signatures", e.Handle(s.postSignature(s.SignCertificate)))
+		r.Get("/declaration", e.Handle(s.getPaper(s.ProposedDeclaration)))
+		r.Post("/declaration/signatures", e.Handle(s.postSignature(s.SignDeclaration)))
+		r.Get("/agenda", e.Handle(s.getAgenda))
 		r.Get("/acts", e.Handle(s.getActs))
 		r.Post("/acts/{number}/signatures", e.Handle(s.postNumbered(s.SignAct)))
+		r.Get("/slips", e.Handle(s.getSlips))
+		r.Post("/slips/{number}/signatures", e.Handle(s.postNumbered(s.SignSlips)))
 	})
 	return r
 }

@@ -3,11 +3,13 @@ package committee
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
+	"strikevote/internal/agenda"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 )
@@ -18,14 +20,17 @@ import (
 // a session of the ceremony: a manifest with a key that is dead is not there to
 // be signed any more.
 type paper struct {
+	name     string
 	proposed string // round of the proposals, numbered from 0; the last one counts
 	signed   string // round of signatures, with the proposal's number behind it; by member
-	fixed    string // round of the file of signatures
+	fixed    string // round of the file of signatures; empty where a later one may always take its place
+	lasting  bool   // whether it outlives a restart of the ceremony
 }
 
 var (
-	manifestPaper    = paper{"manifest", "seal", "sealing"}
-	certificatePaper = paper{"certificate", "certify", "certification"}
+	manifestPaper    = paper{name: agenda.PaperManifest, proposed: "manifest", signed: "seal", fixed: "sealing"}
+	certificatePaper = paper{name: agenda.PaperCertificate, proposed: "certificate", signed: "certify", fixed: "certification"}
+	declarationPaper = paper{name: agenda.PaperDeclaration, proposed: "declaration", signed: "declare", lasting: true}
 )
 
 // maxProposals is what the database takes of them.
@@ -33,31 +38,55 @@ const maxProposals = 33
 
 func (p paper) signatures(proposal uint8) string { return fmt.Sprintf("%s/%d", p.signed, proposal) }
 
-// propose keeps a paper to be signed. It returns [ErrConflict] once another is
-// fixed.
-func (s store) propose(ctx context.Context, id suite.ElectionID, session uint32, p paper, body []byte) error {
+// sessionOf returns the session that a paper belongs to now.
+func (s store) sessionOf(ctx context.Context, id suite.ElectionID, p paper) (uint32, error) {
+	session, _, err := s.session(ctx, id)
+	if p.lasting {
+		session = 1
+	}
+	return session, err
+}
+
+// propose keeps a paper to be signed and reports whether it is another one than
+// before. It returns [ErrConflict] once another is fixed.
+func (s store) propose(ctx context.Context, id suite.ElectionID, session uint32, p paper, body []byte) (bool, error) {
 	number, kept, err := s.last(ctx, id, session, p.proposed)
 	switch {
 	case errors.Is(err, ErrNotYet):
-		return s.put(ctx, place{id, session, p.proposed, 0}, body)
+		return true, s.put(ctx, place{id, session, p.proposed, 0}, body)
 	case err != nil || bytes.Equal(kept, body):
-		return err
+		return false, err
 	}
 	_, err = s.get(ctx, place{id, session, p.fixed, 0})
 	switch {
 	case err == nil:
-		return ErrConflict
+		return false, ErrConflict
 	case !errors.Is(err, ErrNotYet):
-		return err
+		return false, err
 	case number+1 == maxProposals:
-		return &RefusedError{errors.New("it was proposed and corrected too often")}
+		return false, &RefusedError{errors.New("it was proposed and corrected too often")}
 	}
-	return s.put(ctx, place{id, session, p.proposed, number + 1}, body)
+	return true, s.put(ctx, place{id, session, p.proposed, number + 1}, body)
+}
+
+// propose keeps a paper and says so in the log.
+func (s *Service) propose(ctx context.Context, tx store, id suite.ElectionID, session uint32, p paper, body []byte, by string) error {
+	changed, err := tx.propose(ctx, id, session, p, body)
+	if err != nil || !changed {
+		return err
+	}
+	return s.note(ctx, tx, id, by, p.name+" proposed", named(body))
+}
+
+// named says which paper it is: the first digits of its SHA-256.
+func named(body []byte) string {
+	h := sha256.Sum256(body)
+	return fmt.Sprintf("sha256 %x…", h[:8])
 }
 
 // proposal returns the paper to be signed, or [ErrNotYet].
 func (s store) proposal(ctx context.Context, id suite.ElectionID, p paper) ([]byte, error) {
-	session, _, err := s.session(ctx, id)
+	session, err := s.sessionOf(ctx, id, p)
 	if err != nil {
 		return nil, err
 	}
@@ -68,30 +97,37 @@ func (s store) proposal(ctx context.Context, id suite.ElectionID, p paper) ([]by
 // sign keeps a member's signature over the paper: one for each member, so that
 // two keys of one person are still one person. Another signature of the same
 // member is as good as the first: a passkey never signs the same way twice.
-func (s store) sign(ctx context.Context, id suite.ElectionID, p paper, sig election.MemberSignature, check func(body []byte) error) error {
-	session, _, err := s.session(ctx, id)
-	if err != nil {
-		return err
-	}
-	number, body, err := s.last(ctx, id, session, p.proposed)
-	if err != nil {
-		return err
-	}
-	if err := check(body); err != nil {
-		return err
-	}
-	b, err := suite.EncodeJSON(&sig)
-	if err != nil {
-		return &RefusedError{err}
-	}
-	_, err = s.first(ctx, place{id, session, p.signatures(number), sig.Member}, b)
-	return err
+// check returns whose signature it is.
+func (s *Service) sign(ctx context.Context, id suite.ElectionID, p paper, sig election.MemberSignature, check func(tx store, body []byte) (who string, err error)) error {
+	return s.store.alone(ctx, id, func(tx store) error {
+		session, err := tx.sessionOf(ctx, id, p)
+		if err != nil {
+			return err
+		}
+		number, body, err := tx.last(ctx, id, session, p.proposed)
+		if err != nil {
+			return err
+		}
+		who, err := check(tx, body)
+		if err != nil {
+			return signerRefused(err, p.name)
+		}
+		b, err := suite.EncodeJSON(&sig)
+		if err != nil {
+			return &RefusedError{err}
+		}
+		fresh, err := tx.add(ctx, place{id, session, p.signatures(number), sig.Member}, b)
+		if err != nil || !fresh {
+			return err
+		}
+		return s.note(ctx, tx, id, who, p.name+" signed", named(body))
+	})
 }
 
 // fix returns the file of signatures over the paper: the first quorum of them,
 // by member. From then on both stay as they are, whoever signs later: they may
 // have been published half-way when the program was interrupted.
-func (s store) fix(ctx context.Context, id suite.ElectionID, p paper, quorum func(body []byte) (uint8, error)) (file []byte, err error) {
+func (s store) fix(ctx context.Context, id suite.ElectionID, p paper, quorum func(tx store, body []byte) (uint8, error)) (file []byte, err error) {
 	err = s.alone(ctx, id, func(tx store) error {
 		session, _, err := tx.session(ctx, id)
 		if err != nil {
@@ -104,7 +140,7 @@ func (s store) fix(ctx context.Context, id suite.ElectionID, p paper, quorum fun
 		if err != nil {
 			return err
 		}
-		n, err := quorum(body)
+		n, err := quorum(tx, body)
 		if err != nil {
 			return err
 		}

@@ -133,13 +133,21 @@ func (s store) put(ctx context.Context, p place, body []byte) error {
 // first keeps a message unless there is one already, and returns the one that
 // is kept.
 func (s store) first(ctx context.Context, p place, body []byte) ([]byte, error) {
-	_, err := s.Exec(ctx, `
+	if _, err := s.add(ctx, p, body); err != nil {
+		return nil, err
+	}
+	return s.get(ctx, p)
+}
+
+// add keeps a message unless there is one already, and reports whether it did.
+func (s store) add(ctx context.Context, p place, body []byte) (bool, error) {
+	tag, err := s.Exec(ctx, `
 		INSERT INTO committee.message (election_id, session, round, number, body)
 		VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`, p.id[:], p.session, p.round, p.number, body)
 	if err != nil {
-		return nil, fmt.Errorf("inserting message: %w", err)
+		return false, fmt.Errorf("inserting message: %w", err)
 	}
-	return s.get(ctx, p)
+	return tag.RowsAffected() == 1, nil
 }
 
 // get returns a message, or [ErrNotYet].

@@ -36,7 +36,10 @@ func (s *Service) Propose(ctx context.Context, id suite.ElectionID, manifest []b
 	}
 	// If the ceremony was started again by now, nobody is asked to sign this.
 	return s.store.alone(ctx, id, func(tx store) error {
-		return tx.propose(ctx, id, c.session, manifestPaper, manifest)
+		if err := checkRoll(ctx, tx, m); err != nil {
+			return err
+		}
+		return s.propose(ctx, tx, id, c.session, manifestPaper, manifest, byOperator)
 	})
 }
 
@@ -47,13 +50,21 @@ func (s *Service) Proposal(ctx context.Context, id suite.ElectionID) ([]byte, er
 
 // SignSeal keeps one member's signature over the proposed manifest.
 func (s *Service) SignSeal(ctx context.Context, id suite.ElectionID, sig election.MemberSignature) error {
-	return s.store.sign(ctx, id, manifestPaper, sig, func(manifest []byte) error {
-		m, err := election.Parse(manifest)
+	return s.sign(ctx, id, manifestPaper, sig, func(_ store, manifest []byte) (string, error) {
+		m, err := readManifest(manifest)
 		if err != nil {
-			return fmt.Errorf("reading the proposed manifest: %w", err)
+			return "", err
 		}
 		return checkMember(m.Committee, election.SealMessage(election.MID(manifest)), sig)
 	})
+}
+
+func readManifest(manifest []byte) (*election.Manifest, error) {
+	m, err := election.Parse(manifest)
+	if err != nil {
+		return nil, fmt.Errorf("reading the proposed manifest: %w", err)
+	}
+	return m, nil
 }
 
 // Sealing returns the file of the signatures over the manifest, or [ErrNotYet]
@@ -70,12 +81,13 @@ func (s *Service) Sealing(ctx context.Context, id suite.ElectionID) ([]byte, err
 			return nil, fmt.Errorf("teller %d has not drilled: %w", i+1, ErrNotYet)
 		}
 	}
-	return s.store.fix(ctx, id, manifestPaper, func(manifest []byte) (uint8, error) {
-		m, err := election.Parse(manifest)
+	return s.store.fix(ctx, id, manifestPaper, func(tx store, manifest []byte) (uint8, error) {
+		m, err := readManifest(manifest)
 		if err != nil {
-			return 0, fmt.Errorf("reading the proposed manifest: %w", err)
+			return 0, err
 		}
-		return m.Committee.Quorum, nil
+		// Another declaration may have taken the place of the one before.
+		return m.Committee.Quorum, checkRoll(ctx, tx, m)
 	})
 }
 
@@ -111,7 +123,7 @@ func (s *Service) ProposeCertificate(ctx context.Context, id suite.ElectionID, r
 		if err != nil {
 			return err
 		}
-		return tx.propose(ctx, id, session, certificatePaper, body)
+		return s.propose(ctx, tx, id, session, certificatePaper, body, byOperator)
 	})
 }
 
@@ -130,7 +142,7 @@ func (s *Service) SignCertificate(ctx context.Context, id suite.ElectionID, sig 
 	if err != nil {
 		return err
 	}
-	return s.store.sign(ctx, id, certificatePaper, sig, func(certificate []byte) error {
+	return s.sign(ctx, id, certificatePaper, sig, func(_ store, certificate []byte) (string, error) {
 		return checkMember(l.Committee, tally.CertificateMessage(l.MID, certificate), sig)
 	})
 }
@@ -142,14 +154,32 @@ func (s *Service) Certification(ctx context.Context, id suite.ElectionID) ([]byt
 	if !ok {
 		return nil, ErrNotYet
 	}
-	return s.store.fix(ctx, id, certificatePaper, func([]byte) (uint8, error) { return status.Manifest.Committee.Quorum, nil })
+	return s.store.fix(ctx, id, certificatePaper, func(store, []byte) (uint8, error) { return status.Manifest.Committee.Quorum, nil })
 }
 
-// checkMember checks one member's signature, where a quorum is not there yet.
-func checkMember(c election.Committee, signed []byte, sig election.MemberSignature) error {
+// checkMember checks one member's signature, where a quorum is not there yet, and
+// returns whose it is.
+func checkMember(c election.Committee, signed []byte, sig election.MemberSignature) (who string, err error) {
 	c.Quorum = 1
 	if err := c.Verify(signed, []election.MemberSignature{sig}); err != nil {
-		return &RefusedError{err}
+		return "", &signerError{err}
 	}
-	return nil
+	return c.Members[sig.Member].Name, nil
+}
+
+// A signerError says that somebody's signature does not hold.
+type signerError struct{ Err error }
+
+func (e *signerError) Error() string { return e.Err.Error() }
+func (e *signerError) Unwrap() error { return e.Err }
+
+// signerRefused says in a sentence why a signature is not accepted.
+func signerRefused(err error, what string) error {
+	if errors.Is(err, election.ErrSignature) {
+		return &RefusedError{fmt.Errorf("this signature is not one of this member's key over this %s; it may be of another key, of another election, or of what was proposed before", what)}
+	}
+	if e := new(signerError); errors.As(err, &e) {
+		return &RefusedError{e}
+	}
+	return err
 }
