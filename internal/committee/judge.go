@@ -103,4 +103,6 @@ func judgeEarlyClose(m *election.Manifest, before *act.State, to int64, closed b
 	return nil
 }
 
-func moment(at int64) string { return time.Unix(at, 0).UTC().Format("2 January 2006, 15:04:05 UTC") }
+func moment(at int64) string { return unix(at).UTC().Format("2 January 2006, 15:04:05 UTC") }
+
+func unix(at int64) time.Time { return time.Unix(at, 0) }
