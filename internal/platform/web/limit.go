@@ -82,9 +82,7 @@ func (l *Limiter) Allow(key string) bool {
 		_, _ = rand.Read(l.secret[:]) // never fails
 		l.since, l.buckets = now, make(map[[sha256.Size]byte]bucket)
 	}
-	mac := hmac.New(sha256.New, l.secret[:])
-	mac.Write([]byte(key))
-	id := [sha256.Size]byte(mac.Sum(nil))
+	id := l.id(key)
 	b, ok := l.buckets[id]
 	if !ok {
 		b.left = l.burst
@@ -100,17 +98,37 @@ func (l *Limiter) Allow(key string) bool {
 	return allowed
 }
 
+// GiveBack takes back one call of [Limiter.Allow] that turned out not to be what
+// is limited. Taking first and giving back counts exactly, however many ask at
+// once; looking first and counting afterwards does not.
+func (l *Limiter) GiveBack(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	id := l.id(key)
+	if b, ok := l.buckets[id]; ok {
+		b.left = math.Min(l.burst, b.left+1)
+		l.buckets[id] = b
+	}
+}
+
+// id returns the keyed hash of a key. It needs the lock.
+func (l *Limiter) id(key string) [sha256.Size]byte {
+	mac := hmac.New(sha256.New, l.secret[:])
+	mac.Write([]byte(key))
+	return [sha256.Size]byte(mac.Sum(nil))
+}
+
 // ByAddress limits requests by the client's network: an IPv4 address or an IPv6
 // /64. Whole hospitals share one, so the limit must be generous. Behind a proxy
 // that this program trusts, address reads the client from what the proxy says;
 // nil means the address of the connection. The ballot box does not use it.
 func (l *Limiter) ByAddress(address func(*http.Request) netip.Addr) func(http.Handler) http.Handler {
 	if address == nil {
-		address = remote
+		address = Remote
 	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !l.Allow(network(address(r))) {
+			if !l.Allow(Network(address(r))) {
 				w.Header().Set("Retry-After", "60")
 				errTooMany.write(w)
 				return
@@ -120,7 +138,8 @@ func (l *Limiter) ByAddress(address func(*http.Request) netip.Addr) func(http.Ha
 	}
 }
 
-func remote(r *http.Request) netip.Addr {
+// Remote returns the address of a request's connection, or the zero address.
+func Remote(r *http.Request) netip.Addr {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
@@ -132,8 +151,9 @@ func remote(r *http.Request) netip.Addr {
 	return a
 }
 
-// network returns a key for an address; all without one share a key.
-func network(a netip.Addr) string {
+// Network returns the key under which an address is limited: an IPv4 address or
+// an IPv6 /64. All without an address share a key.
+func Network(a netip.Addr) string {
 	bits := 64
 	if a = a.Unmap(); a.Is4() {
 		bits = 32

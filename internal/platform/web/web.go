@@ -139,20 +139,6 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(append(b, '\n')) // the client is gone
 }
 
-// DecodeJSON reads one JSON value of at most limit bytes and nothing after it.
-// Unknown fields are refused. Its errors are [*RequestError]s.
-func DecodeJSON(r *http.Request, limit int64, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, limit))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return readProblem(err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return readProblem(err)
-	}
-	return nil
-}
-
 // ReadBody reads a body of at most limit bytes. Its errors are [*RequestError]s.
 func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	b, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
@@ -177,6 +163,8 @@ type Endpoints struct {
 	Answer func(error) (status int, code, message string)
 	// Log gets the errors that become a 500, with the pattern of the route.
 	Log *slog.Logger
+	// Faults, if it is not nil, gets them instead, see [Faults].
+	Faults *Faults
 }
 
 // Handle returns a handler. If h returns an error it must not have answered.
@@ -204,7 +192,13 @@ func (e Endpoints) Handle(h func(http.ResponseWriter, *http.Request) error) http
 
 // report logs what somebody should look at. A client that went away is not.
 func (e Endpoints) report(r *http.Request, status int, err error) {
-	if status < http.StatusInternalServerError || r.Context().Err() != nil || e.Log == nil {
+	switch {
+	case status < http.StatusInternalServerError || errors.Is(r.Context().Err(), context.Canceled):
+		return
+	case e.Faults != nil:
+		e.Faults.note(route(r), status, err)
+		return
+	case e.Log == nil:
 		return
 	}
 	e.Log.ErrorContext(r.Context(), "request failed", "route", route(r), "err", err)
