@@ -59,10 +59,15 @@ type reader interface {
 // what was read before is good while there is no further one.
 func (b *Box) loadActs(ctx context.Context, q reader) (*acts, error) {
 	var last uint32
-	err := q.QueryRow(ctx, `SELECT coalesce(max(sequence), 0) FROM ballotbox.act`).Scan(&last)
+	err := q.QueryRow(ctx, lastAct).Scan(&last)
 	if err != nil {
 		return nil, fmt.Errorf("reading acts: %w", err)
 	}
+	return b.actsAt(ctx, q, last)
+}
+
+// actsAt is loadActs for whoever knows the sequence of the last act.
+func (b *Box) actsAt(ctx context.Context, q reader, last uint32) (*acts, error) {
 	if known := b.acts.Load(); known != nil && known.last() == last {
 		return known, nil
 	}
@@ -73,6 +78,8 @@ func (b *Box) loadActs(ctx context.Context, q reader) (*acts, error) {
 	b.acts.Store(a)
 	return a, nil
 }
+
+const lastAct = `SELECT coalesce(max(sequence), 0) FROM ballotbox.act`
 
 func (b *Box) readActs(ctx context.Context, q reader) (*acts, error) {
 	rows, err := q.Query(ctx, `SELECT body FROM ballotbox.act ORDER BY sequence`)
@@ -122,21 +129,22 @@ func (a *acts) apply(body []byte) error {
 	return nil
 }
 
-// open reports whether a phase admits a ballot. After the close the box still
-// takes what the committee accepted: those envelopes were deposited in time.
-func (b *Box) open(ctx context.Context, q reader, p election.Phase, c *cast) (bool, error) {
+// open reports whether a phase admits a ballot at a moment. The row decides; the
+// clock makes an end of casting that nobody has written yet hold to the second.
+// After it the box still takes what the committee accepted: those envelopes were
+// deposited in time.
+func (b *Box) open(p election.Phase, a *acts, at time.Time, c *cast) bool {
 	switch p {
 	case election.PhaseOpen:
-		return true, nil
-	case election.PhaseClosed:
-		a, err := b.loadActs(ctx, q)
-		if err != nil {
-			return false, err
+		if b.casting(a, at) {
+			return true
 		}
-		g, ok := a.accepted[c.id]
-		return ok && g == c.group, nil
+	case election.PhaseClosed:
+	default:
+		return false
 	}
-	return false, nil
+	g, ok := a.accepted[c.id]
+	return ok && g == c.group
 }
 
 // ApplyProven takes an act with the proof that the ledger holds it: a tlog-proof
@@ -183,6 +191,13 @@ func (b *Box) ApplyAct(ctx context.Context, body []byte) (uint32, error) {
 	if err != nil {
 		return 0, &ActError{Err: err}
 	}
+	done, err := b.checkAct(ctx, x, body)
+	if err != nil {
+		return 0, fmt.Errorf("applying act: %w", err)
+	}
+	if done {
+		return x.Sequence, nil
+	}
 	err = b.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockPhase(ctx, tx); err != nil {
 			return err
@@ -193,6 +208,46 @@ func (b *Box) ApplyAct(ctx context.Context, body []byte) (uint32, error) {
 		return 0, fmt.Errorf("applying act: %w", err)
 	}
 	return x.Sequence, nil
+}
+
+// checkAct answers an act that is known, and refuses one that is not valid,
+// without the phase's lock: while it is taken alone nobody casts, and everybody
+// can send acts. done reports that the act is kept. What a check without the
+// lock lets pass is checked again under it.
+func (b *Box) checkAct(ctx context.Context, x *act.Act, body []byte) (done bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var kept []byte
+	err = b.c.Pool.QueryRow(ctx, `SELECT body FROM ballotbox.act WHERE sequence = $1`, int64(x.Sequence)).Scan(&kept)
+	switch {
+	case err == nil && bytes.Equal(kept, body):
+		return true, b.confirm(ctx)
+	case err == nil:
+		return false, ErrActConflict
+	case !errors.Is(err, pgx.ErrNoRows):
+		return false, fmt.Errorf("reading act: %w", err)
+	}
+	phase, err := readPhase(ctx, b.c.Pool)
+	if err != nil {
+		return false, err
+	}
+	if after(phase) {
+		return false, ErrLocked
+	}
+	a, err := b.loadActs(ctx, b.c.Pool)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case x.Sequence > a.state.Next:
+		return false, ErrActGap
+	case x.Sequence < a.state.Next:
+		return false, nil // came here meanwhile
+	}
+	if err := a.state.Clone().Apply(x); err != nil {
+		return false, &ActError{Err: err}
+	}
+	return false, nil
 }
 
 func (b *Box) applyAct(ctx context.Context, tx pgx.Tx, sequence uint32, body []byte) error {

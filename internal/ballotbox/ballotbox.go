@@ -34,6 +34,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"strikevote/internal/board"
+	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/ballot"
 	"strikevote/internal/protocol/credential"
 	"strikevote/internal/protocol/election"
@@ -103,10 +104,13 @@ type Box struct {
 	sealer atomic.Pointer[sealer]
 	acts   atomic.Pointer[acts]
 
-	// The three stations of a ballot.
+	// The three stations of a ballot, and the one of an envelope's.
 	lookups pool[suite.BallotID, place]
 	checks  pool[*cast, error]
 	inserts pool[*cast, outcome]
+	bodies  pool[*cast, error]
+
+	faults *web.Faults
 }
 
 // Format hides the keys, whatever the verb.
@@ -171,6 +175,8 @@ func (b *Box) defaults() {
 	b.checks = pool[*cast, error]{workers: runtime.GOMAXPROCS(0), largest: 64, limit: b.c.Queue, do: b.verify}
 	// One transaction at a time: while it waits for the disk, others gather.
 	b.inserts = pool[*cast, outcome]{workers: 1, largest: 256, limit: b.c.Queue, do: b.keep}
+	b.bodies = pool[*cast, error]{workers: 1, largest: 16, limit: min(b.c.Queue, 64), do: b.verifyBodies}
+	b.faults = web.NewFaults(b.c.Logger)
 }
 
 // checkKeys compares the keys given with the manifest: a promise that nobody

@@ -7,7 +7,6 @@ import (
 
 	"strikevote/internal/protocol/ballot"
 	"strikevote/internal/protocol/credential"
-	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/receipt"
 	"strikevote/internal/protocol/suite"
 )
@@ -41,7 +40,7 @@ func (b *Box) Cast(ctx context.Context, sealed []byte) (receipt.Promise, State, 
 		return receipt.Promise{}, "", err
 	}
 	if at.state == Unknown {
-		at.state, err = b.accept(ctx, at.phase, c)
+		at.state, err = b.accept(ctx, at, c)
 	} else {
 		err = b.confirm(ctx)
 	}
@@ -52,8 +51,8 @@ func (b *Box) Cast(ctx context.Context, sealed []byte) (receipt.Promise, State, 
 }
 
 // accept checks a ballot that the box does not have and keeps it.
-func (b *Box) accept(ctx context.Context, p election.Phase, c *cast) (State, error) {
-	if err := b.admits(ctx, p, c); err != nil {
+func (b *Box) accept(ctx context.Context, at place, c *cast) (State, error) {
+	if err := b.admits(ctx, at, c); err != nil {
 		return "", err
 	}
 	invalid, err := b.checks.call(ctx, c)
@@ -74,29 +73,65 @@ func (b *Box) parse(sealed []byte) (*cast, error) {
 	if err != nil {
 		return nil, ErrMalformed
 	}
+	c, err := b.parseBody(body)
+	if err != nil {
+		return nil, err
+	}
+	c.sealed, c.sig = sealed, sig
+	return c, nil
+}
+
+// parseBody is parse for a body of the right length without a credential.
+func (b *Box) parseBody(body []byte) (*cast, error) {
 	r := suite.NewReader(body)
 	version, mid, g := r.U8(), suite.MID(r.Take(32)), suite.GroupID(r.U16())
 	if version != ballot.Version || mid != b.c.MID || b.groups[g] == nil {
 		return nil, ErrMalformed
 	}
-	return &cast{
-		id:     suite.BallotID(suite.H("ballot-id", body)),
-		group:  g,
-		sealed: sealed,
-		body:   body,
-		sig:    sig,
-	}, nil
+	return &cast{id: suite.BallotID(suite.H("ballot-id", body)), group: g, body: body}, nil
+}
+
+// Check says which ballot of which group a body without credential is: an
+// envelope that somebody wants to deposit. Nothing is kept and no database is
+// asked. It returns [ErrMalformed], [ErrBusy] or an [*InvalidError].
+//
+// Nothing but its place in a queue of its own keeps a stranger from having
+// proofs computed here, so that queue is short and has one worker: a flood of
+// bodies slows envelopes down, and never casting by more than one processor.
+func (b *Box) Check(ctx context.Context, body []byte) (suite.BallotID, suite.GroupID, error) {
+	if len(body) != ballot.BodySize(b.options) {
+		return suite.BallotID{}, 0, ErrMalformed
+	}
+	c, err := b.parseBody(body)
+	if err != nil {
+		return suite.BallotID{}, 0, err
+	}
+	invalid, err := b.bodies.call(ctx, c)
+	if err := errors.Join(err, invalid); err != nil {
+		return suite.BallotID{}, 0, err
+	}
+	return c.id, c.group, nil
 }
 
 // verify checks ballots: each one's credential first, so that without one
 // nobody makes the box compute proofs, then the proofs of all together. It
 // accepts what [ballot.Check] accepts.
 func (b *Box) verify(_ context.Context, casts []*cast) ([]error, error) {
+	return b.prove(casts, b.read)
+}
+
+// verifyBodies checks bodies without credentials.
+func (b *Box) verifyBodies(_ context.Context, casts []*cast) ([]error, error) {
+	return b.prove(casts, decode)
+}
+
+// prove checks the proofs of all ballots that can be read, together.
+func (b *Box) prove(casts []*cast, read func(*cast) (*ballot.Ballot, error)) ([]error, error) {
 	out := make([]error, len(casts))
 	batch := ballot.NewBatch()
 	var in []int // of casts, in the order of the batch
 	for i, c := range casts {
-		parsed, err := b.read(c)
+		parsed, err := read(c)
 		if err != nil {
 			out[i] = err
 			continue
@@ -124,6 +159,10 @@ func (b *Box) read(c *cast) (*ballot.Ballot, error) {
 	if err := credential.Verify(b.groups[c.group].issuer, msg, c.sig); err != nil {
 		return nil, ErrBadCredential
 	}
+	return decode(c)
+}
+
+func decode(c *cast) (*ballot.Ballot, error) {
 	parsed, err := ballot.Parse(c.body)
 	if err != nil {
 		return nil, &InvalidError{Err: err}
@@ -158,7 +197,7 @@ func (b *Box) Find(ctx context.Context, id suite.BallotID) (Found, error) {
 	promise := b.promise(id)
 	f := Found{State: at.state, Promise: &promise}
 	if at.state == InTheLog {
-		f.Proof, err = b.proof(ctx, at.index)
+		f.Proof, err = b.proof(ctx, id, at)
 		if err != nil {
 			return Found{}, fmt.Errorf("finding ballot: %w", err)
 		}

@@ -4,6 +4,9 @@ import (
 	"strikevote/internal/protocol/suite"
 )
 
+// PhaseLock is phaseLock.
+const PhaseLock = phaseLock
+
 // Choose is choose.
 var Choose = choose
 
@@ -27,6 +30,8 @@ func (b *Box) Occupy(station string) (leave func()) {
 			b.checks.leave(n)
 		case "inserts":
 			b.inserts.leave(n)
+		case "bodies":
+			b.bodies.leave(n)
 		}
 	}
 	move(-b.c.Queue)

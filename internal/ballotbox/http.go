@@ -17,6 +17,7 @@ import (
 const (
 	maxBody = tlog.MaxProof // the largest of all, a proof
 	maxFind = 256
+	maxActs = 4 // at once, and as many waiting
 )
 
 // errUnknownElection is answered for an election that this box does not serve.
@@ -35,8 +36,11 @@ func (b *Box) routes() http.Handler {
 	r := web.NewRouter(web.CORS(b.c.Manifest.Origins.Booth))
 	r.Post("/ballots", b.handle(b.postBallot))
 	r.Post("/find", b.handle(b.postFind))
-	r.Post("/acts", b.handle(b.postAct))
-	r.Post("/lock", b.handle(b.postLock))
+	r.Post("/check", b.handle(b.postCheck))
+	// Acts and their proofs are public, so everybody can bring them again.
+	few := r.With(web.AtMost(maxActs))
+	few.Post("/acts", b.handle(b.postAct))
+	few.Post("/lock", b.handle(b.postLock))
 	// Preflights reach the middleware by a route only.
 	r.Options("/{path}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	return r
@@ -62,6 +66,28 @@ func (b *Box) postBallot(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	web.WriteJSON(w, http.StatusOK, castAnswer{promise[:], state})
+	return nil
+}
+
+// A checkAnswer says which ballot a body is.
+type checkAnswer struct {
+	BallotID suite.BallotID `json:"ballot_id"`
+	Group    suite.GroupID  `json:"group"`
+}
+
+func (b *Box) postCheck(w http.ResponseWriter, r *http.Request) error {
+	if r.Header.Get("Content-Type") != "application/octet-stream" {
+		return ErrMalformed
+	}
+	body, err := web.ReadBody(r, int64(ballot.BodySize(b.options)))
+	if err != nil {
+		return err
+	}
+	id, group, err := b.Check(r.Context(), body)
+	if err != nil {
+		return err
+	}
+	web.WriteJSON(w, http.StatusOK, checkAnswer{id, group})
 	return nil
 }
 
@@ -124,7 +150,7 @@ func (b *Box) postLock(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (b *Box) handle(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
-	e := web.Endpoints{Answer: answer, Log: b.c.Logger}
+	e := web.Endpoints{Answer: answer, Faults: b.faults}
 	return e.Handle(func(w http.ResponseWriter, r *http.Request) error {
 		err := h(w, r)
 		if err == nil {

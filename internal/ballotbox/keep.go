@@ -105,6 +105,7 @@ func (b *Box) store(ctx context.Context, casts []*cast) ([]outcome, error) {
 // An insertion is what the statements of [Box.insert] saw.
 type insertion struct {
 	phase    election.Phase
+	last     uint32 // act
 	inserted int64
 	logged   map[suite.BallotID]bool
 	admitted []bool
@@ -125,6 +126,7 @@ func (b *Box) insert(ctx context.Context, tx pgx.Tx, casts []*cast) (insertion, 
 	q := new(pgx.Batch)
 	q.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, phaseLock)
 	q.Queue(`SELECT phase FROM ballotbox.election`).QueryRow(func(row pgx.Row) error { return row.Scan(&r.phase) })
+	q.Queue(lastAct).QueryRow(func(row pgx.Row) error { return row.Scan(&r.last) })
 	q.Queue(`
 		INSERT INTO ballotbox.pending (key, sealed, group_id)
 		SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::integer[])
@@ -142,12 +144,14 @@ func (b *Box) insert(ctx context.Context, tx pgx.Tx, casts []*cast) (insertion, 
 	if err := tx.SendBatch(ctx, q).Close(); err != nil {
 		return insertion{}, err
 	}
+	a, err := b.actsAt(ctx, tx, r.last)
+	if err != nil {
+		return insertion{}, err
+	}
+	// Read under the lock: whoever waited for it past the close is late.
+	now := b.c.Now()
 	for i, c := range casts {
-		ok, err := b.open(ctx, tx, r.phase, c)
-		if err != nil {
-			return insertion{}, err
-		}
-		r.admitted[i] = ok
+		r.admitted[i] = b.open(r.phase, a, now, c)
 	}
 	return r, nil
 }

@@ -118,11 +118,13 @@ func setPhase(ctx context.Context, tx pgx.Tx, from, to election.Phase) error {
 	return nil
 }
 
-// A place is where a ballot was found, and the phase at that moment.
+// A place is where a ballot was found, and the phase and the last act at that
+// moment.
 type place struct {
 	state State
 	index int64 // in the log
 	phase election.Phase
+	last  uint32
 }
 
 // locate looks ballots up. One statement has one snapshot, so a ballot that a
@@ -141,7 +143,7 @@ func (b *Box) locate(ctx context.Context, ids []suite.BallotID) ([]place, error)
 		}
 	}
 	rows, err := b.c.Pool.Query(ctx, `
-		SELECT e.phase, EXISTS (SELECT FROM ballotbox.pending AS p WHERE p.key = q.key), c.index
+		SELECT e.phase, (`+lastAct+`), EXISTS (SELECT FROM ballotbox.pending AS p WHERE p.key = q.key), c.index
 		FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS q (key, id, n)
 			CROSS JOIN ballotbox.election AS e
 			LEFT JOIN ballotbox.cast_index AS c ON c.ballot_id = q.id
@@ -151,10 +153,11 @@ func (b *Box) locate(ctx context.Context, ids []suite.BallotID) ([]place, error)
 	}
 	out := make([]place, 0, len(ids))
 	var phase election.Phase
+	var last uint32
 	var pending bool
 	var index *int64
-	_, err = pgx.ForEachRow(rows, []any{&phase, &pending, &index}, func() error {
-		p := place{state: Unknown, phase: phase}
+	_, err = pgx.ForEachRow(rows, []any{&phase, &last, &pending, &index}, func() error {
+		p := place{state: Unknown, phase: phase, last: last}
 		switch {
 		case index != nil:
 			p.state, p.index = InTheLog, *index
@@ -202,20 +205,33 @@ func phaseError(p election.Phase) error {
 
 // admits returns an error unless a ballot may be kept in a phase. It saves the
 // work of checking; what decides is [Box.insert].
-func (b *Box) admits(ctx context.Context, p election.Phase, c *cast) error {
-	ok, err := b.open(ctx, b.c.Pool, p, c)
+func (b *Box) admits(ctx context.Context, at place, c *cast) error {
+	a, err := b.actsAt(ctx, b.c.Pool, at.last)
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return phaseError(p)
+	if !b.open(at.phase, a, b.c.Now(), c) {
+		return phaseError(at.phase)
 	}
 	return nil
 }
 
-// proof returns a tlog-proof of an entry, or nil if it is not cosigned yet.
-func (b *Box) proof(ctx context.Context, index int64) ([]byte, error) {
-	proof, err := b.c.Log.Proof(ctx, index, nil)
+// proof returns a tlog-proof of a ballot's entry, or nil if it is not cosigned
+// yet. Whoever deposited an envelope does not have the credential that it was
+// given afterwards, and could not check a proof without it: theirs has the entry
+// as extra.
+func (b *Box) proof(ctx context.Context, id suite.BallotID, at place) ([]byte, error) {
+	a, err := b.actsAt(ctx, b.c.Pool, at.last)
+	if err != nil {
+		return nil, err
+	}
+	var extra []byte
+	if _, ok := a.accepted[id]; ok {
+		if extra, err = b.c.Log.Entry(ctx, at.index); err != nil {
+			return nil, err
+		}
+	}
+	proof, err := b.c.Log.Proof(ctx, at.index, extra)
 	if errors.Is(err, board.ErrNotCosigned) {
 		return nil, nil
 	}
