@@ -36,13 +36,19 @@ const (
 	Resend       = "resend"       // the same link again, asked for
 	Corrected    = "corrected"    // a new link, after an address was corrected
 	Issued       = "issued"       // a ballot was issued in your name
+	Envelope     = "envelope"     // a link that opens an envelope only
+	Deposited    = "deposited"    // an envelope was deposited in your name
 	Result       = "result"       // to all, once certified
 )
 
 // Kinds returns every kind of mail.
 func Kinds() []string {
-	return []string{Announcement, Invitation, Reminder, Closing, Resend, Corrected, Issued, Result}
+	return []string{Announcement, Invitation, Reminder, Closing, Resend, Corrected, Issued, Envelope, Deposited, Result}
 }
+
+// LastHour is how long before the close, in seconds, no reminder leaves any
+// more.
+const LastHour = 3600
 
 // A Mail is one message, ready to leave. It redacts itself.
 type Mail struct {

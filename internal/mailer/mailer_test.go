@@ -216,6 +216,79 @@ func TestUnneeded(t *testing.T) {
 	}
 }
 
+// TestLastHour: a reminder that waited too long does not leave, whatever the
+// close is by then; a link that somebody asked for does.
+func TestLastHour(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ before, sent int }{{mailer.LastHour + 1, 3}, {mailer.LastHour, 3}, {mailer.LastHour - 1, 1}, {-1, 1}} {
+		o := newOffice(t, 1)
+		o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, electiontest.Open+int64(tt.before))
+		for _, kind := range []string{mailer.Reminder, mailer.Closing, mailer.Resend} {
+			o.queue(kind, 0)
+		}
+		b := new(inbox)
+		if n, err := o.mailer(b).Drain(t.Context()); err != nil || n != tt.sent {
+			t.Errorf("%d seconds before the close: %d sent, %v", tt.before, n, err)
+		}
+		if o.states() != "sent 3" {
+			t.Errorf("states %s", o.states())
+		}
+	}
+}
+
+// TestEnvelope sends somebody who is not on the roll their link: it opens an
+// envelope, and says how that is less secret.
+func TestEnvelope(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, 0)
+	body := token.Body{Kind: token.KindEnvelope, Election: o.m.ElectionID, Group: 2, Index: 5, JTI: token.JTI{4}, Expires: o.m.Schedule.TokenExpires()}
+	tokenID, codeID := o.minter.IDs(body)
+	o.exec(`INSERT INTO registrar.applicant (group_id, roll_index, name, email) VALUES (2, 5, 'Zoë Núñez', 'off@mail.example')`)
+	o.exec(`INSERT INTO registrar.token (token_id, code_id, jti, on_roll, group_id, roll_index) VALUES ($1, $2, $3, false, 2, 5)`, tokenID[:], codeID[:], body.JTI[:])
+	for _, kind := range []string{mailer.Envelope, mailer.Deposited} {
+		o.exec(`INSERT INTO registrar.outbox (id, kind, on_roll, group_id, roll_index, not_before) VALUES (uuid_send(gen_random_uuid()), $1, false, 2, 5, $2)`,
+			kind, time.Unix(electiontest.Open, 0).UTC())
+	}
+	b := new(inbox)
+	if n, err := o.mailer(b).Drain(t.Context()); err != nil || n != 2 {
+		t.Fatalf("%d sent, %v\n%s", n, err, &o.logged)
+	}
+	for _, m := range b.mails {
+		if m.To != "off@mail.example" {
+			t.Errorf("%s went elsewhere", m.Subject)
+		}
+		linked := strings.Contains(m.Text, "/v1/#t=")
+		if linked != strings.Contains(m.Subject, "vote in an envelope") {
+			t.Errorf("%s: a link: %v", m.Subject, linked)
+		}
+		if !linked {
+			continue
+		}
+		_, got, _, mid, err := token.ParseLink(link(t, m.Text))
+		if want, _ := o.minter.Mint(body); err != nil || got != want || mid != o.mid {
+			t.Errorf("another link, %v", err)
+		}
+		plain := strings.Join(strings.Fields(m.Text), " ")
+		for _, says := range []string{"It is less secret", "2 of 3 tellers", "Refused or undecided, it is never opened", "Unit 2"} {
+			if !strings.Contains(plain, says) {
+				t.Errorf("the mail does not say %q:\n%s", says, m.Text)
+			}
+		}
+	}
+}
+
+// link returns the voting link in a mail's text.
+func link(t *testing.T, text string) string {
+	t.Helper()
+	for word := range strings.FieldsSeq(text) {
+		if strings.Contains(word, "/v1/#t=") {
+			return word
+		}
+	}
+	t.Fatal("there is no link")
+	return ""
+}
+
 // TestRetry: what fails is tried again after a pause, not for ever, and what
 // is refused is not.
 func TestRetry(t *testing.T) {

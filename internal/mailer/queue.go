@@ -42,6 +42,7 @@ type job struct {
 	name, email, unit, campus, language string
 	jti                                 []byte
 	used                                string // "", "issue", "deposit", "strike"
+	close                               int64  // of voting; 0 if it is not known
 }
 
 // state is what becomes of a job.
@@ -88,8 +89,9 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 		SELECT c.id, c.kind, c.attempts, c.on_roll, c.group_id, c.roll_index,
 			COALESCE(m.name, a.name, ''), COALESCE(m.email, a.email, ''), COALESCE(m.unit, ''),
 			COALESCE(m.campus, a.campus, ''), COALESCE(m.language, a.language, ''),
-			t.jti, COALESCE(u.kind, '')
+			t.jti, COALESCE(u.kind, ''), COALESCE(e.close_at, 0)
 		FROM claimed c
+		LEFT JOIN registrar.election e ON true
 		LEFT JOIN registrar.member m ON c.on_roll AND m.group_id = c.group_id AND m.roll_index = c.roll_index
 		LEFT JOIN registrar.applicant a ON NOT c.on_roll AND a.group_id = c.group_id AND a.roll_index = c.roll_index
 		LEFT JOIN registrar.used u ON c.on_roll AND u.group_id = c.group_id AND u.roll_index = c.roll_index
@@ -102,7 +104,7 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*job, error) {
 		j := new(job)
 		return j, row.Scan(&j.id, &j.kind, &j.attempts, &j.onRoll, &j.group, &j.index,
-			&j.name, &j.email, &j.unit, &j.campus, &j.language, &j.jti, &j.used)
+			&j.name, &j.email, &j.unit, &j.campus, &j.language, &j.jti, &j.used, &j.close)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claiming mails: %w", err)
@@ -133,7 +135,7 @@ func (m *Mailer) sendAll(ctx context.Context, jobs []*job) []state {
 // send sends one mail. What went wrong is logged by kind alone: a sender's
 // error may quote the address.
 func (m *Mailer) send(ctx context.Context, j *job) state {
-	if unneeded(j) {
+	if unneeded(j, m.c.Now()) {
 		return dropped
 	}
 	if j.email == "" || j.attempts > maxAttempts { // the latter if its process is killed each time
@@ -168,12 +170,12 @@ func (m *Mailer) retry(j *job) state {
 
 // unneeded says which mails have become pointless since they were queued.
 // Whether a member needs a reminder is decided here, as late as can be, by
-// nobody.
-func unneeded(j *job) bool {
+// nobody. One that waited for a retry into the last hour comes too late.
+func unneeded(j *job, now time.Time) bool {
 	switch j.kind {
 	case Reminder, Closing:
-		return j.used != ""
-	case Issued, Result:
+		return j.used != "" || j.close > 0 && now.Unix() > j.close-LastHour
+	case Issued, Deposited, Result:
 		return false
 	default:
 		return j.used == "strike"
@@ -217,7 +219,7 @@ func (m *Mailer) compose(ctx context.Context, j *job) (Mail, error) {
 
 func linked(kind string) bool {
 	switch kind {
-	case Invitation, Reminder, Closing, Resend, Corrected:
+	case Invitation, Reminder, Closing, Resend, Corrected, Envelope:
 		return true
 	}
 	return false

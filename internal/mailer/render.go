@@ -57,6 +57,8 @@ type page struct {
 	Open, OpenDay                     string
 	Close, CloseDay, CloseTime        string
 	GraceEnd, DisputeUntil, Date      string
+	DecideUntil                       string
+	Openers                           string // "3 of 5"
 	HelpPhone, HelpEmail, Organizer   string
 	ElectionURL, TrackerURL           string
 	Result                            resultPage
@@ -150,6 +152,7 @@ func (r *renderer) page(p person, at int, words string, now time.Time) page {
 		Open: w.moment(m.Schedule.Open), OpenDay: w.day(m.Schedule.Open),
 		Close: w.moment(m.Schedule.Close), CloseDay: w.day(m.Schedule.Close), CloseTime: w.clock(m.Schedule.Close),
 		GraceEnd: w.moment(m.Schedule.Close + m.Schedule.Grace), DisputeUntil: w.moment(m.Schedule.DecideUntil), Date: w.date(now.Unix()),
+		DecideUntil: w.moment(m.Schedule.DecideUntil), Openers: fmt.Sprintf("%d of %d", m.Tellers.T, m.Tellers.N),
 		HelpPhone: m.Help.Phone, HelpEmail: m.Help.Email, Organizer: r.c.Pages.Organizer,
 		ElectionURL: r.c.Pages.Election, TrackerURL: r.c.Pages.Tracker,
 	}

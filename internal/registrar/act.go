@@ -3,6 +3,7 @@ package registrar
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -23,7 +24,77 @@ func (r *Registrar) ApplyAct(ctx context.Context, body []byte) (uint32, error) {
 	if err != nil {
 		return 0, &ActError{err}
 	}
-	err = alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
+	done, err := r.checkAct(ctx, a, body)
+	if err == nil && !done {
+		err = r.applyAct(ctx, a, body)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("applying an act: %w", err)
+	}
+	if _, err := r.c.Ledger.Sign(ctx); err != nil {
+		return 0, fmt.Errorf("applying an act: %w", err)
+	}
+	return a.Sequence, nil
+}
+
+// checkAct answers an act that is known, and refuses one that is not valid
+// after the acts before it, without the phase lock: while that is taken alone
+// nothing is issued, and everybody can send acts. What it lets pass is checked
+// again under the lock. done reports that the act is kept.
+func (r *Registrar) checkAct(ctx context.Context, a *act.Act, body []byte) (done bool, err error) {
+	var kept []byte
+	err = r.c.Pool.QueryRow(ctx, `SELECT body FROM registrar.act WHERE sequence = $1`, int64(a.Sequence)).Scan(&kept)
+	switch {
+	case err == nil && bytes.Equal(kept, body):
+		return true, postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error { return touch(ctx, tx) })
+	case err == nil:
+		return false, refuse("another act has this number")
+	case !errors.Is(err, pgx.ErrNoRows):
+		return false, fmt.Errorf("reading an act: %w", err)
+	}
+	s, err := r.current(ctx)
+	if err != nil {
+		return false, err
+	}
+	if a.Sequence < s.Next {
+		return false, nil // came here meanwhile
+	}
+	if err := s.Clone().Apply(a); err != nil {
+		return false, &ActError{err}
+	}
+	return false, nil
+}
+
+// current returns what the election is after the acts so far; nobody may change
+// it. Acts only grow, so what was verified before is good while there is no
+// further one.
+func (r *Registrar) current(ctx context.Context) (*act.State, error) {
+	var acts [][]byte
+	var last uint32
+	known := r.known.Load()
+	if known != nil {
+		err := r.c.Pool.QueryRow(ctx, `SELECT COALESCE(max(sequence), 0) FROM registrar.act`).Scan(&last)
+		if err != nil || last == known.Next-1 {
+			return known, err
+		}
+	}
+	err := postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) (err error) {
+		acts, err = readActs(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s, err := r.state(acts)
+	if err != nil {
+		return nil, err
+	}
+	r.known.Store(s)
+	return s, nil
+}
+
+func (r *Registrar) applyAct(ctx context.Context, a *act.Act, body []byte) error {
+	return alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
 		acts, err := readActs(ctx, tx)
 		if err != nil {
 			return err
@@ -48,13 +119,6 @@ func (r *Registrar) ApplyAct(ctx context.Context, body []byte) (uint32, error) {
 		}
 		return r.keepAct(ctx, tx, body, e, after)
 	})
-	if err != nil {
-		return 0, fmt.Errorf("applying an act: %w", err)
-	}
-	if _, err := r.c.Ledger.Sign(ctx); err != nil {
-		return 0, fmt.Errorf("applying an act: %w", err)
-	}
-	return a.Sequence, nil
 }
 
 // Acts returns the acts that were applied, in their order.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"strikevote/internal/mailer"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/ledger"
@@ -116,7 +117,7 @@ func (r *Registrar) add(ctx context.Context, tx pgx.Tx, p act.Amend, added int) 
 		return nil
 	}
 	// Not before the opening: everybody's invitation leaves then.
-	return r.mail(ctx, tx, "invitation", true, at, max(r.c.Now().Unix(), r.manifest.Schedule.Open))
+	return r.mail(ctx, tx, mailer.Invitation, true, at, max(r.c.Now().Unix(), r.manifest.Schedule.Open))
 }
 
 // NewLink gives a member a new link and ends the old one, after an address was
@@ -155,7 +156,7 @@ func (r *Registrar) NewLink(ctx context.Context, number, email, by, reason strin
 				return err
 			}
 		}
-		return r.mail(ctx, tx, "corrected", true, at, r.c.Now().Unix())
+		return r.mail(ctx, tx, mailer.Corrected, true, at, r.c.Now().Unix())
 	})
 	if err != nil {
 		return fmt.Errorf("replacing a link: %w", scrub(err))
@@ -216,12 +217,24 @@ func (r *Registrar) Admit(ctx context.Context, a Applicant) (Place, error) {
 	if r.manifest.Group(a.Group) == nil {
 		return Place{}, errors.New("admitting an applicant: there is no such group")
 	}
+	if r.c.Ready != nil {
+		if err := r.c.Ready(ctx); err != nil {
+			return Place{}, fmt.Errorf("admitting an applicant: %w", err)
+		}
+	}
 	at := Place{Group: a.Group}
 	err := alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
+		e, err := readRow(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if e.phase != election.PhaseSealed && e.phase != election.PhaseOpen || r.c.Now().Unix() >= e.close {
+			return ErrClosed
+		}
 		if err := tx.QueryRow(ctx, `SELECT count(*) FROM registrar.applicant WHERE group_id = $1`, a.Group).Scan(&at.Index); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO registrar.applicant (group_id, roll_index, name, email, campus, worksite, title, language, reason)
+		_, err = tx.Exec(ctx, `INSERT INTO registrar.applicant (group_id, roll_index, name, email, campus, worksite, title, language, reason)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 			at.Group, at.Index, a.Name, nullable(a.Email), a.Campus, a.Worksite, a.Title, a.Language, a.Reason)
 		if err != nil {
@@ -233,7 +246,8 @@ func (r *Registrar) Admit(ctx context.Context, a Applicant) (Place, error) {
 		if a.Email == "" {
 			return nil
 		}
-		return r.mail(ctx, tx, "invitation", false, at, r.c.Now().Unix())
+		// Not before the opening, like every link.
+		return r.mail(ctx, tx, mailer.Envelope, false, at, max(r.c.Now().Unix(), r.manifest.Schedule.Open))
 	})
 	if err != nil {
 		return Place{}, fmt.Errorf("admitting an applicant: %w", scrub(err))

@@ -22,14 +22,22 @@ var answers = []struct {
 	{ErrClosed, http.StatusForbidden, "closed", "Voting has closed: no ballot is issued any more."},
 	{ErrCancelled, http.StatusForbidden, "closed", "This vote was cancelled: you need to do nothing."},
 	{ErrAlreadyIssued, http.StatusConflict, "already_issued", "A ballot was already issued with this link: finish on the device where you began, or enter your recovery code."},
+	{ErrDeposited, http.StatusConflict, "already_deposited", "An envelope was deposited with this link: nobody has both an envelope and an ordinary ballot, so there is nothing more to do."},
 	{ErrEnvelopeOnly, http.StatusForbidden, "envelope_only", "This link opens an envelope, which the committee decides on after the close: use the page for envelopes."},
 	{ErrFactorNeeded, http.StatusUnauthorized, "factor_required", "An answer is missing that shows that it is you: enter it and go on."},
 	{ErrRequest, http.StatusBadRequest, "bad_request", "This request could not be read: reload the page and try again."},
+	{ErrNotBallot, http.StatusUnprocessableEntity, "not_a_ballot", "This is not a sealed ballot of your group, so it was not taken: reload the page and seal your ballot again."},
+	{ErrBoxAway, http.StatusServiceUnavailable, "box_away", "The ballot box does not answer, so your envelope was not taken: try again in a minute, nothing is lost."},
+	{ErrTooOften, http.StatusTooManyRequests, "too_often", "This link was used very often just now: wait a minute and try again, nothing is lost."},
+	{ErrTooManyCodes, http.StatusTooManyRequests, "too_many_codes", "Too many wrong codes were entered: use the link in your mail, or try again in ten minutes."},
+	{ErrWho, http.StatusBadRequest, "bad_request", "Enter an email address or a member number."},
 	{ErrBusy, http.StatusServiceUnavailable, "busy", "Many people are voting at the moment: try again in a few seconds, nothing is lost."},
 }
 
-// answer returns what to tell a member about an error; status 0 for one that is
-// nobody's business.
+// answer returns what to tell a member about an error. One that is nobody's
+// business is on this side, most often a database that is away for a moment:
+// whatever was asked can be asked again, and is answered as if it were the first
+// time.
 func answer(err error) (status int, code, message string) {
 	wrong, locked, refused := new(FactorError), new(LockedError), new(ActError)
 	switch {
@@ -46,7 +54,7 @@ func answer(err error) (status int, code, message string) {
 			return a.status, a.code, a.message
 		}
 	}
-	return 0, "", ""
+	return http.StatusServiceUnavailable, "unavailable", "The service cannot answer at the moment: try again in a few seconds, nothing is lost."
 }
 
 func plural(n int, one, many string) string {

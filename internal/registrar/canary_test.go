@@ -38,6 +38,10 @@ func TestCanary(t *testing.T) {
 	answered("/status", "{"+link.Base64())
 	answered("/status", fields{"token": link.Base64() + "A"})
 	answered("/status", fields{"code": typed.Reveal()[:10]})
+	answered("/deposit", fields{"token": link.Base64(), "factor": "answer M-1-0", "ballot": z})
+	answered("/deposit", fields{"code": typed.Reveal(), "ballot": z})
+	answered("/resend", fields{"to": "canary-m-1-0@mail.example"})
+	answered("/resend", fields{"to": "canary\x00"})
 	note(w.draft.Import(ctx, members(w.m)))
 	note(w.r.NewLink(ctx, "M-1-0", "canary-new@mail.example", "Ann", "x"))
 	note(w.r.NewLink(ctx, "M-1-2", "canary-new@mail.example", "Ann", "x"))
@@ -64,7 +68,7 @@ func TestCanary(t *testing.T) {
 		t.Fatal(err)
 	}
 	sent, err := post.Drain(ctx)
-	if err != nil || sent != 72 { // all, a notice of issuance, a corrected link
+	if err != nil || sent != 73 { // all, a notice of issuance, a corrected link, one sent again
 		t.Errorf("%d mails, %v", sent, err)
 	}
 	files, err := os.ReadDir(dir)
@@ -147,7 +151,8 @@ func TestAnswersSayWhatToDo(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{registrar.ErrUnknownLink, registrar.ErrReplaced, registrar.ErrExpired, registrar.ErrStruck, registrar.ErrNotOpen,
 		registrar.ErrClosed, registrar.ErrCancelled, registrar.ErrAlreadyIssued, registrar.ErrEnvelopeOnly, registrar.ErrFactorNeeded,
-		registrar.ErrRequest, registrar.ErrBusy, &registrar.FactorError{Left: 1}, &registrar.LockedError{For: time.Hour}} {
+		registrar.ErrRequest, registrar.ErrBusy, registrar.ErrDeposited, registrar.ErrNotBallot, registrar.ErrBoxAway, registrar.ErrTooOften,
+		registrar.ErrTooManyCodes, registrar.ErrWho, errors.New("the database is away"), &registrar.FactorError{Left: 1}, &registrar.LockedError{For: time.Hour}} {
 		status, code, message := registrar.Answer(fmt.Errorf("wrapped: %w", err))
 		if status < 400 || code == "" || !strings.HasSuffix(message, ".") || strings.Count(message, ".") > 2 {
 			t.Errorf("%v: %d %s %q", err, status, code, message)
@@ -161,7 +166,7 @@ func TestAnswersSayWhatToDo(t *testing.T) {
 	if _, _, m := registrar.Answer(&registrar.LockedError{For: time.Hour}); !strings.Contains(m, "60 minutes") {
 		t.Errorf("got %q", m)
 	}
-	if status, _, _ := registrar.Answer(errors.New("dial tcp 10.1.2.3")); status != 0 {
-		t.Error("an unknown error is answered")
+	if status, _, m := registrar.Answer(errors.New("dial tcp 10.1.2.3")); status != 503 || strings.Contains(m, "10.1") {
+		t.Errorf("an unknown error is answered %d %q", status, m)
 	}
 }

@@ -477,34 +477,27 @@ func TestAmend(t *testing.T) {
 func TestEnvelopes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, real)
-	id := func(body []byte) suite.BallotID { return suite.BallotID(suite.H("test", body)) }
-	w.open(func(c *registrar.Config) {
-		c.CheckEnvelope = func(body []byte) (suite.BallotID, suite.GroupID, error) {
-			if len(body) < 2 {
-				return suite.BallotID{}, 0, errors.New("too short")
-			}
-			return id(body), suite.GroupID(body[0]), nil
-		}
-	})
+	id := ballotID
+	w.open(withEnvelopes)
 	w.at(electiontest.Open)
 	ctx := t.Context()
 	on1, on2, off := []byte{1, 1}, []byte{1, 2}, []byte{1, 3}
-	if err := w.r.Deposit(ctx, w.show(1, 0), "", on1); err != nil {
+	if _, err := w.r.Deposit(ctx, w.show(1, 0), "", on1); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.r.Deposit(ctx, w.show(1, 0), "", on1); err != nil {
+	if _, err := w.r.Deposit(ctx, w.show(1, 0), "", on1); err != nil {
 		t.Errorf("the same again: %v", err)
 	}
-	if err := w.r.Deposit(ctx, w.show(1, 0), "", on2); !errors.Is(err, registrar.ErrAlreadyIssued) {
+	if _, err := w.r.Deposit(ctx, w.show(1, 0), "", on2); !errors.Is(err, registrar.ErrDeposited) {
 		t.Errorf("another: got %v", err)
 	}
-	if err := w.r.Deposit(ctx, w.show(2, 0), "", on2); !errors.Is(err, registrar.ErrRequest) {
+	if _, err := w.r.Deposit(ctx, w.show(2, 0), "", on2); !errors.Is(err, registrar.ErrNotBallot) {
 		t.Errorf("another group's ballot: got %v", err)
 	}
-	if _, err := w.r.Issue(ctx, w.show(1, 0), "", request(t)); !errors.Is(err, registrar.ErrAlreadyIssued) {
+	if _, err := w.r.Issue(ctx, w.show(1, 0), "", request(t)); !errors.Is(err, registrar.ErrDeposited) {
 		t.Errorf("issuance after a deposit: got %v", err)
 	}
-	if err := w.r.Deposit(ctx, w.show(1, 1), "", on2); err != nil {
+	if _, err := w.r.Deposit(ctx, w.show(1, 1), "", on2); err != nil {
 		t.Fatal(err)
 	}
 	at, err := w.r.Admit(ctx, registrar.Applicant{Name: "CANARY", Email: "canary@mail.example", Group: 1})
@@ -519,10 +512,10 @@ func TestEnvelopes(t *testing.T) {
 	if _, err := w.r.Issue(ctx, applicant, "", request(t)); !errors.Is(err, registrar.ErrEnvelopeOnly) {
 		t.Errorf("issuance to an applicant: got %v", err)
 	}
-	if err := w.r.Deposit(ctx, applicant, "", off); err != nil {
+	if _, err := w.r.Deposit(ctx, applicant, "", off); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := w.r.Status(ctx, applicant, ""); err != nil || s.Salt != "" {
+	if s, err := w.r.Status(ctx, applicant, ""); err != nil || s.Salt != "" || !s.Issued {
 		t.Errorf("an applicant's status: %+v, %v", s, err)
 	}
 	if list, err := w.r.Envelopes(ctx); err != nil || len(list) != 3 {
@@ -715,10 +708,21 @@ func TestOutbox(t *testing.T) {
 	if n := w.count(`SELECT count(*) FROM registrar.outbox WHERE not_before < $1 OR not_before > $2`, at, at.Add(time.Hour)); n != 0 {
 		t.Errorf("%d leave outside of the hour", n)
 	}
-	for _, day := range []struct{ hours, want int }{{0, 70}, {10, 0}, {24, 70}} {
+	for _, day := range []struct{ hours, want int }{{0, 70}, {10, 0}, {22, 70}} {
 		if n, err := w.r.Enqueue(ctx, mailer.Reminder, at.Add(time.Duration(day.hours)*time.Hour), 0); n != day.want || err != nil {
 			t.Errorf("reminder after %d hours: %d queued, %v", day.hours, n, err)
 		}
+	}
+	for _, kind := range []string{mailer.Reminder, mailer.Closing} {
+		last := time.Unix(electiontest.Close-mailer.LastHour, 0)
+		for from, spread := range map[time.Time]time.Duration{last.Add(time.Second): 0, last: time.Minute} {
+			if _, err := w.r.Enqueue(ctx, kind, from, spread); !errors.Is(err, registrar.ErrLastHour) {
+				t.Errorf("%s in the last hour: got %v", kind, err)
+			}
+		}
+	}
+	if n, err := w.r.Enqueue(ctx, mailer.Closing, time.Unix(electiontest.Close-mailer.LastHour, 0), 0); n != 70 || err != nil {
+		t.Errorf("before the last hour: %d queued, %v", n, err)
 	}
 	if _, err := w.r.Enqueue(ctx, mailer.Issued, at, 0); err == nil {
 		t.Error("a notice of issuance to everybody")
@@ -731,7 +735,7 @@ func TestOutbox(t *testing.T) {
 	if n := w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'resend'`); n != 2 {
 		t.Errorf("%d links sent again, want 2", n)
 	}
-	if counts, err := w.r.Mails(ctx); err != nil || fmt.Sprint(counts) != "[{invitation queued 70} {reminder queued 140} {resend queued 2}]" {
+	if counts, err := w.r.Mails(ctx); err != nil || fmt.Sprint(counts) != "[{closing queued 70} {invitation queued 70} {reminder queued 140} {resend queued 2}]" {
 		t.Errorf("got %v, %v", counts, err)
 	}
 }

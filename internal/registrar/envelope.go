@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"strikevote/internal/mailer"
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/credential"
@@ -15,86 +16,98 @@ import (
 	"strikevote/internal/protocol/suite"
 )
 
+// maxDeposits bounds how many deposits are under way at once. They wait for
+// another machine, and must not hold the places of those who are issued ballots.
+const maxDeposits = 32
+
 // Deposit keeps a disputed person's sealed ballot until the committee decides
-// (SPEC 12). It uses up the person's issuance; the same ballot again is fine.
-// The body is opaque here: whether it is a ballot says the function of
-// [Config].
-func (r *Registrar) Deposit(ctx context.Context, c Credential, factor string, body []byte) error {
+// (SPEC 12), and returns its id. It uses up the person's issuance: nobody has
+// both. The same ballot again is answered again, in every phase.
+//
+// The body is opaque here, but for its hash: whether it is a ballot says the
+// function of [Config]. Errors are those of errors.go; any other means that the
+// same ballot should be sent again.
+func (r *Registrar) Deposit(ctx context.Context, c Credential, factor string, body []byte) (suite.BallotID, error) {
+	id := suite.BallotID(suite.H("ballot-id", body))
 	if r.c.CheckEnvelope == nil {
-		return ErrRequest
+		return id, ErrRequest
 	}
-	leave, err := r.signer.enter()
+	select {
+	case r.deposits <- struct{}{}:
+		defer func() { <-r.deposits }()
+	default:
+		return id, ErrBusy
+	}
+	again, err := r.beforeDeposit(ctx, c, factor, id, body)
 	if err != nil {
-		return err
+		return id, fmt.Errorf("depositing: %w", scrub(err))
 	}
-	defer leave()
-	id, group, err := r.c.CheckEnvelope(body)
-	if err != nil {
-		return ErrRequest
-	}
-	if r.manifest.Factor != nil {
-		if err := r.depositFactor(ctx, c, factor); err != nil {
-			return err
-		}
-	}
+	checked := !again
 	err = postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		s, err := lookShared(ctx, tx, c)
 		if err != nil {
 			return err
 		}
-		if err := s.valid(); err != nil {
+		switch again, err := r.decideDeposit(&s, id); {
+		case err != nil:
 			return err
-		}
-		if s.group != group {
-			return ErrRequest
-		}
-		again, err := deposited(ctx, tx, &s, id)
-		if err != nil {
-			return err
-		}
-		if again {
+		case again:
 			return touch(ctx, tx)
-		}
-		if s.used != "" {
-			return ErrAlreadyIssued
-		}
-		if err := s.open(r.c.Now().Unix()); err != nil {
-			return err
+		case !checked:
+			return errors.New("a deposit is gone")
 		}
 		return r.keepEnvelope(ctx, tx, &s, id, body)
 	})
 	if err != nil {
-		return fmt.Errorf("depositing: %w", scrub(err))
+		return id, fmt.Errorf("depositing: %w", scrub(err))
 	}
-	return nil
+	return id, nil
 }
 
-func (r *Registrar) depositFactor(ctx context.Context, c Credential, factor string) error {
+// decideDeposit says whether a ballot is to be kept now (false, nil), and
+// whether it was before.
+func (r *Registrar) decideDeposit(s *standing, id suite.BallotID) (again bool, err error) {
+	if err := s.valid(); err != nil {
+		return false, err
+	}
+	switch {
+	case bytes.Equal(s.deposited, id[:]):
+		return true, nil
+	case s.deposited != nil:
+		return false, ErrDeposited
+	case s.used != "":
+		return false, ErrAlreadyIssued
+	}
+	return false, s.open(r.c.Now().Unix())
+}
+
+// beforeDeposit does what the transaction cannot do: it counts wrong answers,
+// and asks the box. The box is asked last, so that only somebody who may deposit
+// makes it work.
+func (r *Registrar) beforeDeposit(ctx context.Context, c Credential, factor string, id suite.BallotID, body []byte) (again bool, err error) {
 	s, err := r.look(ctx, c)
 	if err != nil {
-		return err
-	}
-	if err := s.valid(); err != nil || !s.onRoll {
-		return err
-	}
-	return r.checkFactor(ctx, &s, factor)
-}
-
-// deposited reports whether the person has deposited this ballot; with another
-// one it returns [ErrAlreadyIssued].
-func deposited(ctx context.Context, tx pgx.Tx, s *standing, id suite.BallotID) (bool, error) {
-	var kept []byte
-	err := tx.QueryRow(ctx, `SELECT ballot_id FROM registrar.envelope WHERE on_roll = $1 AND group_id = $2 AND roll_index = $3`,
-		s.onRoll, s.group, s.index).Scan(&kept)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return false, nil
-	case err != nil:
 		return false, err
-	case bytes.Equal(kept, id[:]):
-		return true, nil
 	}
-	return false, ErrAlreadyIssued
+	if again, err = r.decideDeposit(&s, id); again || err != nil {
+		return again, err
+	}
+	if r.manifest.Factor != nil && s.onRoll {
+		if err := r.checkFactor(ctx, &s, factor); err != nil {
+			return false, err
+		}
+	}
+	checked, group, err := r.c.CheckEnvelope(ctx, body)
+	switch {
+	case errors.Is(err, ErrNotBallot) || err == nil && group != s.group:
+		return false, ErrNotBallot
+	case err == nil && checked != id:
+		err = errors.New("it checked another ballot")
+		fallthrough
+	case err != nil:
+		return false, fmt.Errorf("%w: %w", ErrBoxAway, err)
+	}
+	return false, nil
 }
 
 func (r *Registrar) keepEnvelope(ctx context.Context, tx pgx.Tx, s *standing, id suite.BallotID, body []byte) error {
@@ -108,7 +121,7 @@ func (r *Registrar) keepEnvelope(ctx context.Context, tx pgx.Tx, s *standing, id
 			return err
 		}
 		if tag.RowsAffected() == 0 {
-			return ErrAlreadyIssued
+			return r.lostDeposit(ctx, tx, s, id)
 		}
 	}
 	tag, err := tx.Exec(ctx, `INSERT INTO registrar.envelope (ballot_id, on_roll, group_id, roll_index, reference, body)
@@ -117,11 +130,40 @@ func (r *Registrar) keepEnvelope(ctx context.Context, tx pgx.Tx, s *standing, id
 		return err
 	}
 	if tag.RowsAffected() == 0 {
-		return ErrAlreadyIssued
+		return r.lostDeposit(ctx, tx, s, id)
 	}
 	entry := ledger.Deposit{MID: r.mid, Group: s.group, OnRoll: s.onRoll, Ref: reference}.Bytes()
-	_, err = tx.Exec(ctx, `INSERT INTO registrar.queue (entry, group_id) VALUES ($1, $2)`, entry, s.group)
-	return err
+	if _, err := tx.Exec(ctx, `INSERT INTO registrar.queue (entry, group_id) VALUES ($1, $2)`, entry, s.group); err != nil {
+		return err
+	}
+	if !s.mail {
+		return nil
+	}
+	return r.mail(ctx, tx, mailer.Deposited, s.onRoll, Place{s.group, s.index}, r.c.Now().Unix())
+}
+
+// lostDeposit says what somebody hears who lost a race. It was waited for the
+// winner's commit, so that a new statement sees what that one did.
+func (r *Registrar) lostDeposit(ctx context.Context, tx pgx.Tx, s *standing, id suite.BallotID) error {
+	var used string
+	var kept []byte
+	err := tx.QueryRow(ctx, `
+		SELECT COALESCE((SELECT kind FROM registrar.used WHERE $1 AND group_id = $2 AND roll_index = $3), ''),
+			(SELECT ballot_id FROM registrar.envelope WHERE on_roll = $1 AND group_id = $2 AND roll_index = $3)`,
+		s.onRoll, s.group, s.index).Scan(&used, &kept)
+	switch {
+	case err != nil:
+		return err
+	case bytes.Equal(kept, id[:]):
+		return touch(ctx, tx)
+	case kept != nil:
+		return ErrDeposited
+	case used == usedIssue:
+		return ErrAlreadyIssued
+	}
+	// The ballot is in somebody else's envelope: no honest device makes one for
+	// two people.
+	return ErrRequest
 }
 
 // decideEnvelopes checks a decision against the envelopes there are.

@@ -10,17 +10,23 @@ import (
 
 // What a member can be told. Each has a code and a sentence, see answer.
 var (
-	ErrUnknownLink   = errors.New("unknown link")             // also for a forged one
-	ErrReplaced      = errors.New("the link was replaced")    // by a corrected address
-	ErrExpired       = errors.New("the link is too old")      //
-	ErrStruck        = errors.New("the member was struck")    // before anything was issued
-	ErrNotOpen       = errors.New("voting is not open yet")   //
-	ErrClosed        = errors.New("voting is closed")         //
-	ErrCancelled     = errors.New("the vote was cancelled")   //
-	ErrAlreadyIssued = errors.New("a ballot was issued")      // on another request
+	ErrUnknownLink   = errors.New("unknown link")           // also for a forged one
+	ErrReplaced      = errors.New("the link was replaced")  // by a corrected address
+	ErrExpired       = errors.New("the link is too old")    //
+	ErrStruck        = errors.New("the member was struck")  // before anything was issued
+	ErrNotOpen       = errors.New("voting is not open yet") //
+	ErrClosed        = errors.New("voting is closed")       //
+	ErrCancelled     = errors.New("the vote was cancelled") //
+	ErrAlreadyIssued = errors.New("a ballot was issued")    // on another request
+	ErrDeposited     = errors.New("an envelope was deposited")
 	ErrEnvelopeOnly  = errors.New("only an envelope is open") // to a disputed person
 	ErrFactorNeeded  = errors.New("the extra answer is missing")
 	ErrRequest       = errors.New("the request is malformed")
+	ErrNotBallot     = errors.New("the envelope holds no ballot") // of the person's group
+	ErrBoxAway       = errors.New("the box does not answer")      // so that nothing was kept
+	ErrTooOften      = errors.New("the link was used too often")
+	ErrTooManyCodes  = errors.New("too many wrong codes")
+	ErrWho           = errors.New("no address and no number")
 	ErrBusy          = errors.New("too many requests at once")
 )
 

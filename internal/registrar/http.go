@@ -5,8 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -17,7 +19,9 @@ import (
 )
 
 const (
-	maxRequest = 4 << 10 // a token, a factor and z fill about one
+	maxRequest = 4 << 10  // a token, a factor and z fill about one
+	maxDeposit = 16 << 10 // a ballot of eight questions fills seven
+	maxActs    = 4        // at once, and as many waiting
 	maxAct     = act.MaxSize
 )
 
@@ -26,6 +30,8 @@ const (
 type Service struct {
 	log     *slog.Logger
 	observe web.Observer
+	faults  *web.Faults
+	limits  *limits
 
 	mu        sync.RWMutex
 	elections map[suite.ElectionID]mounted
@@ -38,8 +44,13 @@ type mounted struct {
 
 // NewService returns a Service without elections. observe may be nil.
 func NewService(log *slog.Logger, observe web.Observer) *Service {
-	return &Service{log: log, observe: observe, elections: map[suite.ElectionID]mounted{}}
+	return &Service{log: log, observe: observe, faults: web.NewFaults(log), limits: newLimits(time.Now), elections: map[suite.ElectionID]mounted{}}
 }
+
+// Behind says how to read a client's address from what a proxy says that this
+// program trusts. Without it the address is that of the connection. It is called
+// before [Service.Handler].
+func (s *Service) Behind(address func(*http.Request) netip.Addr) { s.limits.address = address }
 
 // Add begins to serve an election, in place of one with the same id.
 func (s *Service) Add(r *Registrar) {
@@ -72,22 +83,27 @@ func (s *Service) get(id suite.ElectionID) (mounted, bool) {
 // Nothing answers GET: scanners of mail open every link they find.
 func (s *Service) Handler() http.Handler {
 	router := web.NewRouter(web.Chain(web.Config{Log: s.log, Body: maxAct + 1, Observe: s.observe})...)
-	e := web.Endpoints{Answer: answer, Log: s.log}
 	router.Route("/v1/{election}", func(r chi.Router) {
-		r.Use(s.cors)
-		for path, h := range map[string]func(*Registrar, http.ResponseWriter, *http.Request) error{
-			"/status": (*Registrar).postStatus, "/issue": (*Registrar).postIssue, "/acts": (*Registrar).postActs,
-		} {
-			r.Post(path, e.Handle(func(w http.ResponseWriter, req *http.Request) error {
-				m, err := s.find(req)
-				if err != nil {
-					return err
-				}
-				return retryAfter(w, h(m.registrar, w, req))
-			}))
-		}
+		r.Use(s.cors, s.limits.byNetwork)
+		r.Post("/status", s.handle(s.postStatus))
+		r.Post("/issue", s.handle(s.postIssue))
+		r.Post("/deposit", s.handle(s.postDeposit))
+		r.Post("/resend", s.handle(s.postResend))
+		// Acts are public, so everybody can send them again.
+		r.With(web.AtMost(maxActs)).Post("/acts", s.handle(s.postActs))
 	})
 	return router
+}
+
+func (s *Service) handle(h func(*Registrar, http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	e := web.Endpoints{Answer: answer, Faults: s.faults}
+	return e.Handle(func(w http.ResponseWriter, req *http.Request) error {
+		m, err := s.find(req)
+		if err != nil {
+			return err
+		}
+		return retryAfter(w, h(m.registrar, w, req))
+	})
 }
 
 // cors lets the pages of the election's booth in, and no others.
@@ -123,50 +139,107 @@ type request struct {
 	Factor string `json:"factor"`
 }
 
-func (r *Registrar) postStatus(w http.ResponseWriter, req *http.Request) error {
-	var in request
-	if err := decode(req, &in); err != nil {
-		return err
-	}
-	c, err := r.Present(in.Token, in.Code)
-	if err != nil {
-		return err
-	}
-	s, err := r.Status(req.Context(), c, in.Factor)
-	if err != nil {
-		return err
-	}
-	web.WriteJSON(w, http.StatusOK, s)
-	return nil
+// present runs do with what a member showed, within the limits.
+func (s *Service) present(r *Registrar, req *http.Request, in request, do func(Credential) error) error {
+	return s.limits.guess(req, in.Code, func() error {
+		c, err := r.Present(in.Token, in.Code)
+		if err != nil {
+			return err
+		}
+		if !s.limits.links.Allow(string(c.id[:])) {
+			return ErrTooOften
+		}
+		return do(c)
+	})
 }
 
-func (r *Registrar) postIssue(w http.ResponseWriter, req *http.Request) error {
+func (s *Service) postStatus(r *Registrar, w http.ResponseWriter, req *http.Request) error {
+	var in request
+	if err := decode(req, maxRequest, &in); err != nil {
+		return err
+	}
+	return s.present(r, req, in, func(c Credential) error {
+		status, err := r.Status(req.Context(), c, in.Factor)
+		if err == nil {
+			web.WriteJSON(w, http.StatusOK, status)
+		}
+		return err
+	})
+}
+
+func (s *Service) postIssue(r *Registrar, w http.ResponseWriter, req *http.Request) error {
 	var in struct {
 		request
 		Z string `json:"z"`
 	}
-	if err := decode(req, &in); err != nil {
+	if err := decode(req, maxRequest, &in); err != nil {
 		return err
 	}
 	z, err := base64.RawURLEncoding.Strict().DecodeString(in.Z)
 	if err != nil || len(z) != credential.Size {
 		return ErrRequest
 	}
-	c, err := r.Present(in.Token, in.Code)
-	if err != nil {
+	return s.present(r, req, in.request, func(c Credential) error {
+		answer, err := r.Issue(req.Context(), c, in.Factor, z)
+		if err == nil {
+			web.WriteJSON(w, http.StatusOK, struct {
+				S string `json:"s"`
+			}{base64.RawURLEncoding.EncodeToString(answer[:])})
+		}
+		return err
+	})
+}
+
+func (s *Service) postDeposit(r *Registrar, w http.ResponseWriter, req *http.Request) error {
+	var in struct {
+		request
+		Ballot string `json:"ballot"`
+	}
+	if err := decode(req, maxDeposit, &in); err != nil {
 		return err
 	}
-	s, err := r.Issue(req.Context(), c, in.Factor, z)
-	if err != nil {
+	body, err := base64.RawURLEncoding.Strict().DecodeString(in.Ballot)
+	if err != nil || len(body) == 0 {
+		return ErrRequest
+	}
+	return s.present(r, req, in.request, func(c Credential) error {
+		id, err := r.Deposit(req.Context(), c, in.Factor, body)
+		if err == nil {
+			web.WriteJSON(w, http.StatusOK, struct {
+				BallotID suite.BallotID `json:"ballot_id"`
+				State    string         `json:"state"`
+			}{id, "deposited"})
+		}
 		return err
+	})
+}
+
+// postResend answers everybody the same, whether or not there is such a person,
+// and whether or not a limit was reached.
+func (s *Service) postResend(r *Registrar, w http.ResponseWriter, req *http.Request) error {
+	var in struct {
+		To string `json:"to"`
+	}
+	if err := decode(req, maxRequest, &in); err != nil {
+		return err
+	}
+	who, ok := cleanWho(in.To)
+	if !ok {
+		return ErrWho
+	}
+	if s.limits.allow(s.limits.asked, req) && s.limits.askedAll.Allow("") {
+		if err := r.Resend(req.Context(), who); err != nil {
+			return err
+		}
 	}
 	web.WriteJSON(w, http.StatusOK, struct {
-		S string `json:"s"`
-	}{base64.RawURLEncoding.EncodeToString(s[:])})
+		Message string `json:"message"`
+	}{"If you are on the roll, your link is on its way, to the address on the roll only. It is the same link as before. It can take ten minutes. " +
+		"Nothing came? Look among unwanted mail, then call " + r.manifest.Help.Phone + "."})
 	return nil
 }
 
-func (r *Registrar) postActs(w http.ResponseWriter, req *http.Request) error {
+func (s *Service) postActs(r *Registrar, w http.ResponseWriter, req *http.Request) error {
 	body, err := web.ReadBody(req, maxAct)
 	if err != nil {
 		return err
@@ -181,8 +254,8 @@ func (r *Registrar) postActs(w http.ResponseWriter, req *http.Request) error {
 	return nil
 }
 
-func decode(req *http.Request, v any) error {
-	err := web.DecodeJSON(req, maxRequest, v)
+func decode(req *http.Request, limit int64, v any) error {
+	err := web.DecodeJSON(req, limit, v)
 	if p := new(web.RequestError); errors.As(err, &p) && p.Status == http.StatusBadRequest {
 		return ErrRequest
 	}
@@ -191,12 +264,19 @@ func decode(req *http.Request, v any) error {
 
 // retryAfter says in a header when to come back, and passes the error on.
 func retryAfter(w http.ResponseWriter, err error) error {
+	if p := new(web.RequestError); err == nil || errors.As(err, &p) {
+		return err
+	}
 	locked := new(LockedError)
-	switch {
+	switch status, _, _ := answer(err); {
 	case errors.As(err, &locked):
 		w.Header().Set("Retry-After", strconv.Itoa(int(locked.For.Seconds())+1))
 	case errors.Is(err, ErrBusy):
 		w.Header().Set("Retry-After", "2")
+	case status == http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", "60")
+	case status >= http.StatusInternalServerError:
+		w.Header().Set("Retry-After", "5")
 	}
 	return err
 }

@@ -77,6 +77,8 @@ func (r *Registrar) decide(s *standing, hash []byte) (repeated bool, err error) 
 			return false, ErrClosed
 		}
 		return true, nil
+	case s.used == usedDeposit:
+		return false, ErrDeposited
 	case s.used != "":
 		return false, ErrAlreadyIssued
 	case !s.onRoll:
@@ -135,6 +137,8 @@ func (r *Registrar) use(ctx context.Context, tx pgx.Tx, s *standing, hash []byte
 		return fmt.Errorf("reading what a member was used for: %w", err)
 	case kind == usedIssue && bytes.Equal(request, hash):
 		return touch(ctx, tx)
+	case kind == usedDeposit:
+		return ErrDeposited
 	}
 	return ErrAlreadyIssued
 }

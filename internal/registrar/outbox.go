@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -23,6 +25,9 @@ func (r *Registrar) mail(ctx context.Context, tx pgx.Tx, kind string, onRoll boo
 	}
 	return nil
 }
+
+// ErrLastHour is returned for reminders that would leave too late.
+var ErrLastHour = errors.New("no reminder leaves in the last hour before the close")
 
 // Enqueue queues a mail of a kind to everybody on the roll who has an address,
 // spread at random over a while from a moment on. Whoever got that kind before
@@ -42,8 +47,16 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 	if kind == mailer.Reminder {
 		since = from.Add(-20 * time.Hour)
 	}
+	last := from.Add(spread).Unix()
 	var queued int
 	err := alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
+		e, err := readRow(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if (kind == mailer.Reminder || kind == mailer.Closing) && last > e.close-mailer.LastHour {
+			return ErrLastHour
+		}
 		tag, err := tx.Exec(ctx, `
 			INSERT INTO registrar.outbox (id, kind, group_id, roll_index, not_before)
 			SELECT uuid_send(gen_random_uuid()), $1, m.group_id, m.roll_index, $2::timestamptz + random() * $3::bigint * interval '1 second'
@@ -61,21 +74,42 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 	return queued, nil
 }
 
+// cleanWho returns an address or a number as it is looked up; ok is false for
+// what can be neither.
+func cleanWho(typed string) (who string, ok bool) {
+	who = strings.TrimSpace(typed)
+	return who, who != "" && len(who) <= 320 && utf8.ValidString(who) && !strings.ContainsFunc(who, unicode.IsControl)
+}
+
+// resend is one statement that writes one row, of the same size, whoever was
+// asked for: for nobody the row says so and is never sent. Writing it, and
+// waiting for the disk, takes far longer than all that differs.
+const resend = `
+	WITH found AS (
+		SELECT true AS on_roll, group_id, roll_index, 'resend' AS kind FROM registrar.member
+		WHERE (lower(email) = lower($1) OR member_no = $1) AND email IS NOT NULL
+		UNION ALL
+		SELECT false, group_id, roll_index, 'envelope' FROM registrar.applicant WHERE lower(email) = lower($1)),
+	due AS (
+		SELECT * FROM found f
+		WHERE EXISTS (SELECT FROM registrar.election WHERE phase IN ('sealed', 'open', 'closed'))
+			AND NOT EXISTS (SELECT FROM registrar.outbox o WHERE o.kind = f.kind AND o.on_roll = f.on_roll
+				AND o.group_id = f.group_id AND o.roll_index = f.roll_index AND o.not_before > $3))
+	INSERT INTO registrar.outbox (id, kind, on_roll, group_id, roll_index, state, not_before)
+	SELECT uuid_send(gen_random_uuid()), kind, on_roll, group_id, roll_index, 'queued', $2::timestamptz FROM due
+	UNION ALL
+	SELECT uuid_send(gen_random_uuid()), 'nobody', true, 0, 0, 'sent', $2::timestamptz WHERE NOT EXISTS (SELECT FROM due)`
+
 // Resend queues the link again for everybody with an address or a number; at
 // most once in ten minutes. It says nothing about whether there is such a
-// person.
+// person, and takes no link away.
 func (r *Registrar) Resend(ctx context.Context, addressOrNumber string) error {
+	who, ok := cleanWho(addressOrNumber)
+	if !ok {
+		return ErrWho
+	}
 	now := r.c.Now().UTC()
-	_, err := r.c.Pool.Exec(ctx, `
-		INSERT INTO registrar.outbox (id, kind, group_id, roll_index, not_before)
-		SELECT uuid_send(gen_random_uuid()), 'resend', m.group_id, m.roll_index, $2
-		FROM registrar.member m
-		WHERE (lower(m.email) = lower($1) OR m.member_no = $1) AND m.email IS NOT NULL
-			AND EXISTS (SELECT FROM registrar.election WHERE phase IN ('sealed', 'open', 'closed'))
-			AND NOT EXISTS (SELECT FROM registrar.outbox o WHERE o.kind = 'resend' AND o.on_roll
-				AND o.group_id = m.group_id AND o.roll_index = m.roll_index AND o.not_before > $3)`,
-		strings.TrimSpace(addressOrNumber), now, now.Add(-10*time.Minute))
-	if err != nil {
+	if _, err := r.c.Pool.Exec(ctx, resend, who, now, now.Add(-10*time.Minute)); err != nil {
 		return fmt.Errorf("queueing a link: %w", scrub(err))
 	}
 	return nil
@@ -87,9 +121,9 @@ type MailCount struct {
 	Count       int
 }
 
-// Mails counts the outbox.
+// Mails counts the outbox, but for notices: their number is that of voters.
 func (r *Registrar) Mails(ctx context.Context) ([]MailCount, error) {
-	rows, err := r.c.Pool.Query(ctx, `SELECT kind, state, count(*) FROM registrar.outbox WHERE kind <> 'issued' GROUP BY 1, 2 ORDER BY 1, 2`)
+	rows, err := r.c.Pool.Query(ctx, `SELECT kind, state, count(*) FROM registrar.outbox WHERE kind NOT IN ('issued', 'deposited', 'nobody') GROUP BY 1, 2 ORDER BY 1, 2`)
 	if err != nil {
 		return nil, fmt.Errorf("counting mails: %w", err)
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"strikevote/internal/platform/postgres"
+	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/credential/issuer"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
@@ -91,8 +92,10 @@ type Config struct {
 	Ledger Ledger
 
 	// CheckEnvelope says which ballot of which group a disputed person's sealed
-	// ballot is, or why it is none. Nil: no envelopes are taken.
-	CheckEnvelope func(body []byte) (suite.BallotID, suite.GroupID, error)
+	// ballot is, see [CheckAt]. It returns [ErrNotBallot] for what is none; any
+	// other error means that it cannot be told now, and nothing is kept. Nil: no
+	// envelopes are taken.
+	CheckEnvelope func(ctx context.Context, body []byte) (suite.BallotID, suite.GroupID, error)
 
 	// Ready returns an error until mail may leave and voting may open: until
 	// both logs' first checkpoints are witnessed. Nil: always ready.
@@ -111,6 +114,9 @@ type Registrar struct {
 	mid      suite.MID
 	signer   *signer
 	unsigned atomic.Bool // a batch was moved and no checkpoint signed since
+
+	deposits chan struct{}             // one for each deposit under way
+	known    atomic.Pointer[act.State] // after the acts so far, verified; never changed
 }
 
 // ErrDraft is returned by [Open] for an election that is not sealed.
@@ -135,7 +141,7 @@ func Open(ctx context.Context, c Config) (*Registrar, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Registrar{c: c, manifest: m, mid: election.MID(body), signer: s}, nil
+	return &Registrar{c: c, manifest: m, mid: election.MID(body), signer: s, deposits: make(chan struct{}, maxDeposits)}, nil
 }
 
 // Manifest returns the election's manifest, which nobody may change.

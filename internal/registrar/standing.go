@@ -67,17 +67,21 @@ type standing struct {
 	mail       bool   // there is an address
 	used       string // "", "issue", "deposit", "strike"
 	request    []byte // hash of the request it was used on
+	deposited  []byte // id of the ballot in an envelope; nil: none
 }
 
 const selectStanding = `
 	SELECT e.phase, COALESCE(e.close_at, 0), t.token_id IS NOT NULL, r.token_id IS NOT NULL,
 		COALESCE(t.on_roll, false), COALESCE(t.group_id, 0), COALESCE(t.roll_index, 0),
-		COALESCE(m.member_no, ''), m.leaf, m.factor_hmac, m.email IS NOT NULL, COALESCE(u.kind, ''), u.request_hash
+		COALESCE(m.member_no, ''), m.leaf, m.factor_hmac, COALESCE(m.email, a.email) IS NOT NULL, COALESCE(u.kind, ''), u.request_hash,
+		v.ballot_id
 	FROM registrar.election e
 	LEFT JOIN registrar.token t ON %s = $1
 	LEFT JOIN registrar.token_revoked r ON r.token_id = t.token_id
 	LEFT JOIN registrar.member m ON t.on_roll AND m.group_id = t.group_id AND m.roll_index = t.roll_index
-	LEFT JOIN registrar.used u ON t.on_roll AND u.group_id = t.group_id AND u.roll_index = t.roll_index`
+	LEFT JOIN registrar.applicant a ON NOT t.on_roll AND a.group_id = t.group_id AND a.roll_index = t.roll_index
+	LEFT JOIN registrar.used u ON t.on_roll AND u.group_id = t.group_id AND u.roll_index = t.roll_index
+	LEFT JOIN registrar.envelope v ON v.on_roll = t.on_roll AND v.group_id = t.group_id AND v.roll_index = t.roll_index`
 
 var (
 	standingByToken = fmt.Sprintf(selectStanding, "t.token_id")
@@ -93,7 +97,7 @@ func (c Credential) query() string {
 
 func scanStanding(row pgx.Row) (s standing, err error) {
 	err = row.Scan(&s.phase, &s.close, &s.found, &s.revoked, &s.onRoll, &s.group, &s.index,
-		&s.number, &s.leaf, &s.factorHash, &s.mail, &s.used, &s.request)
+		&s.number, &s.leaf, &s.factorHash, &s.mail, &s.used, &s.request, &s.deposited)
 	if err != nil {
 		return s, fmt.Errorf("looking up a link: %w", err)
 	}

@@ -35,7 +35,7 @@ func (r *Registrar) Status(ctx context.Context, c Credential, factor string) (*S
 			return nil, err
 		}
 	}
-	out := &Status{Title: r.manifest.Title[0], Group: s.group, Phase: s.phase, Close: s.close, Issued: s.used != "", Index: s.index}
+	out := &Status{Title: r.manifest.Title[0], Group: s.group, Phase: s.phase, Close: s.close, Issued: s.used != "" || s.deposited != nil, Index: s.index}
 	if s.phase == election.PhaseOpen && r.c.Now().Unix() >= s.close {
 		out.Phase = election.PhaseClosed
 	}

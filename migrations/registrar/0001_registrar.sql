@@ -36,6 +36,9 @@ CREATE TABLE registrar.member (
     PRIMARY KEY (group_id, roll_index)
 );
 
+-- Who asks for a link again is looked up by address, as often as anybody likes.
+CREATE INDEX member_email ON registrar.member (lower(email));
+
 -- Disputed people who are not on the roll. They get a token of kind 2.
 CREATE TABLE registrar.applicant (
     group_id   integer NOT NULL CHECK (group_id BETWEEN 1 AND 65535),
@@ -147,6 +150,7 @@ CREATE TABLE registrar.outbox (
     attempts    integer     NOT NULL DEFAULT 0,
     not_before  timestamptz NOT NULL
 );
+CREATE INDEX outbox_person ON registrar.outbox (group_id, roll_index);
 CREATE INDEX outbox_due ON registrar.outbox (not_before) WHERE state IN ('queued', 'leased');
 
 CREATE FUNCTION registrar.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$

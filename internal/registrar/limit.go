@@ -1,0 +1,93 @@
+package registrar
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"strikevote/internal/platform/web"
+)
+
+// limits bound how often something is asked for. They are counted by each
+// process for itself, in memory. One network may be a hospital with everybody
+// in it, so its limits are those of a crowd; what one person does with one link
+// is limited by the link.
+type limits struct {
+	address  func(*http.Request) netip.Addr
+	requests *web.Limiter // by network
+	links    *web.Limiter // by link or code
+	wrong    *web.Limiter // wrong codes, by network
+	wrongAll *web.Limiter // and in all
+	asked    *web.Limiter // links to be sent again, by network
+	askedAll *web.Limiter // and in all
+}
+
+func newLimits(now func() time.Time) *limits {
+	return &limits{
+		address:  web.Remote,
+		requests: web.NewLimiter(50*time.Millisecond, 3000, now),
+		links:    web.NewLimiter(2*time.Second, 30, now),
+		// A code has 100 bits. The limits do not keep anybody from finding one;
+		// they keep the search from being a load, and make it a 429 that is seen.
+		wrong:    web.NewLimiter(time.Minute, 50, now),
+		wrongAll: web.NewLimiter(time.Second, 2000, now),
+		asked:    web.NewLimiter(10*time.Second, 100, now),
+		askedAll: web.NewLimiter(200*time.Millisecond, 2000, now),
+	}
+}
+
+// network returns the key of the client's network; ok is false where nothing is
+// known of it: a connection from this machine is a proxy's, or a demonstration's,
+// and says nothing about who is behind it.
+func (l *limits) network(r *http.Request) (key string, ok bool) {
+	a := l.address(r).Unmap()
+	return web.Network(a), a.IsValid() && !a.IsLoopback()
+}
+
+// allow counts something for the client's network.
+func (l *limits) allow(by *web.Limiter, r *http.Request) bool {
+	key, ok := l.network(r)
+	return !ok || by.Allow(key)
+}
+
+// byNetwork limits all requests of a network.
+func (l *limits) byNetwork(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !l.allow(l.requests, r) {
+			w.Header().Set("Retry-After", "60")
+			web.Error(w, http.StatusTooManyRequests, "too_many", "Very many requests come from your network: wait a minute and try again, nothing is lost.")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// guess runs do for a typed code. Every code is counted as a wrong one first,
+// and given back when it was not: so no more are looked up than the limit says,
+// however many come at once. Once it is reached the right one is refused too,
+// or the limit would only slow a search down. Links are not touched by it.
+func (l *limits) guess(r *http.Request, code string, do func() error) error {
+	if code == "" {
+		return do()
+	}
+	key, known := l.network(r)
+	if known && !l.wrong.Allow(key) {
+		return ErrTooManyCodes
+	}
+	back := func() {
+		if known {
+			l.wrong.GiveBack(key)
+		}
+	}
+	if !l.wrongAll.Allow("") {
+		back()
+		return ErrTooManyCodes
+	}
+	err := do()
+	if !errors.Is(err, ErrUnknownLink) {
+		back()
+		l.wrongAll.GiveBack("")
+	}
+	return err
+}
