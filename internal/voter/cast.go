@@ -24,18 +24,32 @@ type Status struct {
 	Index  uint32 `json:"index"`
 }
 
+// credentials are what a request shows, one of link and code.
 type credentials struct {
-	Token  string `json:"token"`
+	Token  string `json:"token,omitempty"`
+	Code   string `json:"code,omitempty"`
 	Factor string `json:"factor,omitempty"`
+}
+
+func (s *Session) credentials(factor string) credentials {
+	if s.shown.byCode() {
+		return credentials{Code: s.shown.code.Reveal(), Factor: factor}
+	}
+	return credentials{Token: s.shown.token.Base64(), Factor: factor}
 }
 
 // Status asks the registrar about this link. factor is the committee's second
 // question, empty where it asks none.
 func (s *Session) Status(ctx context.Context, factor string) (*Status, error) {
 	out := new(Status)
-	err := post(ctx, s.client, s.registrar("/status"), credentials{s.token.Base64(), factor}, out)
+	err := post(ctx, s.client, s.registrar("/status"), s.credentials(factor), out)
 	if err != nil {
 		return nil, fmt.Errorf("asking about your link: %w", err)
+	}
+	if s.shown.byCode() {
+		if err := s.learn(out); err != nil {
+			return nil, err
+		}
 	}
 	s.unissued = !out.Issued
 	return out, nil
@@ -43,12 +57,19 @@ func (s *Session) Status(ctx context.Context, factor string) (*Status, error) {
 
 // Finish takes the sealed ballot to the box, from wherever an earlier run was
 // interrupted: it asks for the blind signature, casts, and checks the promise.
-// Every step can be repeated; none makes a second ballot.
+// Every step can be repeated; none makes a second ballot. One that was begun as an
+// envelope is deposited.
 func (s *Session) Finish(ctx context.Context, factor string) error {
 	if s.state.Stage == StageNew {
 		return errors.New("there is no sealed ballot yet")
 	}
+	if s.state.Envelope {
+		return s.Deposit(ctx, factor)
+	}
 	if s.state.Stage == StageSealed {
+		if s.only {
+			return ErrEnvelopeOnly
+		}
 		if err := s.issue(ctx, factor); err != nil {
 			return err
 		}
@@ -60,15 +81,9 @@ func (s *Session) Finish(ctx context.Context, factor string) error {
 }
 
 func (s *Session) issue(ctx context.Context, factor string) error {
-	// Before the request: if the answer is lost, only this secret can use it.
-	// For the same reason another ballot that is kept stays until this one is
-	// issued: the voter has a recovery code for this one, and perhaps mistyped it.
-	if s.kept == (suite.BallotID{}) || s.kept == s.state.BallotID || s.unissued {
-		if err := s.save(); err != nil {
-			return err
-		}
+	if err := s.saveBefore(); err != nil {
+		return err
 	}
-	s.unissued = false
 	req, err := s.request()
 	if err != nil {
 		return err
@@ -79,7 +94,7 @@ func (s *Session) issue(ctx context.Context, factor string) error {
 	in := struct {
 		credentials
 		Z string `json:"z"`
-	}{credentials{s.token.Base64(), factor}, base64.RawURLEncoding.EncodeToString(req.Z[:])}
+	}{s.credentials(factor), base64.RawURLEncoding.EncodeToString(req.Z[:])}
 	if err := post(ctx, s.client, s.registrar("/issue"), in, &out); err != nil {
 		return fmt.Errorf("getting your ballot issued: %w", err)
 	}
@@ -94,6 +109,20 @@ func (s *Session) issue(ctx context.Context, factor string) error {
 	}
 	s.state.Stage, s.state.Sig = StageIssued, sig[:]
 	return s.save()
+}
+
+// saveBefore keeps the ballot before it is asked for: if the answer is lost,
+// only this secret can use it. For the same reason another ballot that is kept
+// stays until this one is answered for: the voter has a recovery code for this
+// one, and perhaps mistyped it.
+func (s *Session) saveBefore() error {
+	if s.kept == (suite.BallotID{}) || s.kept == s.state.BallotID || s.unissued {
+		if err := s.save(); err != nil {
+			return err
+		}
+	}
+	s.unissued = false
+	return nil
 }
 
 // sealedBallot is what the box is sent: it holds no secret.
@@ -113,20 +142,25 @@ func (s *Session) cast(ctx context.Context) error {
 	if err := receipt.VerifyPromise(key, s.MID, s.state.BallotID, out.Promise); err != nil {
 		return fmt.Errorf("the box's promise does not hold: %w; keep your tracker and call the committee", err)
 	}
-	// The choice and what could prove it go now (SPEC.md section 6): what is
-	// left is a tracker.
-	clear(s.state.Secret)
-	clear(s.state.Choices)
-	s.sealed = nil
 	s.state.Stage, s.state.Promise = StageReceived, out.Promise
-	s.state.Secret, s.state.Choices, s.state.Typed = nil, nil, ""
+	s.erase()
 	if err := s.save(); err != nil {
 		return fmt.Errorf("your ballot is received, but your choice is not erased from this device: %w; run this again", err)
 	}
 	return nil
 }
 
-// A Found is where the box says the ballot is.
+// erase forgets the choice and what could prove it (SPEC.md section 6): what is
+// left is a tracker.
+func (s *Session) erase() {
+	clear(s.state.Secret)
+	clear(s.state.Choices)
+	s.sealed = nil
+	s.state.Secret, s.state.Choices, s.state.Typed = nil, nil, ""
+}
+
+// A Found is where the box says the ballot is. An envelope is unknown to it
+// until the committee has accepted it, and for ever if it does not.
 type Found struct {
 	State string // "received", "in the log" or "unknown"
 	Index int64  // in the log
@@ -135,7 +169,7 @@ type Found struct {
 
 // Find asks the box where this voter's ballot is, and checks the proof.
 func (s *Session) Find(ctx context.Context) (*Found, error) {
-	if s.state.Stage != StageReceived && s.state.Stage != StageIssued {
+	if s.state.Stage != StageReceived && s.state.Stage != StageIssued && s.state.Stage != StageDeposited {
 		return nil, errors.New("no ballot was cast from this device")
 	}
 	var out struct {
@@ -165,7 +199,13 @@ func (s *Session) Find(ctx context.Context) (*Found, error) {
 	if err != nil {
 		return nil, fmt.Errorf("checking the proof: %w", err)
 	}
-	if _, err := proof.Check(policy, tlog.LeafHash(ledger.BallotEntry(s.sealedBallot()))); err != nil {
+	entry := ledger.BallotEntry(s.sealedBallot())
+	if s.state.Stage == StageDeposited {
+		if entry, err = s.checkEntry(proof.Extra); err != nil {
+			return nil, fmt.Errorf("checking the proof: %w; keep it and call the committee", err)
+		}
+	}
+	if _, err := proof.Check(policy, tlog.LeafHash(entry)); err != nil {
 		return nil, fmt.Errorf("checking the proof: %w; keep it and call the committee", err)
 	}
 	f.Index, f.Proof = proof.Index, []byte(out.Proof)

@@ -48,9 +48,14 @@ type service struct {
 	begun  bool                                          // ballots enter the log
 	issued map[suite.Hash][]byte                         // by token: z
 	signed int
-	box    map[suite.BallotID][]byte
-	log    tlog.Tree
-	places map[suite.BallotID]int64
+	codes  map[suite.Hash]token.Token // by the code's id
+	kept   map[suite.Hash][]byte      // envelopes: bodies, by token
+	shown  token.Body                 // of the request that is served
+	// accepted envelopes
+	accepted map[suite.BallotID]bool
+	box      map[suite.BallotID][]byte
+	log      tlog.Tree
+	places   map[suite.BallotID]int64
 }
 
 // A request is one that was sent, whole.
@@ -90,6 +95,7 @@ func serve(t testing.TB, m *election.Manifest, keys electiontest.Keys) *service 
 	t.Helper()
 	s := &service{
 		t: t, m: m, keys: keys, begun: true, issued: make(map[suite.Hash][]byte),
+		codes: make(map[suite.Hash]token.Token), kept: make(map[suite.Hash][]byte),
 		box: make(map[suite.BallotID][]byte), places: make(map[suite.BallotID]int64),
 	}
 	s.manifest, s.mid = electiontest.Encode(t, m)
@@ -98,11 +104,24 @@ func serve(t testing.TB, m *election.Manifest, keys electiontest.Keys) *service 
 }
 
 // link returns the link of a member.
-func (s *service) link(index uint32) string {
-	t := token.Mint(s.keys.Token, token.Body{
-		Kind: token.KindMember, Election: s.m.ElectionID, Group: 1, Index: index, JTI: token.JTI{byte(index), 7}, Expires: s.m.Schedule.TokenExpires(),
-	})
-	return token.Link(s.m.Origins.Booth, t, s.mid)
+func (s *service) link(index uint32) string { return s.linkOf(token.KindMember, index) }
+
+func (s *service) linkOf(kind token.Kind, index uint32) string {
+	return token.Link(s.m.Origins.Booth, token.Mint(s.keys.Token, s.bodyOf(kind, index)), s.mid)
+}
+
+func (s *service) bodyOf(kind token.Kind, index uint32) token.Body {
+	return token.Body{
+		Kind: kind, Election: s.m.ElectionID, Group: 1, Index: index, JTI: token.JTI{byte(index), 7}, Expires: s.m.Schedule.TokenExpires(),
+	}
+}
+
+// code returns the code that stands for a link.
+func (s *service) code(kind token.Kind, index uint32) string {
+	body := s.bodyOf(kind, index)
+	c := token.MakeCode([32]byte{5}, body)
+	s.set(func() { s.codes[c.ID()] = token.Mint(s.keys.Token, body) })
+	return c.Reveal()
 }
 
 func (s *service) client() *http.Client { return &http.Client{Transport: s} }
@@ -239,6 +258,8 @@ func (s *service) answer(w *httptest.ResponseRecorder, r request) {
 		s.status(w, r)
 	case "registrar/issue":
 		s.issue(w, r)
+	case "registrar/deposit":
+		s.deposit(w, r)
 	case "box/ballots":
 		s.cast(w, r)
 	case "box/find":
@@ -277,8 +298,10 @@ func (s *service) firstCheckpoint() []byte {
 // A presented request is what the registrar reads.
 type presented struct {
 	Token  string `json:"token"`
+	Code   string `json:"code"`
 	Factor string `json:"factor"`
 	Z      string `json:"z"`
+	Ballot string `json:"ballot"`
 }
 
 func (s *service) present(w http.ResponseWriter, r request) (id suite.Hash, in presented, ok bool) {
@@ -286,11 +309,15 @@ func (s *service) present(w http.ResponseWriter, r request) (id suite.Hash, in p
 	d.DisallowUnknownFields()
 	err := d.Decode(&in)
 	var t token.Token
-	if err == nil {
+	if err == nil && in.Code != "" {
+		c, cerr := token.ParseCode(in.Code)
+		t = s.codes[c.ID()]
+		err = cerr
+	} else if err == nil {
 		t, _, err = token.ParseBase64(in.Token)
 	}
 	if err == nil {
-		_, err = token.Verify(s.keys.Token.Public().(ed25519.PublicKey), t, time.Unix(electiontest.Open, 0))
+		s.shown, err = token.Verify(s.keys.Token.Public().(ed25519.PublicKey), t, time.Unix(electiontest.Open, 0))
 	}
 	if err != nil {
 		reply(w, http.StatusNotFound, map[string]string{"error": "unknown_link", "message": "This link does not work."})
@@ -305,7 +332,12 @@ func (s *service) status(w http.ResponseWriter, r request) {
 		return
 	}
 	_, issued := s.issued[id]
-	reply(w, http.StatusOK, map[string]any{"title": s.m.Title[0], "group": 1, "phase": "open", "close": s.m.Schedule.Close, "issued": issued, "salt": "", "index": 0})
+	salt := ""
+	if s.shown.Kind == token.KindMember {
+		salt = strings.Repeat("5a", 32)
+	}
+	reply(w, http.StatusOK, map[string]any{"title": s.m.Title[0], "group": 1, "phase": "open", "close": s.m.Schedule.Close,
+		"issued": issued || s.kept[id] != nil, "salt": salt, "index": 0})
 }
 
 func (s *service) issue(w http.ResponseWriter, r request) {
@@ -318,7 +350,11 @@ func (s *service) issue(w http.ResponseWriter, r request) {
 		reply(w, http.StatusBadRequest, map[string]string{"error": "bad_request", "message": "This request could not be read."})
 		return
 	}
-	if before, ok := s.issued[id]; ok && !bytes.Equal(before, z) {
+	if s.shown.Kind == token.KindEnvelope {
+		reply(w, http.StatusForbidden, map[string]string{"error": "envelope_only", "message": "This link opens an envelope."})
+		return
+	}
+	if before, ok := s.issued[id]; ok && !bytes.Equal(before, z) || s.kept[id] != nil {
 		reply(w, http.StatusConflict, map[string]string{"error": "already_issued", "message": alreadyIssued})
 		return
 	}
@@ -332,6 +368,48 @@ func (s *service) issue(w http.ResponseWriter, r request) {
 }
 
 const alreadyIssued = "A ballot was already issued with this link: finish on the device where you began."
+
+func (s *service) deposit(w http.ResponseWriter, r request) {
+	id, in, ok := s.present(w, r)
+	if !ok {
+		return
+	}
+	body, err := base64.RawURLEncoding.Strict().DecodeString(in.Ballot)
+	var b *ballot.Ballot
+	if err == nil {
+		b, err = ballot.Parse(body)
+	}
+	if err == nil {
+		err = ballot.Check(s.context(), b)
+	}
+	if err != nil {
+		reply(w, http.StatusUnprocessableEntity, map[string]string{"error": "not_a_ballot", "message": "This is not a sealed ballot of your group."})
+		return
+	}
+	if before := s.kept[id]; s.issued[id] != nil || before != nil && !bytes.Equal(before, body) {
+		reply(w, http.StatusConflict, map[string]string{"error": "already_issued", "message": alreadyIssued})
+		return
+	}
+	s.kept[id] = body
+	reply(w, http.StatusOK, map[string]string{"ballot_id": b.ID().String(), "state": "deposited"})
+}
+
+// accept brings an envelope to the box, with a credential.
+func (s *service) accept(id suite.BallotID) {
+	for _, body := range s.kept {
+		if suite.BallotID(suite.H("ballot-id", body)) != id {
+			continue
+		}
+		sig, err := s.keys.Issuers[1].SignMessage(credential.Message(s.mid, 1, id))
+		if err != nil {
+			s.t.Error(err)
+		}
+		s.box[id] = append(bytes.Clone(body), sig[:]...)
+		s.accepted = map[suite.BallotID]bool{id: true}
+		return
+	}
+	s.t.Error("there is no such envelope")
+}
 
 // context returns what ballots are checked against.
 func (s *service) context() *ballot.Context {
@@ -394,13 +472,24 @@ func (s *service) find(w http.ResponseWriter, r request) {
 	}
 	if at, ok := s.places[in.ID]; ok {
 		out["state"], out["proof"] = "in the log", string(s.proof(at, s.keys.Witnesses...))
+		if s.accepted[in.ID] {
+			out["proof"] = string(s.proofWith(at, ledger.BallotEntry(s.box[in.ID])))
+		}
 	}
 	reply(w, http.StatusOK, out)
 }
 
 func (s *service) proof(at int64, witnesses ...*tlog.WitnessSigner) []byte {
+	return s.prove(at, nil, witnesses...)
+}
+
+func (s *service) proofWith(at int64, extra []byte) []byte {
+	return s.prove(at, extra, s.keys.Witnesses...)
+}
+
+func (s *service) prove(at int64, extra []byte, witnesses ...*tlog.WitnessSigner) []byte {
 	note := s.checkpoint(s.keys.Ballots, s.log.Size(), s.log.Root(), witnesses...)
-	p, err := tlog.Prove(s.log.Size(), at, s.log.Reader(), note, nil)
+	p, err := tlog.Prove(s.log.Size(), at, s.log.Reader(), note, extra)
 	if err != nil {
 		s.t.Error(err)
 	}

@@ -32,6 +32,8 @@ const (
 	StageSealed   Stage = "sealed"   // sealed; may have been asked for
 	StageIssued   Stage = "issued"   // the credential is here
 	StageReceived Stage = "received" // the box promised; secret and choices are erased
+	// StageDeposited: an envelope is with the registrar; the same is erased.
+	StageDeposited Stage = "deposited"
 )
 
 // A Memory keeps one voter's state between runs. Content is sealed before it
@@ -47,6 +49,8 @@ type Memory interface {
 type state struct {
 	Stage    Stage          `json:"stage"`
 	MID      suite.MID      `json:"mid"`
+	Group    suite.GroupID  `json:"group"`
+	Envelope bool           `json:"envelope"` // it is deposited, not issued
 	Secret   suite.Bytes    `json:"secret"`
 	Typed    string         `json:"typed"`
 	Choices  suite.Bytes    `json:"choices"`
@@ -62,7 +66,7 @@ func (state) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[voter's st
 // aead seals the state under a key that is derived from the link: another person
 // on a shared computer, without the link, can't read it.
 func (s *Session) aead() (cipher.AEAD, error) {
-	k, err := hkdf.Key(sha512.New, s.token[:], s.MID[:], suite.Prefix+"voter-state", chacha20poly1305.KeySize)
+	k, err := hkdf.Key(sha512.New, s.shown.secret(), s.MID[:], suite.Prefix+"voter-state", chacha20poly1305.KeySize)
 	if err != nil {
 		return nil, err
 	}
@@ -111,10 +115,10 @@ func (s *Session) load() error {
 	dec := json.NewDecoder(bytes.NewReader(plain))
 	dec.DisallowUnknownFields()
 	var st state
-	if err := dec.Decode(&st); err != nil || !st.fits(s.MID) {
+	if err := dec.Decode(&st); err != nil || !st.fits(s.MID) || s.group != 0 && st.Group != s.group || s.Manifest.Group(st.Group) == nil {
 		return ErrDamaged
 	}
-	s.state, s.kept = st, st.BallotID
+	s.state, s.kept, s.group = st, st.BallotID, st.Group
 	return nil
 }
 
@@ -136,7 +140,7 @@ func (st *state) fits(mid suite.MID) bool {
 	case StageSealed, StageIssued:
 		return st.MID == mid && len(st.Secret) == len(ballot.Secret{})
 	}
-	return st.MID == mid && st.Stage == StageReceived
+	return st.MID == mid && (st.Stage == StageReceived || st.Stage == StageDeposited)
 }
 
 // ErrDamaged is returned for what was kept and cannot be read any more. It is
@@ -159,6 +163,12 @@ type File struct{ Path string }
 // a mail program left it.
 func FileFor(dir, link string) File {
 	h := suite.H("voter-file", []byte(strings.Replace(strings.TrimSpace(link), "%23", "#", 1)))
+	return File{Path: filepath.Join(dir, hex.EncodeToString(h[:8])+".ballot")}
+}
+
+// FileForCode is [FileFor] for a typed code.
+func FileForCode(dir string, id suite.ElectionID, code string) File {
+	h := suite.H("voter-file-code", id[:], []byte(suite.CleanBase32(code)))
 	return File{Path: filepath.Join(dir, hex.EncodeToString(h[:8])+".ballot")}
 }
 

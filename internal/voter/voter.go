@@ -52,12 +52,17 @@ type Election struct {
 // this a voter could be shown a manifest of their own, with an issuer key or a
 // tellers' key that nobody else has (THREATS.md).
 func Fetch(ctx context.Context, client *http.Client, booth string, id suite.ElectionID, mid suite.MID) (*Election, error) {
+	return fetch(ctx, client, booth, id, func(got suite.MID) bool { return got == mid })
+}
+
+func fetch(ctx context.Context, client *http.Client, booth string, id suite.ElectionID, wanted func(suite.MID) bool) (*Election, error) {
 	client = safe(client)
 	body, err := get(ctx, client, booth+"/v1/"+id.String()+"/manifest", suite.MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("fetching the election: %w", err)
 	}
-	if election.MID(body) != mid {
+	mid := election.MID(body)
+	if !wanted(mid) {
 		return nil, ErrOtherElection
 	}
 	m, err := election.Parse(body)
@@ -124,9 +129,11 @@ func (e *Election) context(g suite.GroupID) (*ballot.Context, error) {
 // concurrent use. It redacts itself.
 type Session struct {
 	*Election
-	token  token.Token
-	body   token.Body
+	shown  shown
+	group  suite.GroupID // 0 while a code has not been asked about
 	memory Memory
+	// only is set where the registrar takes nothing but an envelope.
+	only   bool
 	state  state
 	sealed *ballot.Sealed // what state was made from, if in this run
 	// kept is the ballot that memory holds, or zero. It may have been asked
@@ -163,7 +170,7 @@ func (e *Election) Session(link string, memory Memory) (*Session, error) {
 	if mid != e.MID || body.Election != e.Manifest.ElectionID {
 		return nil, ErrOtherElection
 	}
-	s := &Session{Election: e, token: tok, body: body, memory: memory}
+	s := &Session{Election: e, shown: shown{token: tok}, group: body.Group, memory: memory, only: body.Kind == token.KindEnvelope}
 	if _, err := e.context(body.Group); err != nil {
 		return nil, err
 	}
@@ -173,8 +180,17 @@ func (e *Election) Session(link string, memory Memory) (*Session, error) {
 	return s, nil
 }
 
-// Group returns the unit that the link votes in.
-func (s *Session) Group() *election.Group { return s.Manifest.Group(s.body.Group) }
+// Group returns the unit that the link votes in; nil for a code before
+// [Session.Status].
+func (s *Session) Group() *election.Group { return s.Manifest.Group(s.group) }
+
+// EnvelopeOnly reports whether the link opens an envelope and nothing else. Of a
+// code it is known after [Session.Status].
+func (s *Session) EnvelopeOnly() bool { return s.only }
+
+// InEnvelope reports whether the ballot on this device is, or is to be, in an
+// envelope.
+func (s *Session) InEnvelope() bool { return s.state.Envelope }
 
 // Stage says how far this voter has come on this device.
 func (s *Session) Stage() Stage { return s.state.Stage }
@@ -218,7 +234,7 @@ func (s *Session) SealWith(secret ballot.Secret, choices ballot.Choices, typed s
 	if s.state.Stage != StageNew && s.state.Stage != StageSealed {
 		return errors.New("a ballot was already issued for this link; it cannot be changed any more")
 	}
-	c, err := s.context(s.body.Group)
+	c, err := s.context(s.group)
 	if err != nil {
 		return err
 	}
@@ -228,7 +244,7 @@ func (s *Session) SealWith(secret ballot.Secret, choices ballot.Choices, typed s
 	}
 	s.sealed = sealed
 	s.state = state{
-		Stage: StageSealed, MID: s.MID, Secret: secret[:], Typed: typed,
+		Stage: StageSealed, MID: s.MID, Group: s.group, Secret: secret[:], Typed: typed,
 		Choices: bytes.Clone(choices), Body: sealed.Body, BallotID: sealed.ID,
 	}
 	return nil
@@ -290,11 +306,11 @@ func (s *Session) request() (*credential.Request, error) {
 	if err := s.reseal(); err != nil {
 		return nil, err
 	}
-	pk, err := s.Manifest.IssuerKey(s.body.Group)
+	pk, err := s.Manifest.IssuerKey(s.group)
 	if err != nil {
 		return nil, fmt.Errorf("reading the election: %w", err)
 	}
-	req, err := credential.Blind(pk, credential.Message(s.MID, s.body.Group, s.sealed.ID), s.sealed.OKM)
+	req, err := credential.Blind(pk, credential.Message(s.MID, s.group, s.sealed.ID), s.sealed.OKM)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the ballot: %w", err)
 	}
@@ -306,7 +322,7 @@ func (s *Session) reseal() error {
 	if s.sealed != nil {
 		return nil
 	}
-	c, err := s.context(s.body.Group)
+	c, err := s.context(s.group)
 	if err != nil {
 		return err
 	}
