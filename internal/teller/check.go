@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"strikevote/internal/ceremony"
 	"strikevote/internal/protocol/election"
@@ -33,7 +32,7 @@ func (t *Teller) Check(ctx context.Context, mid *suite.MID) (*Sealed, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := t.coordinator.file(ctx, st.Record, layout.Manifest)
+	b, err := t.coordinator.file(ctx, st, layout.Manifest)
 	if err != nil {
 		return nil, fmt.Errorf("fetching the manifest: %w", err)
 	}
@@ -43,29 +42,39 @@ func (t *Teller) Check(ctx context.Context, mid *suite.MID) (*Sealed, error) {
 	}
 	s := &Sealed{Manifest: m, MID: election.MID(b)}
 	if mid != nil && *mid != s.MID {
-		return nil, errors.New("the service shows another election than the one you mean; call the committee")
+		return nil, fmt.Errorf("%s shows another election than the one you mean; call the committee", t.coordinator)
 	}
 	if err := t.named(m); err != nil {
+		if st.Session > t.k.Session {
+			// Not instead of the alarm: whoever runs a second ceremony would
+			// say so too.
+			err = fmt.Errorf("%w; if the ceremony was started again and you took part in it, use the key file of that one", err)
+		}
 		return nil, err
 	}
-	if err := t.witnessed(ctx, st.Record, s); err != nil {
+	if err := t.witnessed(ctx, st, s); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
+var errNotSealed = errors.New("the election is not sealed yet; run this again when it is")
+
 // sealed asks for the state of an election that is sealed, with a key that has
 // been through its ceremony.
 func (t *Teller) sealed(ctx context.Context) (*ceremony.State, error) {
 	if !t.done() {
-		return nil, errors.New("this key has not been through the ceremony")
+		return nil, errNotDone
 	}
 	st, err := t.coordinator.state(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if err := t.notOlder(st); err != nil {
+		return nil, err
+	}
 	if st.Record == "" {
-		return nil, errors.New("the election is not sealed yet; run this again when it is")
+		return nil, errNotSealed
 	}
 	return st, nil
 }
@@ -91,8 +100,8 @@ func (t *Teller) named(m *election.Manifest) error {
 
 // witnessed checks that the witnesses have seen this very manifest, so that the
 // teller is not shown another one than the voters.
-func (t *Teller) witnessed(ctx context.Context, record string, s *Sealed) error {
-	note, err := t.coordinator.file(ctx, record, layout.FirstCheckpoint(layout.Ledger))
+func (t *Teller) witnessed(ctx context.Context, st *ceremony.State, s *Sealed) error {
+	note, err := t.coordinator.file(ctx, st, layout.FirstCheckpoint(layout.Ledger))
 	if err != nil {
 		return fmt.Errorf("fetching the witnesses' signatures: %w", err)
 	}
@@ -108,17 +117,4 @@ func (t *Teller) witnessed(ctx context.Context, record string, s *Sealed) error 
 		return errors.New("the witnesses confirmed another election than this one; call the committee")
 	}
 	return nil
-}
-
-// file fetches one file of the public record.
-func (c coordinator) file(ctx context.Context, record, path string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, record+"/"+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	status, b, err := c.ask(req, layout.Limit(path))
-	if err == nil && status != http.StatusOK {
-		err = answered(status)
-	}
-	return b, err
 }

@@ -7,16 +7,41 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	"strikevote/internal/ceremony"
-	"strikevote/internal/protocol/dkg"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/record"
+	"strikevote/internal/record/layout"
 )
 
-// A coordinator is the service as a teller's program sees it.
-type coordinator struct {
+// A coordinator is the service as a teller's program sees it: over the network,
+// or by files that people carry. It delivers and is trusted with nothing; every
+// rule is [Teller]'s and the same for both.
+type coordinator interface {
+	fmt.Stringer // what it is called in a sentence
+	// state returns what the coordinator shows of the ceremony.
+	state(ctx context.Context) (*ceremony.State, error)
+	// ready returns an error if a message could not be delivered: it is asked
+	// before anything is done that only a message tells.
+	ready() error
+	// post delivers this teller's part of a round.
+	post(ctx context.Context, session uint32, round ceremony.Round, body []byte) error
+	// file returns a file of the public record of a sealed election.
+	file(ctx context.Context, st *ceremony.State, path string) ([]byte, error)
+	// record opens the whole public record, which should be of a stage.
+	record(ctx context.Context, stage layout.Stage, progress func(step string, done, total int)) (fs.FS, io.Closer, error)
+	// close gives up what the coordinator holds.
+	close()
+}
+
+// A network is a coordinator that is asked over HTTP.
+type network struct {
 	election   suite.ElectionID
 	base       string // <console>/v1/<election>
 	number     uint8
@@ -34,8 +59,8 @@ const (
 	patience = 3 * time.Minute
 )
 
-func newCoordinator(k key) coordinator {
-	return coordinator{
+func overNetwork(k *key) network {
+	return network{
 		election: k.Election, base: k.Console + "/v1/" + k.Election.String(), number: k.Number, enrollment: k.Enrollment,
 		// A redirect would let the service make this computer ask others, with
 		// the enrollment word along.
@@ -45,7 +70,13 @@ func newCoordinator(k key) coordinator {
 	}
 }
 
-func (c coordinator) state(ctx context.Context) (*ceremony.State, error) {
+func (c network) String() string { return "the service" }
+
+func (c network) ready() error { return nil }
+
+func (c network) close() {}
+
+func (c network) state(ctx context.Context) (*ceremony.State, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/ceremony", nil)
 	if err != nil {
 		return nil, fmt.Errorf("asking the service: %w", err)
@@ -54,19 +85,13 @@ func (c coordinator) state(ctx context.Context) (*ceremony.State, error) {
 	if err := c.do(req, st); err != nil {
 		return nil, err
 	}
-	if st.ElectionID != c.election {
-		return nil, errors.New("the service's answer is of another election")
-	}
-	// Lists of any other length would be indexed out of range later.
-	n := int(st.N)
-	if n < 1 || n > dkg.MaxTellers || st.T < 1 || st.T > st.N || c.number < 1 || int(c.number) > n ||
-		len(st.Keys) != n || len(st.Messages) != n || len(st.Signatures) != n || len(st.Names) != n {
-		return nil, errors.New("the service's answer makes no sense; it may be of another version")
+	if err := st.Check(c.election, c.number); err != nil {
+		return nil, fmt.Errorf("reading the service's answer: %w", err)
 	}
 	return st, nil
 }
 
-func (c coordinator) post(ctx context.Context, session uint32, round ceremony.Round, body []byte) error {
+func (c network) post(ctx context.Context, session uint32, round ceremony.Round, body []byte) error {
 	b, err := json.Marshal(ceremony.Post{Session: session, Enrollment: c.enrollment, Body: body})
 	if err != nil {
 		return fmt.Errorf("encoding message: %w", err)
@@ -83,10 +108,70 @@ func (c coordinator) post(ctx context.Context, session uint32, round ceremony.Ro
 	return nil
 }
 
+func (c network) file(ctx context.Context, st *ceremony.State, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, st.Record+"/"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	status, b, err := c.ask(req, layout.Limit(path))
+	if err == nil && status != http.StatusOK {
+		err = answered(status)
+	}
+	return b, err
+}
+
+// record downloads the record: what is verified is then what is opened,
+// whatever the service shows a moment later.
+func (c network) record(ctx context.Context, stage layout.Stage, progress func(step string, done, total int)) (fs.FS, io.Closer, error) {
+	st, err := c.state(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case stage == layout.Certified && st.Phase != string(election.PhaseCertified):
+		return nil, nil, errors.New("the result is not certified yet; until then the key may be needed again")
+	case stage == layout.Locked && st.Record == "":
+		return nil, nil, errNotSealed
+	}
+	room, err := os.MkdirTemp("", "strikevote-record-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("making room for the record: %w", err)
+	}
+	d := &downloaded{room: room}
+	dir := filepath.Join(room, "record")
+	var download func(done, total int)
+	if progress != nil {
+		download = func(done, total int) { progress("downloading the record", done, total) }
+	}
+	if err := record.Download(ctx, st.Record, dir, download); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("downloading the record: %w", err), d.Close())
+	}
+	fsys, closer, err := record.Open(ctx, dir)
+	if err != nil {
+		return nil, nil, errors.Join(err, d.Close())
+	}
+	d.record = closer
+	return fsys, d, nil
+}
+
+// A downloaded record is removed when it was read.
+type downloaded struct {
+	record io.Closer // may be nil
+	room   string
+}
+
+func (d *downloaded) Close() error {
+	var err error
+	if d.record != nil {
+		err = d.record.Close()
+	}
+	return errors.Join(err, os.RemoveAll(d.room))
+}
+
 // do sends a request and reads the answer into v. An error of the service is
 // returned in its own words, if they are words: on a terminal other characters
 // can overwrite what stands there.
-func (c coordinator) do(req *http.Request, v any) error {
+func (c network) do(req *http.Request, v any) error {
 	status, body, err := c.ask(req, maxAnswer)
 	if err != nil {
 		return err
@@ -108,7 +193,7 @@ func (c coordinator) do(req *http.Request, v any) error {
 }
 
 // ask sends a request and reads an answer of at most limit bytes.
-func (c coordinator) ask(req *http.Request, limit int64) (status int, body []byte, err error) {
+func (c network) ask(req *http.Request, limit int64) (status int, body []byte, err error) {
 	resp, err := c.client.Do(req)
 	if err != nil {
 		return 0, nil, fmt.Errorf("reaching the service: %w", err)

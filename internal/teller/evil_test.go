@@ -219,6 +219,69 @@ func TestSplitView(t *testing.T) {
 	e.secretFree(t, all...)
 }
 
+// TestWordsDiffer runs another ceremony with each of two tellers, playing the
+// other one. Each program finds its ceremony in order; only the words that the
+// two compare show that they were not in one.
+func TestWordsDiffer(t *testing.T) {
+	t.Parallel()
+	e := newEvil(t, 2, 2)
+	var played [2]*group.Scalar // in the place of the other teller, by who is shown it
+	var states [2]*dkg.State
+	for i := range played {
+		played[i] = group.RandomScalar()
+	}
+	e.view = func(i int, st *ceremony.State) {
+		other, own := 2-i, i-1 // indexes of the two
+		st.Keys[other] = group.BaseMul(played[own]).Bytes()
+		if !ceremony.Complete(st.Keys) {
+			return
+		}
+		if states[own] == nil {
+			setup, err := st.Setup()
+			if err != nil {
+				panic(err)
+			}
+			if states[own], _, err = dkg.Start(setup, other+1, played[own]); err != nil {
+				panic(err)
+			}
+		}
+		st.Messages[other] = states[own].Message()
+		if !ceremony.Complete(st.Messages) {
+			return
+		}
+		r, err := states[own].Finish([][]byte{st.Messages[0], st.Messages[1]})
+		if err != nil {
+			panic(err)
+		}
+		st.Signatures[other] = r.Signature[:]
+	}
+	all := e.enroll(t)
+	for range 3 {
+		if waiting, errs := advance(t, all); errors.Join(errs...) != nil {
+			t.Fatal(waiting, errs)
+		}
+	}
+	a, b := all[0].Words(), all[1].Words()
+	if a == "" || b == "" || a == b {
+		t.Errorf("got words %q and %q", a, b)
+	}
+	if again, err := teller.Peek(all[0].Path(), passphrase); err != nil || again.Words() != a {
+		t.Errorf("the key file has other words: %v", err)
+	}
+	// The control: in one ceremony they are the same.
+	honest := newEvil(t, 2, 2)
+	all = honest.enroll(t)
+	if all[0].Words() != "" {
+		t.Error("words before the end")
+	}
+	for range 3 {
+		advance(t, all)
+	}
+	if a, b := all[0].Words(), all[1].Words(); a == "" || a != b {
+		t.Errorf("one ceremony: got words %q and %q", a, b)
+	}
+}
+
 // TestSignatures shows teller 1 wrong signatures of the others.
 func TestSignatures(t *testing.T) {
 	t.Parallel()

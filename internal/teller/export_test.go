@@ -19,6 +19,10 @@ const (
 	MaxMemory = maxMemory
 )
 
+// Peek opens a key file without a lock, to look at what a program left there or
+// is doing with it.
+func Peek(path string, passphrase []byte) (*Teller, error) { return open(path, passphrase) }
+
 // Secrets are what a key file must keep to itself.
 func (t *Teller) Secrets() (static, share []byte) { return t.k.Static, t.k.Share }
 
@@ -30,6 +34,9 @@ func (t *Teller) Parts() []any { return []any{t.coordinator, t.file, t.file.kdf}
 
 // Beside is where a key is written before it takes its file's place.
 func (t *Teller) Beside() string { return t.file.beside() }
+
+// Path is where the key file is.
+func (t *Teller) Path() string { return t.file.path }
 
 // Save writes the key again.
 func (t *Teller) Save() error { return t.file.save(t.k) }
@@ -57,7 +64,9 @@ func AnswerFor(t *Teller, mid suite.MID) error {
 func OpenWith(path string, passphrase []byte, enrollment string) (*Teller, error) {
 	t, err := Open(path, passphrase)
 	if err == nil {
-		t.coordinator.enrollment = enrollment
+		c := t.coordinator.(network)
+		c.enrollment = enrollment
+		t.coordinator = c
 	}
 	return t, err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/cipher"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,11 +35,16 @@ type key struct {
 	Enrollment string
 	Copy       int    // 1, or 2 for the second copy
 	Session    uint32 // of the ceremony
-	Static     suite.Bytes
-	State      suite.Bytes // between the rounds of the ceremony
-	Share      suite.Bytes // x_i, once the ceremony is done
-	Key        suite.Bytes // Y
-	KeyShare   suite.Bytes // Y_i
+	// The two secrets. They are no part of the JSON: encoders keep what they
+	// wrote in memory that nobody can overwrite.
+	Static suite.Bytes `json:"-"`
+	Share  suite.Bytes `json:"-"` // x_i, once the ceremony is done
+
+	State       suite.Bytes // between the rounds of the ceremony; public
+	Signed      bool        // the transcript of this session
+	Key         suite.Bytes // Y
+	KeyShare    suite.Bytes // Y_i
+	Certificate suite.Bytes // hash of the ceremony's certificate
 	// What this key has answered for: one manifest, one close, never another.
 	MID       suite.Bytes
 	CloseRoot suite.Bytes
@@ -66,6 +72,16 @@ type keyFile struct {
 	path string
 	kdf  sealed // salt and parameters; Sealed is empty
 	aead cipher.AEAD
+	// unlock lets others open the file; nil where this program has no lock.
+	unlock func()
+}
+
+// release gives up the lock. It may be called again.
+func (f *keyFile) release() {
+	if f.unlock != nil {
+		f.unlock()
+		f.unlock = nil
+	}
 }
 
 // sealed is the file itself: JSON, so that a person who finds it can see what
@@ -113,7 +129,7 @@ func (f keyFile) seal(k key) ([]byte, error) {
 	if len(k.Static) == 0 {
 		return nil, errors.New("saving key file: the key was closed")
 	}
-	plain, err := json.Marshal((*keyJSON)(&k))
+	plain, err := pack(&k)
 	if err != nil {
 		return nil, fmt.Errorf("encoding key: %w", err)
 	}
@@ -127,6 +143,33 @@ func (f keyFile) seal(k key) ([]byte, error) {
 
 // keyJSON has the fields of key without its redaction.
 type keyJSON key
+
+// pack returns what is sealed: the length of a JSON text, the text, and each
+// secret with its length before it. The caller overwrites it.
+func pack(k *key) ([]byte, error) {
+	public, err := json.Marshal((*keyJSON)(k))
+	if err != nil {
+		return nil, err
+	}
+	// Of its full size at once: growing would leave a copy behind.
+	b := make([]byte, 0, 4+len(public)+2+len(k.Static)+len(k.Share))
+	b = append(binary.BigEndian.AppendUint32(b, uint32(len(public))), public...)
+	b = append(append(b, uint8(len(k.Static))), k.Static...)
+	return append(append(b, uint8(len(k.Share))), k.Share...), nil
+}
+
+func unpack(b []byte) (key, error) {
+	r := suite.NewReader(b)
+	dec := json.NewDecoder(bytes.NewReader(r.Take(int(r.U32()))))
+	dec.DisallowUnknownFields()
+	var k keyJSON
+	if err := dec.Decode(&k); err != nil {
+		return key{}, err
+	}
+	k.Static = bytes.Clone(r.Take(int(r.U8())))
+	k.Share = bytes.Clone(r.Take(int(r.U8())))
+	return key(k), r.Done()
+}
 
 // openKeyFile reads a key file and opens it with the passphrase.
 func openKeyFile(path string, passphrase []byte) (keyFile, key, error) {
@@ -147,13 +190,11 @@ func openKeyFile(path string, passphrase []byte) (keyFile, key, error) {
 		return keyFile{}, key{}, ErrPassphrase
 	}
 	defer clear(plain)
-	var k keyJSON
-	dec := json.NewDecoder(bytes.NewReader(plain))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&k); err != nil {
+	k, err := unpack(plain)
+	if err != nil {
 		return keyFile{}, key{}, errors.New("reading key file: it was made by another version of this program")
 	}
-	return f, key(k), nil
+	return f, k, nil
 }
 
 func readSealed(path string) (*sealed, error) {
@@ -262,7 +303,8 @@ func syncDir(dir string) error {
 
 // destroy overwrites and removes the key file. What a disk or a backup keeps
 // beside it is beyond a program's reach.
-func (f keyFile) destroy() error {
+func (f *keyFile) destroy() error {
+	defer f.release() // nobody can open it any more
 	for _, path := range []string{f.beside(), f.path} {
 		if err := destroy(path); err != nil {
 			return fmt.Errorf("destroying key file: %w", err)

@@ -5,21 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"strikevote/internal/audit"
 	"strikevote/internal/ceremony"
-	"strikevote/internal/protocol/election"
-	"strikevote/internal/protocol/group"
 	"strikevote/internal/protocol/suite"
-	"strikevote/internal/record"
 	"strikevote/internal/record/layout"
 	"strikevote/internal/record/statement"
 )
 
 // An Opening is what a teller is about to open: the sums of a record that this
-// program downloaded and verified itself.
+// program verified itself.
 type Opening struct {
 	Report *audit.Report
 	by     *Teller // who examined it
@@ -37,14 +32,13 @@ type Options struct {
 	Progress func(step string, done, total int)
 }
 
-// Examine downloads the locked record and verifies all of it. It opens and
-// changes nothing.
+// Examine reads the locked record and verifies all of it. It opens and changes
+// nothing.
 func (t *Teller) Examine(ctx context.Context, o Options) (*Opening, error) {
-	st, err := t.sealed(ctx)
-	if err != nil {
-		return nil, err
+	if !t.done() {
+		return nil, errNotDone
 	}
-	r, err := verify(ctx, st.Record, layout.Locked, o)
+	r, err := t.verify(ctx, layout.Locked, o)
 	if err != nil {
 		return nil, err
 	}
@@ -54,24 +48,13 @@ func (t *Teller) Examine(ctx context.Context, o Options) (*Opening, error) {
 	return &Opening{Report: r, by: t}, nil
 }
 
-// verify downloads the record at an address and verifies all of it.
-func verify(ctx context.Context, url string, stage layout.Stage, o Options) (*audit.Report, error) {
-	room, err := os.MkdirTemp("", "strikevote-record-")
+var errNotDone = errors.New("this key has not been through the ceremony")
+
+// verify verifies all of the record.
+func (t *Teller) verify(ctx context.Context, stage layout.Stage, o Options) (*audit.Report, error) {
+	fsys, closer, err := t.coordinator.record(ctx, stage, o.Progress)
 	if err != nil {
-		return nil, fmt.Errorf("making room for the record: %w", err)
-	}
-	defer os.RemoveAll(room)
-	dir := filepath.Join(room, "record")
-	var download func(done, total int)
-	if o.Progress != nil {
-		download = func(done, total int) { o.Progress("downloading the record", done, total) }
-	}
-	if err := record.Download(ctx, url, dir, download); err != nil {
-		return nil, fmt.Errorf("downloading the record: %w", err)
-	}
-	fsys, closer, err := record.Open(ctx, dir)
-	if err != nil {
-		return nil, fmt.Errorf("opening the record: %w", err)
+		return nil, err
 	}
 	defer closer.Close()
 	r, err := audit.Verify(ctx, fsys, audit.Options{Stage: stage, MID: o.MID, Progress: o.Progress})
@@ -114,6 +97,9 @@ func (t *Teller) Send(ctx context.Context, o *Opening) error {
 		return errors.New("this program has not examined the record")
 	}
 	r := o.Report
+	if err := t.coordinator.ready(); err != nil {
+		return err
+	}
 	// Since then it may have opened another.
 	if err := t.mayOpen(r, &r.CloseRoot); err != nil {
 		return err
@@ -122,10 +108,11 @@ func (t *Teller) Send(ctx context.Context, o *Opening) error {
 	if err != nil {
 		return err
 	}
-	x, err := group.DecodeScalar(t.k.Share)
+	x, err := t.share()
 	if err != nil {
-		return fmt.Errorf("reading key file: %w", err)
+		return err
 	}
+	defer wipe(x)
 	f, err := r.Opening.Shares(t.k.Number, x)
 	if err != nil {
 		return err
@@ -139,24 +126,20 @@ func (t *Teller) Send(ctx context.Context, o *Opening) error {
 
 // Destroy destroys the key file and sends the statement of it. It is refused
 // before certification, where a recount would still need the key: the service
-// is not believed, the record is downloaded and verified. Another call sends
+// is not believed, the whole record is verified. Another call sends
 // the statement again.
 func (t *Teller) Destroy(ctx context.Context) error {
 	if !t.done() {
-		return errors.New("this key has not been through the ceremony")
+		return errNotDone
 	}
-	st, err := t.coordinator.state(ctx)
-	if err != nil {
-		return err
-	}
-	if st.Phase != string(election.PhaseCertified) {
-		return errors.New("the result is not certified yet; until then the key may be needed again")
-	}
-	r, err := verify(ctx, st.Record, layout.Certified, Options{})
+	r, err := t.verify(ctx, layout.Certified, Options{})
 	if err != nil {
 		return err
 	}
 	if err := t.mine(r); err != nil {
+		return err
+	}
+	if err := t.coordinator.ready(); err != nil {
 		return err
 	}
 	if len(t.k.MID) > 0 && !bytes.Equal(t.k.MID, r.MID[:]) {
@@ -166,6 +149,7 @@ func (t *Teller) Destroy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer wipe(s)
 	// The key goes first: a statement that comes before the deed may turn out
 	// to be false.
 	signed := statement.SignTeller(s, int(t.k.Number), r.MID)
@@ -173,7 +157,7 @@ func (t *Teller) Destroy(ctx context.Context) error {
 		return err
 	}
 	if err := t.coordinator.post(ctx, t.k.Session, ceremony.RoundStatement, signed); err != nil {
-		return fmt.Errorf("the key is destroyed, but its statement did not reach the service: %w", err)
+		return fmt.Errorf("the key is destroyed, but its statement did not reach the committee: %w", err)
 	}
 	return nil
 }

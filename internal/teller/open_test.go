@@ -179,7 +179,7 @@ func TestOpen(t *testing.T) {
 	}
 	s.onPost = func() {
 		// What it answers for is in the file before anything leaves.
-		again, err := teller.Open(path, passphrase)
+		again, err := teller.Peek(path, passphrase)
 		if err != nil {
 			t.Error(err)
 			return
@@ -245,7 +245,7 @@ func TestOtherClose(t *testing.T) {
 	for _, again := range []func() *teller.Teller{
 		func() *teller.Teller { return tt },
 		func() *teller.Teller {
-			reopened, err := teller.Open(path, passphrase)
+			reopened, err := teller.Peek(path, passphrase)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -268,7 +268,7 @@ func TestOtherClose(t *testing.T) {
 		t.Errorf("got %d share files", n)
 	}
 	s.show(first)
-	reopened, err := teller.Open(path, passphrase)
+	reopened, err := teller.Peek(path, passphrase)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -482,14 +482,14 @@ func TestDrillRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := teller.Open(path, passphrase)
+	again, err := teller.Peek(path, passphrase)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path+".cp", read(t, path), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	byHand, err := teller.Open(path+".cp", passphrase)
+	byHand, err := teller.Peek(path+".cp", passphrase)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -554,7 +554,7 @@ func TestDestroy(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", what, err, want)
 		}
-		if _, err := teller.Open(path, passphrase); err != nil || len(s.posted) != 0 {
+		if _, err := teller.Peek(path, passphrase); err != nil || len(s.posted) != 0 {
 			t.Fatalf("%s: the key is gone, or a statement was sent: %v", what, err)
 		}
 	}
@@ -635,7 +635,7 @@ func TestDestroyOther(t *testing.T) {
 	if err := tt.Destroy(ctx); err == nil || !strings.Contains(err.Error(), "another election") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := teller.Open(path, passphrase); err != nil {
+	if _, err := teller.Peek(path, passphrase); err != nil {
 		t.Error(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -31,6 +32,9 @@ var realTime, realMemory uint32
 
 func TestMain(m *testing.M) {
 	realTime, realMemory = teller.CheapPassphrases()
+	if path := os.Getenv(holder); path != "" {
+		os.Exit(hold(path))
+	}
 	pgtest.Main(m)
 }
 
