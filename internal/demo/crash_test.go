@@ -4,12 +4,10 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -81,18 +79,12 @@ func (k *killer) RoundTrip(r *http.Request) (*http.Response, error) {
 // It must always finish the same ballot.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	w := openWorld(t, Options{Members: 30})
-	letters, err := readMails(w.Mail())
+	p := prepare(t, Options{Members: 30})
+	letters, err := readMails(p.Mail)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.stop(); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.d.Close(); err != nil {
-		t.Fatal(err)
-	}
-	c := &child{t: t, dir: w.dir}
+	c := &child{t: t, dir: p.Data}
 	c.start()
 	defer c.kill()
 	done := false
@@ -104,7 +96,7 @@ func TestKill(t *testing.T) {
 			done = voteThroughCrash(t, k, l.link)
 			if k.seen >= k.n {
 				c.start()
-				finishAfterCrash(t, c, l.link, w.dir)
+				finishAfterCrash(t, l.link, p.Data)
 			}
 		}
 	}
@@ -156,7 +148,7 @@ func (s stopper) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // finishAfterCrash starts the voter's program again. If a ballot was sealed and
 // kept before, it must be that one that is cast.
-func finishAfterCrash(t *testing.T, c *child, link, dir string) {
+func finishAfterCrash(t *testing.T, link, dir string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -187,11 +179,10 @@ func finishAfterCrash(t *testing.T, c *child, link, dir string) {
 	if err != nil || !status.Issued {
 		t.Errorf("status %v, %v", status, err)
 	}
-	_ = c
 }
 
-// openWorld takes a demo to the point where voting is open.
-func openWorld(t *testing.T, o Options) *World {
+// prepare takes a demo to the point where voting is open.
+func prepare(t *testing.T, o Options) *Prepared {
 	t.Helper()
 	// A path below the test's own temporary folder may be too deep for a socket
 	// or closed to the database's account.
@@ -201,21 +192,9 @@ func openWorld(t *testing.T, o Options) *World {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	o.Data = dir
-	defaults(&o)
-	w := &World{o: o}
-	if err := w.prepareRoll(); err != nil {
+	p, err := Prepare(t.Context(), o)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for _, step := range []func(context.Context) error{w.create, w.ceremony, w.seal, w.drillAndOpen} {
-		if err := step(t.Context()); err != nil {
-			t.Fatal(fmt.Errorf("preparing: %w", err))
-		}
-	}
-	if strings.TrimSpace(w.Mail()) == "" {
-		t.Fatal("no mail folder")
-	}
-	return w
+	return p
 }

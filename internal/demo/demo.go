@@ -78,8 +78,8 @@ func Run(ctx context.Context, o Options) (*audit.Report, error) {
 	if _, err := os.Stat(o.Out); o.Out != "" && err == nil {
 		return nil, fmt.Errorf("%s exists already; name a new folder for the record", o.Out)
 	}
-	if _, err := os.Stat(filepath.Join(o.Data, "keys")); o.Data != "" && err == nil {
-		return nil, fmt.Errorf("%s holds a demo already; name another folder, or look at it again with strikevote serve -data %s", o.Data, o.Data)
+	if err := checkNew(o.Data); err != nil {
+		return nil, err
 	}
 	if o.Out != "" {
 		// Found out now rather than after the whole election.
@@ -91,7 +91,11 @@ func Run(ctx context.Context, o Options) (*audit.Report, error) {
 		}
 	}
 	w := &World{o: o}
-	if err := w.prepareRoll(); err != nil {
+	members, err := w.readRoll()
+	if err != nil {
+		return nil, err
+	}
+	if err := w.holdBack(members); err != nil {
 		return nil, err
 	}
 	if err := w.start(ctx); err != nil {
@@ -125,24 +129,24 @@ func defaults(o *Options) {
 	}
 }
 
-// prepareRoll draws or reads the roll before anything else is started: what is
+// readRoll draws or reads the roll before anything else is started: what is
 // wrong with a file should be said at once.
-func (w *World) prepareRoll() error {
+func (w *World) readRoll() ([]roll.Member, error) {
 	data, options := w.o.Roll, w.o.RollOptions
 	if data == nil {
 		var err error
 		if data, err = simulatedRoll(w.o.Members, w.random("roll")); err != nil {
-			return fmt.Errorf("drawing members: %w", err)
+			return nil, fmt.Errorf("drawing members: %w", err)
 		}
 	}
 	file, err := roll.Read(data, options)
 	if err != nil {
-		return fmt.Errorf("reading the roll: %w", err)
+		return nil, fmt.Errorf("reading the roll: %w", err)
 	}
 	if !file.OK() {
-		return &RollError{File: file}
+		return nil, &RollError{File: file}
 	}
-	return w.holdBack(file.Members)
+	return file.Members, nil
 }
 
 // holdBack keeps one member off the roll, who joins late by an act of the
@@ -164,10 +168,12 @@ func (w *World) holdBack(members []roll.Member) error {
 
 // random returns a source of its own for each purpose, so that more draws for
 // one change nothing in another.
-func (w *World) random(purpose string) *rand.Rand {
+func (w *World) random(purpose string) *rand.Rand { return random(w.o.Seed, purpose) }
+
+func random(seed uint64, purpose string) *rand.Rand {
 	h := fnv.New64a()
 	h.Write([]byte(purpose))
-	return rand.New(rand.NewPCG(w.o.Seed, h.Sum64()))
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
 // start opens the databases and the service.
@@ -220,7 +226,7 @@ func (w *World) cleanup() {
 // run is the life of the election.
 func (w *World) run(ctx context.Context) (*audit.Report, error) {
 	for _, step := range []func(context.Context) error{
-		w.create, w.ceremony, w.seal, w.drillAndOpen, w.addLate, w.vote, w.serve, w.closePolls, w.openTotals, w.certify,
+		w.prepare, w.addLate, w.vote, w.serve, w.closePolls, w.openTotals, w.certify,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err

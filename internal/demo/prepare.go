@@ -1,0 +1,74 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+)
+
+// Prepared is an election that is open for voting, in a data folder with which
+// nobody runs a service.
+type Prepared struct {
+	Data     string // for strikevote serve -data
+	Mail     string // folder with everybody's mail
+	Election suite.ElectionID
+	MID      suite.MID
+	Origins  election.Origins // where a service on Data answers
+}
+
+// Prepare takes an election as far as a demo does before anybody votes: the roll
+// is imported, the opening key made, the manifest sealed and witnessed, voting
+// open and every invitation sent. Then it ends the service, so that another
+// process can serve [Options.Data], which must be set. All members are on the
+// roll from the beginning. What a failure leaves in the folder stays.
+func Prepare(ctx context.Context, o Options) (*Prepared, error) {
+	if o.Data == "" {
+		return nil, errors.New("preparing an election: name a folder for it")
+	}
+	defaults(&o)
+	if err := checkNew(o.Data); err != nil {
+		return nil, err
+	}
+	w := &World{o: o}
+	var err error
+	if w.members, err = w.readRoll(); err != nil {
+		return nil, err
+	}
+	if err := w.start(ctx); err != nil {
+		return nil, err
+	}
+	p := &Prepared{Data: w.dir, Mail: w.Mail(), Origins: w.Origins()}
+	err = w.prepare(ctx)
+	if cerr := w.close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.Election, p.MID = w.id, w.mid
+	return p, nil
+}
+
+// prepare takes the election to the point where voting is open and everybody
+// has their mail.
+func (w *World) prepare(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{w.create, w.ceremony, w.seal, w.drillAndOpen} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkNew refuses a data folder that an election was begun in.
+func checkNew(data string) error {
+	if _, err := os.Stat(filepath.Join(data, "keys")); data != "" && err == nil {
+		return fmt.Errorf("%s holds a demo already; name another folder, or look at it again with strikevote serve -data %s", data, data)
+	}
+	return nil
+}
