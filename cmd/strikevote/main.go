@@ -50,7 +50,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		demoCommand(), serveCommand(), electionCommand(), rollCommand(),
-		voteCommand(), verifyCommand(), tellerCommand(), witnessCommand(), migrateCommand(), versionCommand(),
+		voteCommand(), verifyCommand(), tellerCommand(), witnessCommand(), migrateCommand(), benchCommand(), versionCommand(),
 	}
 }
 
