@@ -52,6 +52,8 @@ const policy = `
 	# What services stand on. Knows nothing of voting.
 	platform/web               @std @chi
 	platform/metrics           @std @prometheus
+	platform/secret            @std @aead
+	platform/host              @std
 	platform/postgres          @std @pgx
 	platform/postgres/cluster  @std platform/postgres
 
@@ -101,7 +103,8 @@ const policy = `
 	# The only packages where both sides meet. They hold no rule of the vote.
 	deployment                 @std @chi @pgx @prometheus @sync registrar ballotbox board booth committee ceremony mailer
 	+                          roll record record/layout record/statement audit platform/web platform/metrics
-	+                          platform/postgres platform/postgres/cluster protocol/suite protocol/credential
+	+                          platform/postgres platform/postgres/cluster platform/secret platform/host
+	+                          protocol/suite protocol/credential
 	+                          protocol/credential/issuer protocol/election protocol/act protocol/dkg
 	+                          protocol/ledger protocol/tlog protocol/tally protocol/token /migrations
 	demo                       @std @pgx math/rand/v2 deployment registrar ballotbox board booth committee ceremony
@@ -114,7 +117,8 @@ const policy = `
 	/cmd/strikevote            @std @chi @pgx @prometheus @progress @term demo deployment registrar ballotbox board
 	+                          booth committee ceremony mailer voter teller witness roll record record/layout
 	+                          record/statement audit platform/web platform/metrics platform/postgres
-	+                          platform/postgres/cluster protocol/suite protocol/election protocol/act
+	+                          platform/postgres/cluster platform/secret platform/host
+	+                          protocol/suite protocol/election protocol/act
 	+                          protocol/ballot protocol/ledger protocol/receipt protocol/tlog protocol/token
 	+                          protocol/outcome /migrations
 

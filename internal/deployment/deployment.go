@@ -27,6 +27,7 @@ import (
 	"strikevote/internal/committee"
 	"strikevote/internal/platform/metrics"
 	"strikevote/internal/platform/postgres"
+	"strikevote/internal/platform/secret"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
@@ -49,11 +50,13 @@ type Config struct {
 	// Origins are the addresses under which people reach the listeners. Empty:
 	// those of the listeners themselves.
 	Origins election.Origins
-	Mail    string        // folder that gets the mails
-	Log     *slog.Logger  // may be nil
-	Pace    time.Duration // how often due work is looked for; 0 is a second
-	Spread  time.Duration // over which invitations leave, at random; 0 is at once
-	Now     func() time.Time
+	// Master seals the key files. Nil: they are plain.
+	Master *secret.Sealer
+	Mail   string        // folder that gets the mails
+	Log    *slog.Logger  // may be nil
+	Pace   time.Duration // how often due work is looked for; 0 is a second
+	Spread time.Duration // over which invitations leave, at random; 0 is at once
+	Now    func() time.Time
 }
 
 // A Deployment is a running service with all its elections. It is safe for
@@ -177,7 +180,7 @@ func (d *Deployment) Console(id suite.ElectionID) string {
 }
 
 func (d *Deployment) keys(id suite.ElectionID) keyring {
-	return keyring{filepath.Join(d.c.Data, "keys", id.String())}
+	return keyring{dir: filepath.Join(d.c.Data, "keys", id.String()), master: d.c.Master}
 }
 
 // openCommittee opens the deployment's own database.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"strikevote/internal/platform/secret"
 	"strikevote/internal/protocol/credential/issuer"
 	"strikevote/internal/protocol/suite"
 )
@@ -32,9 +33,13 @@ const (
 )
 
 // A keyring keeps the keys of one election as files that only the service's
-// user can read. They are never in a database or its backup: a backup together
-// with the keys would undo what the keys are for.
-type keyring struct{ dir string }
+// user can read, sealed under the master key if there is one. They are never in
+// a database or its backup: a backup together with the keys would undo what the
+// keys are for.
+type keyring struct {
+	dir    string         // its last element is the election's id
+	master *secret.Sealer // nil: the files are plain
+}
 
 func (k keyring) path(side, name string) string { return filepath.Join(k.dir, side, name+".key") }
 
@@ -42,14 +47,56 @@ func (k keyring) path(side, name string) string { return filepath.Join(k.dir, si
 // are named in its manifest, so a new one in its place would only fail later.
 var ErrNoKey = errors.New("a key file is missing; restore it from its copy")
 
+// ErrNoMaster is returned for a key file that is sealed, without a master key.
+var ErrNoMaster = errors.New("the key files are sealed, and no master key was given; set STRIKEVOTE_MASTER_KEY_FILE")
+
+// ErrPlainKey is returned for a key file that is not sealed, with a master key.
+// It is not read: whoever set a master key believes that no plain key is left.
+var ErrPlainKey = errors.New("a key file is not sealed, and a master key was given; stop the service and run strikevote keys seal -data DIR")
+
+// read returns what a key file holds, opened. A missing one is
+// [fs.ErrNotExist].
+func (k keyring) read(side, name string) ([]byte, error) {
+	path := k.path(side, name)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if k.master == nil {
+		if secret.Sealed(b) {
+			return nil, ErrNoMaster
+		}
+		return b, nil
+	}
+	plain, err := k.master.Open(sealedName(path), filepath.Base(k.dir), b)
+	if errors.Is(err, secret.ErrPlain) {
+		return nil, ErrPlainKey
+	}
+	return plain, err
+}
+
+// seal returns what a key's file is to hold.
+func (k keyring) seal(path string, b []byte) []byte {
+	if k.master == nil {
+		return b
+	}
+	return k.master.Seal(sealedName(path), filepath.Base(k.dir), b)
+}
+
+// sealedName is the name that is sealed with a key, such as box/pending. It does
+// not say where the data folder is, which may be moved.
+func sealedName(path string) string {
+	return filepath.Base(filepath.Dir(path)) + "/" + strings.TrimSuffix(filepath.Base(path), ".key")
+}
+
 // seed returns a 32-byte key, or [ErrNoKey].
 func (k keyring) seed(side, name string) (seed [32]byte, err error) {
-	b, err := os.ReadFile(k.path(side, name))
+	b, err := k.read(side, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return seed, fmt.Errorf("reading %s of the %s: %w", name, side, ErrNoKey)
 	}
 	if err != nil {
-		return seed, fmt.Errorf("reading key %s: %w", name, err)
+		return seed, fmt.Errorf("reading key %s of the %s: %w", name, side, err)
 	}
 	raw, err := hex.DecodeString(strings.TrimSpace(string(b)))
 	if err != nil || len(raw) != len(seed) {
@@ -88,12 +135,12 @@ func (k keyring) issuer(g suite.GroupID) (*issuer.Key, error) {
 
 // existingIssuer returns a group's issuer key, or nil if it was destroyed.
 func (k keyring) existingIssuer(g suite.GroupID) (*issuer.Key, error) {
-	der, err := os.ReadFile(k.path(sideRegistrar, issuerName(g)))
+	der, err := k.read(sideRegistrar, issuerName(g))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading issuer key: %w", err)
+		return nil, fmt.Errorf("reading issuer key of group %d: %w", g, err)
 	}
 	key, err := issuer.Parse(der)
 	if err != nil {
@@ -108,7 +155,7 @@ func (k keyring) write(path string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("keeping a key: %w", err)
 	}
-	if err := place(path, b, os.Link); err != nil {
+	if err := place(path, k.seal(path, b), os.Link); err != nil {
 		return fmt.Errorf("keeping a key: %w", err)
 	}
 	return nil
@@ -147,16 +194,27 @@ func (k keyring) destroyLinks() error {
 // beyond a program's reach: deploy/README.md says what to do about them.
 func (k keyring) destroy(side, name string) error {
 	path := k.path(side, name)
+	// An interrupted sealing may have left the plain file beside the sealed one.
+	for _, p := range []string{path, path + replaced} {
+		if err := wipe(p); err != nil {
+			return fmt.Errorf("destroying key %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// wipe overwrites and removes a file, if it is there.
+func wipe(path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("destroying key %s: %w", name, err)
+		return err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
-		return fmt.Errorf("destroying key %s: %w", name, err)
+		return err
 	}
 	_, err = f.Write(make([]byte, info.Size()))
 	if err == nil {
@@ -169,10 +227,7 @@ func (k keyring) destroy(side, name string) error {
 	if err == nil {
 		err = syncDir(filepath.Dir(path))
 	}
-	if err != nil {
-		return fmt.Errorf("destroying key %s: %w", name, err)
-	}
-	return nil
+	return err
 }
 
 func syncDir(dir string) error {

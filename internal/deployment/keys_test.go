@@ -15,7 +15,7 @@ import (
 // of the first.
 func TestKeyring(t *testing.T) {
 	t.Parallel()
-	k := keyring{filepath.Join(t.TempDir(), "keys", "x")}
+	k := keyring{dir: filepath.Join(t.TempDir(), "keys", "x")}
 	if _, err := k.seed(sideBox, keyPromise); !errors.Is(err, ErrNoKey) {
 		t.Errorf("got %v", err)
 	}
@@ -99,7 +99,7 @@ func names(t *testing.T, k keyring, want string) {
 // file does not keep it.
 func TestDestroy(t *testing.T) {
 	t.Parallel()
-	k := keyring{filepath.Join(t.TempDir(), "keys")}
+	k := keyring{dir: filepath.Join(t.TempDir(), "keys")}
 	if _, err := k.create(sideBox, keyPending); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestDestroy(t *testing.T) {
 // error: it may be half of a secret.
 func TestDamagedKeys(t *testing.T) {
 	t.Parallel()
-	k := keyring{t.TempDir()}
+	k := keyring{dir: t.TempDir()}
 	if err := os.MkdirAll(filepath.Join(k.dir, sideBox), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -307,7 +307,7 @@ func testKeys(t *testing.T, w *world) {
 // otherKey returns a key file that is fine and of something else.
 func otherKey(t *testing.T, name string) []byte {
 	t.Helper()
-	k := keyring{t.TempDir()}
+	k := keyring{dir: t.TempDir()}
 	if strings.Contains(name, "issuer") {
 		if _, err := k.issuer(1); err != nil {
 			t.Fatal(err)
