@@ -50,7 +50,7 @@ const policy = `
 	+                          protocol/share protocol/outcome
 
 	# What services stand on. Knows nothing of voting.
-	platform/web               @std @chi
+	platform/web               @std @chi @acme
 	platform/metrics           @std @prometheus
 	platform/secret            @std @aead
 	platform/host              @std
@@ -170,6 +170,7 @@ var apart = [][2]string{
 // stands for. The name @std stands for the whole of the standard library,
 // except what is guarded.
 var capabilities = map[string]string{
+	"@acme":       "golang.org/x/crypto/acme",
 	"@aead":       "golang.org/x/crypto/chacha20poly1305",
 	"@argon2":     "golang.org/x/crypto/argon2",
 	"@bigmod":     "filippo.io/bigmod",

@@ -23,9 +23,8 @@ func Policy(connect ...string) string {
 // Cache-Control for what never changes.
 func headers(policy string) func(http.Handler) http.Handler {
 	fixed := map[string]string{
-		"Content-Security-Policy":   policy,
-		"Integrity-Policy":          "blocked-destinations=(script style)",
-		"Strict-Transport-Security": "max-age=63072000; includeSubDomains; preload",
+		"Content-Security-Policy": policy,
+		"Integrity-Policy":        "blocked-destinations=(script style)",
 		// Not no-referrer: with that a form sends Origin: null, which
 		// http.CrossOriginProtection refuses.
 		"Referrer-Policy":              "same-origin",
@@ -42,6 +41,11 @@ func headers(policy string) func(http.Handler) http.Handler {
 			h := w.Header()
 			for name, value := range fixed {
 				h.Set(name, value)
+			}
+			// Over plain HTTP browsers ignore it, and somebody on the way could
+			// have written it.
+			if secure(r) {
+				h.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains; preload")
 			}
 			next.ServeHTTP(w, r)
 		})

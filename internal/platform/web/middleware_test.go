@@ -24,7 +24,10 @@ func TestHeaders(t *testing.T) {
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	})
 	for _, path := range []string{"/", "/nothing", "/panic"} {
-		h := get(r, path).Header()
+		if got := get(r, path).Header().Get("Strict-Transport-Security"); got != "" {
+			t.Errorf("%s: over plain HTTP it says %q", path, got)
+		}
+		h := get(r, "https://vote.example"+path).Header()
 		for name, want := range map[string]string{
 			"Referrer-Policy":              "same-origin",
 			"X-Content-Type-Options":       "nosniff",
