@@ -29,7 +29,7 @@ func (p Proxies) Contains(a netip.Addr) bool {
 // if that is a proxy's, the last one in X-Forwarded-For that is not. What stands
 // before it was written by the client.
 func (p Proxies) Client(r *http.Request) netip.Addr {
-	at := remote(r)
+	at := Remote(r)
 	hops := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
 	for p.Contains(at) && hops != "" {
 		var last string
@@ -121,7 +121,7 @@ func (f Front) Handler(h http.Handler) http.Handler {
 			errMisdirected.write(w)
 			return
 		}
-		if f.Proxies.Contains(remote(r)) {
+		if f.Proxies.Contains(Remote(r)) {
 			r = r.WithContext(context.WithValue(r.Context(), behindTLS{}, true))
 		}
 		h.ServeHTTP(w, r)
