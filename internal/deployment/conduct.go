@@ -78,6 +78,7 @@ func (d *Deployment) steps() []step {
 			step{"registrar", func(ctx context.Context, e *running) error { return e.registrar.Tick(ctx) }},
 			step{"invitations", d.invite},
 			step{"signed acts", d.applyActs},
+			step{"downtime", d.lookForDowntime},
 			step{"acts for the box", d.forwardActs},
 			step{"acts", d.publishActs},
 			step{"accepted envelopes", d.deliverEnvelopes},
@@ -223,11 +224,11 @@ func (d *Deployment) deliverEnvelopes(ctx context.Context, e *running) error {
 	if done, err := has(ctx, e.ledger, layout.StatementRegistrar); err != nil || done {
 		return err // the issuer keys are gone, after everything was delivered
 	}
-	accepted, err := e.registrar.Accepted(ctx)
+	accepted, err := e.registrar.Accepted(ctx, e.delivered)
 	if err != nil {
 		return err
 	}
-	for _, env := range accepted[min(e.delivered, len(accepted)):] {
+	for _, env := range accepted {
 		if err := d.postBox(ctx, e, "/ballots", slices.Concat(env.Body, env.Sig[:])); err != nil {
 			return err
 		}

@@ -46,6 +46,7 @@ type running struct {
 	forwarded     int
 	delivered     int
 	failing       map[string]string
+	watch         watch
 	rounds, mails sync.Mutex // held while a round goes on, while mails leave
 }
 

@@ -88,7 +88,8 @@ func notManifests(side, key string) error {
 func (d *Deployment) openRegistrar(ctx context.Context, e *running) error {
 	c := registrar.Config{
 		Pool: e.registrarPool, Ledger: registrar.LedgerOf(e.ledger), Now: d.c.Now, Log: d.c.Log,
-		Ready: func(ctx context.Context) error { return d.witnessed(ctx, e) },
+		Ready:         func(ctx context.Context) error { return d.witnessed(ctx, e) },
+		CheckEnvelope: registrar.CheckAt(d.client, d.boxURL(e)),
 	}
 	var err error
 	if !d.runs(PartRegistrar) {

@@ -541,7 +541,7 @@ func TestEnvelopes(t *testing.T) {
 	if err := w.act(act.KindDecide, act.Decide{Group: 1, AcceptedOn: 1, AcceptedOff: 1, Accepted: accepted}); err != nil {
 		t.Fatal(err)
 	}
-	signed, err := w.r.Accepted(ctx)
+	signed, err := w.r.Accepted(ctx, 0)
 	if err != nil || len(signed) != 2 {
 		t.Fatalf("%d accepted, %v", len(signed), err)
 	}

@@ -223,9 +223,10 @@ type Envelope struct {
 	Sig      credential.Signature // of an accepted one
 }
 
-// Accepted returns the envelopes that the committee has accepted, signed, for
-// the box's next batch. It needs the issuer keys.
-func (r *Registrar) Accepted(ctx context.Context) ([]Envelope, error) {
+// Accepted returns the envelopes that the committee has accepted, in the order of
+// its acts and without the first skip ones, signed, for the box's next batch. It
+// needs the issuer keys.
+func (r *Registrar) Accepted(ctx context.Context, skip int) ([]Envelope, error) {
 	var out []Envelope
 	err := postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		acts, err := readActs(ctx, tx)
@@ -237,8 +238,12 @@ func (r *Registrar) Accepted(ctx context.Context) ([]Envelope, error) {
 			return err
 		}
 		out = nil
+		seen := 0
 		for _, d := range s.Decisions {
 			for _, id := range d.Accepted {
+				if seen++; seen <= skip {
+					continue
+				}
 				e := Envelope{Group: d.Group, BallotID: id}
 				if err := tx.QueryRow(ctx, `SELECT body, on_roll FROM registrar.envelope WHERE ballot_id = $1`, id[:]).Scan(&e.Body, &e.OnRoll); err != nil {
 					return err
