@@ -15,13 +15,12 @@ import (
 	"strikevote/internal/protocol/ballot"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/receipt"
-	"strikevote/internal/protocol/suite"
 	"strikevote/internal/voter"
 )
 
 func voteCommand() command {
 	return command{
-		name: "vote", args: "[-choose N[,N…]] [-yes] LINK|MAIL.eml",
+		name: "vote", args: "[-choose N[,N…]] [-yes] LINK|MAIL.eml\n   or: strikevote vote -slip CODE https://BOOTH/v1/ELECTION",
 		short: "vote with the link from your mail, without a browser",
 		long: `
 Opens the ballot of a link, asks for your answer, seals it on this computer and
@@ -31,14 +30,19 @@ the mail itself, saved as a file.
 After an interruption run the same command again: it finishes the same ballot,
 and never makes a second one. With -test the sealed ballot is opened again
 instead of cast, to test this device; -check does the sums of such a test made
-on another device. With -find it says where your ballot is.`,
+on another device. With -find it says where your ballot is.
+
+Is it disputed whether you may vote, -envelope hands your sealed ballot in with
+your name on it; the committee decides on it after the close. With a code from a
+slip in place of a link, -slip CODE votes at the address on the slip; -slip - asks
+for the code, so that it is not left in the shell's history.`,
 		run: runVote,
 	}
 }
 
 type voteFlags struct {
-	choose, state, factor, typed, recover, check, out string
-	yes, test, find, code                             bool
+	choose, state, factor, typed, recover, check, out, slip string
+	yes, test, find, code, envelope                         bool
 }
 
 func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
@@ -53,12 +57,14 @@ func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 	fs.StringVar(&f.recover, "recover", "", "recovery code of a ballot that was issued on another device; choose the same answer again")
 	fs.BoolVar(&f.code, "code", false, "also show the recovery code, to finish on another device; it reveals your answer")
 	fs.StringVar(&f.out, "o", "", "with -test: write what it reveals to this file")
+	fs.BoolVar(&f.envelope, "envelope", false, "hand the ballot in in an envelope, where it is disputed whether you may vote; less secret")
+	fs.StringVar(&f.slip, "slip", "", "the code from your slip or mail, instead of a link; - asks for it")
 	fs.StringVar(&f.state, "state", "", "folder in which an unfinished ballot is kept (default: your configuration folder)")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
 	if fs.NArg() != 1 {
-		return usageError("give the link from your mail, in quotes, or the mail as a file")
+		return usageError("give the link from your mail, in quotes, or the mail as a file; with -slip, the address on the slip")
 	}
 	if f.state == "" {
 		dir, err := os.UserConfigDir()
@@ -70,28 +76,43 @@ func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 	if err := os.MkdirAll(f.state, 0o700); err != nil {
 		return fmt.Errorf("making a place to keep an unfinished ballot: %w; name another folder with -state", err)
 	}
-	link, err := linkOf(fs.Arg(0))
-	if err != nil {
-		return err
-	}
-	s, err := voter.Open(ctx, voter.NewClient(), link, voter.FileFor(f.state, link))
+	ask := newQuestions(ctx, e)
+	s, err := openVote(ctx, e, ask, f, fs.Arg(0))
 	if errors.Is(err, voter.ErrDamaged) {
 		return fmt.Errorf("%w. With a recovery code: -recover, and another folder with -state", err)
 	}
 	if err != nil {
 		return err
 	}
-	describe(e, s)
 	switch {
 	case f.check != "":
 		return checkTest(e, s, f.check)
-	case s.Stage() == voter.StageReceived && !f.find:
-		fmt.Fprintln(e.out, "You have voted with this link on this computer. Nothing new was cast.")
-		return showFound(ctx, e, s)
 	case f.find:
-		return showFound(ctx, e, s)
+	case s.Stage() == voter.StageReceived:
+		fmt.Fprintln(e.out, "You have voted with this link on this computer. Nothing new was cast.")
+	case s.Stage() == voter.StageDeposited:
+		fmt.Fprintln(e.out, "You have handed in an envelope with this link on this computer. Nothing new was sent.")
+	default:
+		return vote(ctx, e, ask, s, f)
 	}
-	return vote(ctx, e, s, f)
+	return showFound(ctx, e, s, f.factor)
+}
+
+// openVote opens a link or a slip's code, and shows what election it is of.
+func openVote(ctx context.Context, e *env, ask *questions, f voteFlags, arg string) (*voter.Session, error) {
+	if f.slip != "" {
+		return openSlip(ctx, e, ask, f, arg)
+	}
+	link, err := linkOf(arg)
+	if err != nil {
+		return nil, err
+	}
+	s, err := voter.Open(ctx, voter.NewClient(), link, voter.FileFor(f.state, link))
+	if err != nil {
+		return nil, err
+	}
+	describe(e, s)
+	return s, nil
 }
 
 func describe(e *env, s *voter.Session) {
@@ -99,16 +120,20 @@ func describe(e *env, s *voter.Session) {
 	if m.Demo {
 		fmt.Fprintln(e.out, "DEMO. This is not a real vote.")
 	}
-	fmt.Fprintf(e.out, "%s\nYou vote in: %s\nSix check words: %s\nVoting closes %s.\n\n",
-		m.Title[0], s.Group().Name, election.SixWords(s.MID), time.Unix(m.Schedule.Close, 0).Format("Monday, January 2, 15:04 MST"))
+	fmt.Fprintln(e.out, m.Title[0])
+	if g := s.Group(); g != nil {
+		fmt.Fprintf(e.out, "You vote in: %s\n", g.Name)
+	}
+	fmt.Fprintf(e.out, "Six check words: %s\nVoting closes %s.\n\n", election.SixWords(s.MID), moment(m.Schedule.Close))
 }
 
-func vote(ctx context.Context, e *env, s *voter.Session, f voteFlags) error {
+func moment(unix int64) string { return time.Unix(unix, 0).Format("Monday, January 2, 15:04 MST") }
+
+func vote(ctx context.Context, e *env, ask *questions, s *voter.Session, f voteFlags) error {
 	if f.test && s.Stage() != voter.StageNew {
 		_, err := s.Test() // says why not
 		return err
 	}
-	ask := newQuestions(ctx, e)
 	if s.Stage() == voter.StageIssued || s.Stage() == voter.StageSealed && f.recover == "" {
 		if done, err := goOn(ctx, e, ask, s, f); done || err != nil {
 			return err
@@ -119,7 +144,10 @@ func vote(ctx context.Context, e *env, s *voter.Session, f voteFlags) error {
 		return err
 	}
 	if status.Issued && f.recover == "" {
-		return errors.New("a ballot was already issued for this link, on another device or by an earlier run that kept nothing here. Open the link there, or use -recover with your recovery code")
+		return errors.New("a ballot was already issued, or an envelope handed in, for this link, on another device or by an earlier run that kept nothing here. Open the link there, or use -recover with your recovery code")
+	}
+	if f.envelope = f.envelope || s.EnvelopeOnly(); f.envelope {
+		explainEnvelope(e, s)
 	}
 	choices, err := choose(e, ask, s.Manifest, f.choose)
 	if err != nil {
@@ -141,10 +169,7 @@ func vote(ctx context.Context, e *env, s *voter.Session, f voteFlags) error {
 		}
 		fmt.Fprintf(e.out, "Recovery code: %s\nWith it you can finish on another device. Whoever has it can see what you chose:\ndestroy it once your ballot is received.\n", code)
 	}
-	if err := confirm(ask, f, "Cast it? You can vote once, and cannot change it afterwards. Type yes: "); err != nil {
-		return err
-	}
-	return finish(ctx, e, s, f)
+	return confirmAndFinish(ctx, e, ask, s, f)
 }
 
 func seal(s *voter.Session, f voteFlags, choices ballot.Choices) error {
@@ -178,13 +203,37 @@ func goOn(ctx context.Context, e *env, ask *questions, s *voter.Session, f voteF
 					return false, err
 				}
 			}
+			if s.InEnvelope() {
+				return false, errors.New("this ballot was handed in already, and cannot be changed. Run the command without -choose to finish it")
+			}
 			return false, errors.New("this ballot was issued already, and a ballot that was issued cannot be changed. Run the command without -choose to finish it")
 		}
 	}
-	if err := confirm(ask, f, "Cast it? You can vote once, and cannot change it afterwards. Type yes: "); err != nil {
-		return false, err
+	if f.envelope && !s.InEnvelope() {
+		// It may have been issued as an ordinary ballot: the registrar has to say
+		// that it was not.
+		if _, err := s.Status(ctx, f.factor); err != nil {
+			return false, err
+		}
 	}
-	return true, finish(ctx, e, s, f)
+	if f.envelope = f.envelope || s.InEnvelope(); f.envelope {
+		explainEnvelope(e, s)
+	}
+	return true, confirmAndFinish(ctx, e, ask, s, f)
+}
+
+func confirmAndFinish(ctx context.Context, e *env, ask *questions, s *voter.Session, f voteFlags) error {
+	question := "Cast it? You can vote once, and cannot change it afterwards. Type yes: "
+	if f.envelope {
+		question = "Hand it in, in the envelope? You can do so once, and cannot change it afterwards. Type yes: "
+	}
+	if err := confirm(ask, f, question); err != nil {
+		return err
+	}
+	if f.envelope {
+		return handIn(ctx, e, s, f)
+	}
+	return finish(ctx, e, s, f)
 }
 
 func showChoices(e *env, m *election.Manifest, choices ballot.Choices) {
@@ -259,77 +308,4 @@ func option(text string, q election.Question) (uint8, bool) {
 		return 0, false
 	}
 	return uint8(n - 1), true
-}
-
-// A testFile is what -test prints and -check reads.
-type testFile struct {
-	BallotID suite.BallotID `json:"ballot_id"`
-	Code     string         `json:"code"`
-	Typed    string         `json:"typed"`
-	Body     suite.Bytes    `json:"body"`
-}
-
-func showTest(e *env, s *voter.Session, path string) error {
-	t, err := s.Test()
-	if err != nil {
-		return err
-	}
-	b, err := suite.EncodeJSON(&testFile{t.BallotID, t.RecoveryCode, t.Typed, t.Body})
-	if err != nil {
-		return fmt.Errorf("printing test: %w", err)
-	}
-	if path != "" {
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			return fmt.Errorf("writing test: %w", err)
-		}
-		fmt.Fprintf(e.out, "\nEverything that the sealed ballot is made of is in %s. Check it on another device:\nstrikevote vote -check FILE LINK. This sealed ballot is given up now; it was not cast, and\nyou can still vote.\n", path)
-		return nil
-	}
-	fmt.Fprintf(e.out, "\nThis is everything that the sealed ballot is made of. Save it to a file and check it\non another device: strikevote vote -check FILE LINK. This sealed ballot is given up\nnow; it was not cast, and you can still vote.\n\n%s", b)
-	return nil
-}
-
-func checkTest(e *env, s *voter.Session, path string) error {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("reading test: %w", err)
-	}
-	var f testFile
-	if err := suite.DecodeJSON(b, &f); err != nil {
-		return fmt.Errorf("reading test: %w", err)
-	}
-	choices, err := s.Check(s.Group().ID, &voter.Test{BallotID: f.BallotID, RecoveryCode: f.Code, Typed: f.Typed, Body: f.Body})
-	if err != nil {
-		fmt.Fprintln(e.out, "The test does not hold: no choice seals to this ballot. Do not vote on that device, and call the committee.")
-		return errFalse
-	}
-	fmt.Fprintf(e.out, "The test holds. Tracker: %s. The sealed ballot held:\n", receipt.Tracker(f.BallotID))
-	showChoices(e, s.Manifest, choices)
-	fmt.Fprintln(e.out, "Is that what was chosen? If not, do not vote on that device, and call the committee.")
-	return nil
-}
-
-func showFound(ctx context.Context, e *env, s *voter.Session) error {
-	found, err := s.Find(ctx)
-	if err != nil {
-		return err
-	}
-	id, _ := s.Tracker()
-	fmt.Fprintf(e.out, "Tracker: %s\n", receipt.Tracker(id))
-	switch found.State {
-	case "in the log":
-		if found.Proof == nil {
-			fmt.Fprintln(e.out, "The box says that your sealed ballot is published. The witnesses have not signed for it yet; ask again later.")
-			return nil
-		}
-		fmt.Fprintf(e.out, "Your sealed ballot is in the published box.\nIts place is %d, and the witnesses have signed for it.\n", found.Index)
-	case "received":
-		fmt.Fprintln(e.out, "Your sealed ballot is received. It enters the published box with the next batch, or when voting ends.")
-	default:
-		if s.Stage() == voter.StageReceived {
-			return errors.New("the box promised to publish this ballot, and now says that it does not know it. Keep this computer as it is and call the committee")
-		}
-		return errors.New("the box does not know this ballot. Run the command without -find to cast it; if it still does not, call the committee")
-	}
-	return nil
 }
