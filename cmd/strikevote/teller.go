@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -9,12 +8,9 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"golang.org/x/term"
 
-	"strikevote/internal/ceremony"
-	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/teller"
 )
@@ -27,24 +23,84 @@ func tellerCommand() command {
 On the teller's own computer, in this order:
 
   teller init -key FILE INVITATION   make a key, and go through the ceremony with
-                                     the other tellers; may be stopped and run again
+                                     the other tellers; may be stopped and run again.
+                                     Compare the six words at its end by phone
   teller copy -key FILE COPY         a second copy, for another medium
   teller drill -key FILE -copy COPY  prove that both copies work, before voting opens
   teller check -key FILE             once the election is sealed: does it name your
                                      key? If not, nobody may vote in it
-  teller open -key FILE              after the lock: download the record, verify all
-                                     of it, show what would be opened; -yes opens it
+  teller open -key FILE              after the lock: verify the whole record, show
+                                     what would be opened; -yes opens it
   teller destroy -key FILE           after certification; -yes destroys the key
 
 The key is kept in FILE, sealed with a passphrase. It is asked for, or read from
-the file that -passphrase names. Nobody can restore a forgotten passphrase.`,
+the file that -passphrase names. Nobody can restore a forgotten passphrase; a wrong
+one does no harm. While one program has FILE open, a second one is refused.
+
+Without a network on that computer, files go to and from the operator, on a stick:
+
+  teller init -key FILE -in STATE -out MESSAGE INVITATION
+                                     read the state that the operator exported, and
+                                     write your next message; again with every new
+                                     state, until it says that the ceremony is done
+  teller drill -key FILE -copy COPY -in STATE -out MESSAGE
+  teller check -key FILE -in STATE
+  teller open -key FILE -record DIR|ZIP -out MESSAGE -yes
+  teller destroy -key FILE -record DIR|ZIP -out MESSAGE -yes
+
+If a teller's computer is lost before sealing, the committee starts the ceremony
+again, and each teller takes part in it with a new key file if the old one had been
+through to the end. After sealing the others open, as long as there are enough.
+
+While the program runs the key is in this computer's memory, and may be in its swap
+space: use a disk that is encrypted, and switch the computer off afterwards.`,
 		run: runTeller,
 	}
 }
 
 type tellerFlags struct {
 	key, copy, passphrase, mid, root string
+	in, out, record                  string
 	yes                              bool
+}
+
+// byFiles reports whether the program is to make no connection.
+func (f tellerFlags) byFiles() bool { return f.in+f.out+f.record != "" }
+
+// A tellerStep is one word after teller.
+type tellerStep struct {
+	run func(context.Context, *env, tellerFlags, []string) error
+	// What the step reads and writes without a network, as usage says it. The
+	// flags in it are needed; out of open and destroy only with -yes.
+	files string
+}
+
+func tellerSteps() map[string]tellerStep {
+	return map[string]tellerStep{
+		"init":    {tellerInit, "-in STATE -out MESSAGE"},
+		"copy":    {tellerCopy, ""},
+		"drill":   {tellerDrill, "-in STATE -out MESSAGE"},
+		"check":   {tellerCheck, "-in STATE"},
+		"open":    {tellerOpen, "-record DIR|ZIP -out MESSAGE"},
+		"destroy": {tellerDestroy, "-record DIR|ZIP -out MESSAGE"},
+	}
+}
+
+// fits returns an error unless the flags for files are those of the step.
+func (f tellerFlags) fits(step tellerStep) error {
+	for _, flag := range []struct{ name, value string }{{"-in", f.in}, {"-record", f.record}, {"-out", f.out}} {
+		wanted := strings.Contains(step.files, flag.name+" ")
+		if wanted && flag.value == "" && flag.name == "-out" && f.record != "" && !f.yes {
+			continue // it only shows what it would do
+		}
+		if wanted != (flag.value != "") {
+			if step.files == "" {
+				return usageError("copy takes no %s: it makes no connection", flag.name)
+			}
+			return usageError("without a network, this step takes %s", step.files)
+		}
+	}
+	return nil
 }
 
 func runTeller(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
@@ -54,13 +110,14 @@ func runTeller(ctx context.Context, e *env, fs *flag.FlagSet, args []string) err
 	fs.StringVar(&f.passphrase, "passphrase", "", "file that holds the passphrase, instead of asking")
 	fs.StringVar(&f.mid, "mid", "", "the election you mean, as 64 hexadecimal digits")
 	fs.StringVar(&f.root, "root", "", "for the second copy: the close root that the first copy opened")
+	fs.StringVar(&f.in, "in", "", "without a network: the state file that the operator exported")
+	fs.StringVar(&f.out, "out", "", "without a network: a new file for the message to the operator")
+	fs.StringVar(&f.record, "record", "", "without a network: folder or ZIP file with a copy of the public record")
 	fs.BoolVar(&f.yes, "yes", false, "do it; without it, open and destroy only show what they would do")
 	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" {
 		return flag.ErrHelp
 	}
-	step, ok := map[string]func(context.Context, *env, tellerFlags, []string) error{
-		"init": tellerInit, "copy": tellerCopy, "drill": tellerDrill, "check": tellerCheck, "open": tellerOpen, "destroy": tellerDestroy,
-	}[args[0]]
+	step, ok := tellerSteps()[args[0]]
 	if !ok {
 		return usageError("there is no step %q", args[0])
 	}
@@ -70,7 +127,12 @@ func runTeller(ctx context.Context, e *env, fs *flag.FlagSet, args []string) err
 	if f.key == "" {
 		return usageError("name your key file with -key")
 	}
-	return step(ctx, e, f, fs.Args())
+	if f.byFiles() {
+		if err := f.fits(step); err != nil {
+			return err
+		}
+	}
+	return step.run(ctx, e, f, fs.Args())
 }
 
 // passphrase reads the passphrase from a file, or asks for it without showing it.
@@ -96,10 +158,12 @@ func passphrase(e *env, path string, fresh bool) ([]byte, error) {
 		return first, err
 	}
 	again, err := ask("The same again: ")
+	defer clear(again)
 	if err != nil {
 		return nil, err
 	}
 	if !bytes.Equal(first, again) {
+		clear(first)
 		return nil, errors.New("the two passphrases differ; nothing was made")
 	}
 	return checkPassphrase(first, fresh)
@@ -112,125 +176,32 @@ func checkPassphrase(p []byte, fresh bool) ([]byte, error) {
 	return p, nil
 }
 
+// openKey opens the key file. What is done with it needs the network, or the
+// files that the flags name.
 func openKey(e *env, f tellerFlags) (*teller.Teller, error) {
 	pass, err := passphrase(e, f.passphrase, false)
 	if err != nil {
 		return nil, err
 	}
+	defer clear(pass)
+	return f.open(pass)
+}
+
+func (f tellerFlags) open(pass []byte) (*teller.Teller, error) {
+	if f.byFiles() {
+		return teller.OpenByFiles(f.key, pass, f.files())
+	}
 	return teller.Open(f.key, pass)
 }
 
-func tellerInit(ctx context.Context, e *env, f tellerFlags, args []string) error {
-	if len(args) != 1 {
-		return usageError("give the invitation from the committee, in quotes")
+// files are what the flags name. A step that only shows what it would do makes
+// no file.
+func (f tellerFlags) files() teller.Files {
+	files := teller.Files{In: f.in, Record: f.record, Out: f.out}
+	if f.record != "" && !f.yes {
+		files.Out = ""
 	}
-	inv, err := ceremony.ParseInvitation(args[0])
-	if err != nil {
-		return err
-	}
-	_, statErr := os.Stat(f.key)
-	pass, err := passphrase(e, f.passphrase, os.IsNotExist(statErr))
-	if err != nil {
-		return err
-	}
-	t, err := teller.Enroll(ctx, inv, f.key, pass)
-	if err != nil {
-		return err
-	}
-	defer t.Close()
-	return ceremonyLoop(ctx, e, t)
-}
-
-// ceremonyPoll is how often a teller's program looks whether the others are ready.
-const ceremonyPoll = 2 * time.Second
-
-func ceremonyLoop(ctx context.Context, e *env, t *teller.Teller) error {
-	last := ""
-	for {
-		waiting, err := t.Advance(ctx)
-		if err != nil {
-			return err
-		}
-		if waiting == "" {
-			fmt.Fprintln(e.out, "The ceremony is done, and all tellers agree. Your share is in the key file.\nNow make a second copy: strikevote teller copy, and keep it on another medium.")
-			return nil
-		}
-		if waiting != last {
-			fmt.Fprintf(e.out, "Waiting for %s. You may stop and run this again later.\n", waiting)
-			last = waiting
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(ceremonyPoll):
-		}
-	}
-}
-
-func tellerCopy(_ context.Context, e *env, f tellerFlags, args []string) error {
-	if len(args) != 1 {
-		return usageError("name the file of the second copy")
-	}
-	pass, err := passphrase(e, f.passphrase, false)
-	if err != nil {
-		return err
-	}
-	t, err := teller.Open(f.key, pass)
-	if err != nil {
-		return err
-	}
-	defer t.Close()
-	second, err := t.Copy(args[0], pass)
-	if err != nil {
-		return err
-	}
-	second.Close()
-	fmt.Fprintf(e.out, "The second copy is in %s, sealed with the same passphrase. Keep it away from the first.\n", args[0])
-	return nil
-}
-
-func tellerDrill(ctx context.Context, e *env, f tellerFlags, _ []string) error {
-	if f.copy == "" {
-		return usageError("name the second copy with -copy: a drill proves both")
-	}
-	pass, err := passphrase(e, f.passphrase, false)
-	if err != nil {
-		return err
-	}
-	first, err := teller.Open(f.key, pass)
-	if err != nil {
-		return fmt.Errorf("opening %s: %w", f.key, err)
-	}
-	defer first.Close()
-	second, err := teller.Open(f.copy, pass)
-	if err != nil {
-		return fmt.Errorf("opening %s: %w", f.copy, err)
-	}
-	defer second.Close()
-	if err := teller.Drill(ctx, first, second); err != nil {
-		return err
-	}
-	fmt.Fprintln(e.out, "Both copies of your key work, and the proof of it is with the committee.")
-	return nil
-}
-
-func tellerCheck(ctx context.Context, e *env, f tellerFlags, _ []string) error {
-	mid, err := f.expected()
-	if err != nil {
-		return err
-	}
-	t, err := openKey(e, f)
-	if err != nil {
-		return err
-	}
-	defer t.Close()
-	s, err := t.Check(ctx, mid)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(e.out, "The sealed election names your key, and the witnesses have seen it.\nElection: %s\nSix check words: %s\nCompare the words with the other tellers.\n",
-		s.Manifest.Title[0], election.SixWords(s.MID))
-	return nil
+	return files
 }
 
 // expected returns the election that -mid names, or nil.
@@ -245,72 +216,7 @@ func (f tellerFlags) expected() (*suite.MID, error) {
 	return &mid, nil
 }
 
-func tellerOpen(ctx context.Context, e *env, f tellerFlags, _ []string) error {
-	var o teller.Options
-	var err error
-	if o.MID, err = f.expected(); err != nil {
-		return err
-	}
-	if f.root != "" {
-		root, err := suite.ParseMID(f.root)
-		if err != nil {
-			return usageError("-root takes 64 hexadecimal digits")
-		}
-		h := suite.Hash(root)
-		o.First = &h
-	}
-	t, err := openKey(e, f)
-	if err != nil {
-		return err
-	}
-	defer t.Close()
-	bars := newProgress(e)
-	defer bars.done()
-	o.Progress = bars.step
-	opening, err := t.Examine(ctx, o)
-	bars.done()
-	if err != nil {
-		return err
-	}
-	r := opening.Report
-	fmt.Fprintf(e.out, "The whole record was downloaded and holds.\nElection: %s\nSix check words: %s\nClose root: %s\n\nThis would be opened, and nothing else:\n",
-		r.Manifest.Title[0], election.SixWords(r.MID), r.CloseRoot)
-	for _, set := range r.Partition {
-		var names []string
-		for _, g := range set.Groups {
-			names = append(names, r.Manifest.Group(g).Name)
-		}
-		fmt.Fprintf(e.out, "  the sum of %d ballots of %s\n", set.Count, strings.Join(names, ", "))
-	}
-	if !f.yes {
-		fmt.Fprint(e.out, "\nCompare the six words with your mail or the notice board. To open it, run this again with -yes.\n")
-		return nil
-	}
-	if err := t.Send(ctx, opening); err != nil {
-		return err
-	}
-	fmt.Fprintln(e.out, "\nYour part of the opening is sent.")
-	return nil
-}
-
-func tellerDestroy(ctx context.Context, e *env, f tellerFlags, _ []string) error {
-	t, err := openKey(e, f)
-	if err != nil {
-		return err
-	}
-	defer t.Close()
-	if !f.yes {
-		fmt.Fprintf(e.out, "This would destroy the key in %s for ever. Run it again with -yes; then destroy the second copy too.\n", f.key)
-		return nil
-	}
-	fmt.Fprintf(e.err, "Type destroy to destroy the key in %s: ", f.key)
-	line, err := bufio.NewReader(e.in).ReadString('\n')
-	if err != nil || strings.TrimSpace(line) != "destroy" {
-		return errors.New("nothing was destroyed")
-	}
-	if err := t.Destroy(ctx); err != nil {
-		return err
-	}
-	fmt.Fprintln(e.out, "The key is destroyed and your statement of it is sent. Destroy the second copy too.")
-	return nil
+// sayCarry says what becomes of the message that was written.
+func sayCarry(e *env, f tellerFlags) {
+	fmt.Fprintf(e.out, "Your message is in %s. Bring it to the operator.\n", f.out)
 }

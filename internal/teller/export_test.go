@@ -41,9 +41,6 @@ func (t *Teller) Path() string { return t.file.path }
 // Save writes the key again.
 func (t *Teller) Save() error { return t.file.save(t.k) }
 
-// Session is the session that the key file is at.
-func (t *Teller) Session() uint32 { return t.k.Session }
-
 // Answered is what the key has answered for.
 func (t *Teller) Answered() (mid, root suite.Bytes) { return t.k.MID, t.k.CloseRoot }
 

@@ -176,6 +176,10 @@ func create(path string, passphrase []byte, k key) (*Teller, error) {
 // Number returns which teller this is, from 1.
 func (t *Teller) Number() int { return int(t.k.Number) }
 
+// Session returns the session of the ceremony that the key is at; 0 before it
+// has seen one.
+func (t *Teller) Session() uint32 { return t.k.Session }
+
 // Election returns the election that the key is for.
 func (t *Teller) Election() suite.ElectionID { return t.k.Election }
 
