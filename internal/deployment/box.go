@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"strikevote/internal/ballotbox"
 	"strikevote/internal/protocol/election"
@@ -86,7 +85,7 @@ func (d *Deployment) GiveBoxKeys(id suite.ElectionID, file []byte) error {
 		return errors.New("the box runs here, with keys of its own; nothing was changed")
 	}
 	path := d.keys(id).boxFile()
-	kept, err := os.ReadFile(path)
+	kept, err := d.keys(id).read(sideRegistrar, boxPublic)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return d.keys(id).write(path, file)
@@ -98,7 +97,10 @@ func (d *Deployment) GiveBoxKeys(id suite.ElectionID, file []byte) error {
 	return nil
 }
 
-func (k keyring) boxFile() string { return k.path(sideRegistrar, "box-public") }
+// boxPublic is kept like a key, so that nobody puts another in its place.
+const boxPublic = "box-public"
+
+func (k keyring) boxFile() string { return k.path(sideRegistrar, boxPublic) }
 
 // boxKeys returns the public halves of the box's keys, wherever it runs.
 func (d *Deployment) boxKeys(id suite.ElectionID) (BoxKeys, error) {
@@ -106,7 +108,7 @@ func (d *Deployment) boxKeys(id suite.ElectionID) (BoxKeys, error) {
 		return d.makeBoxKeys(id)
 	}
 	var k BoxKeys
-	b, err := os.ReadFile(d.keys(id).boxFile())
+	b, err := d.keys(id).read(sideRegistrar, boxPublic)
 	if errors.Is(err, fs.ErrNotExist) {
 		return k, errNoBoxKeys
 	}

@@ -1,0 +1,29 @@
+//go:build !linux
+
+package host
+
+import (
+	"math"
+	"os"
+)
+
+// Unlimited is a limit that is none.
+const Unlimited = math.MaxUint64
+
+// DiskOf returns [ErrUnknown].
+func DiskOf(string) (Disk, error) { return Disk{}, ErrUnknown }
+
+// CoreLimit returns [ErrUnknown].
+func CoreLimit() (uint64, error) { return 0, ErrUnknown }
+
+// OpenFiles returns [ErrUnknown].
+func OpenFiles() (uint64, error) { return 0, ErrUnknown }
+
+// NoCoreDumps returns [ErrUnknown].
+func NoCoreDumps() error { return ErrUnknown }
+
+// Swaps returns [ErrUnknown].
+func Swaps() ([]string, error) { return nil, ErrUnknown }
+
+// Owner returns [ErrUnknown].
+func Owner(os.FileInfo) (int, error) { return 0, ErrUnknown }
