@@ -117,17 +117,13 @@ func openVote(ctx context.Context, e *env, ask *questions, f voteFlags, arg stri
 
 func describe(e *env, s *voter.Session) {
 	m := s.Manifest
-	if m.Demo {
-		fmt.Fprintln(e.out, "DEMO. This is not a real vote.")
-	}
+	watermark(e, m)
 	fmt.Fprintln(e.out, m.Title[0])
 	if g := s.Group(); g != nil {
 		fmt.Fprintf(e.out, "You vote in: %s\n", g.Name)
 	}
 	fmt.Fprintf(e.out, "Six check words: %s\nVoting closes %s.\n\n", election.SixWords(s.MID), moment(m.Schedule.Close))
 }
-
-func moment(unix int64) string { return time.Unix(unix, 0).Format("Monday, January 2, 15:04 MST") }
 
 func vote(ctx context.Context, e *env, ask *questions, s *voter.Session, f voteFlags) error {
 	if f.test && s.Stage() != voter.StageNew {

@@ -554,6 +554,12 @@ func TestEnvelopes(t *testing.T) {
 			t.Errorf("an accepted envelope: %v", err)
 		}
 	}
+	for skip, want := range []int{2, 1, 0, 0} {
+		rest, err := w.r.Accepted(ctx, skip)
+		if err != nil || len(rest) != want || want > 0 && rest[want-1].BallotID != signed[1].BallotID {
+			t.Errorf("without the first %d: %d, %v", skip, len(rest), err)
+		}
+	}
 	if err := w.act(act.KindDecide, act.Decide{Group: 1, RejectedOn: 1}); err != nil {
 		t.Fatal(err)
 	}
