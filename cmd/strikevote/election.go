@@ -46,6 +46,7 @@ committee. After another import of the roll it is another one, to be signed anew
 Writes the signed manifest as the first entry of both logs. From then on wording, roll
 and dates change only by acts of two. Voting opens at its time, once the witnesses have
 signed; the invitations leave then.` + operatorHelp},
+			{name: "ceremony", args: "export|import|restart -data DIR", short: "the tellers' ceremony by files, or begun again", run: runElectionCeremony, long: ceremonyHelp},
 			{name: "box", args: "prepare|keys|accept -data DIR", short: "where the box is on a host of its own", run: runElectionBox, long: boxHelp},
 			{name: "mail", args: "-data DIR [-yes] KIND", short: "queue a mail to everybody it is for", run: runElectionMail, long: `
 KIND is announcement, reminder, closing or result. Reminders reach only those to whom
@@ -69,6 +70,12 @@ an envelope holds, nobody sees.` + operatorHelp},
 Proposes an act that accepts or rejects envelopes of one group, named by tracker as
 strikevote election envelopes lists them. Accepted ones are counted, rejected ones never
 opened.` + operatorHelp},
+			{name: "log", args: "-data DIR", short: "what the committee and the operators did", run: runElectionLog, long: `
+Prints the committee's log: who proposed, signed, corrected or recorded what, and when. It
+names no member of the roll.` + operatorHelp},
+			{name: "wipe", args: "-data DIR -by YOU [-yes]", short: "delete a draft, a demo or a rehearsal", run: runElectionWipe, long: `
+Deletes everything of an election that decided nothing: its databases are dropped and
+its keys destroyed. A real election that was sealed is refused.` + operatorHelp},
 			{name: "export", args: "-data DIR FOLDER", short: "write the public record to a folder", run: runElectionExport, long: `
 Writes the record of a locked election as a folder, for a web server, an archive or
 strikevote verify.` + operatorHelp},
@@ -88,7 +95,7 @@ func runElectionSample(_ context.Context, e *env, fs *flag.FlagSet, args []strin
 }
 
 func runElectionNew(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, true)
 	rehearsal := fs.Bool("rehearsal", false, "make a rehearsal: it says so everywhere, and can never become the real election")
 	invitations := fs.String("invitations", "", "write the tellers' invitations to files in this folder instead of printing them")
@@ -185,7 +192,7 @@ func moment(unix int64) string {
 }
 
 func runElectionList(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, false)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
@@ -213,7 +220,7 @@ func runElectionList(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 }
 
 func runElectionPropose(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, true)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
@@ -243,7 +250,7 @@ func runElectionPropose(ctx context.Context, e *env, fs *flag.FlagSet, args []st
 }
 
 func runElectionSeal(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, true)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
@@ -275,7 +282,7 @@ func propose(e *env, d *deployment.Deployment, id suite.ElectionID, sequence uin
 }
 
 // actCommand runs the common part of a command that proposes an act.
-func (o *operator) actCommand(ctx context.Context, e *env, kind act.Kind, payload func(v *deployment.Overview) ([]byte, string, error)) error {
+func (o *operation) actCommand(ctx context.Context, e *env, kind act.Kind, payload func(v *deployment.Overview) ([]byte, string, error)) error {
 	by, err := o.who()
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ func runElectionClose(ctx context.Context, e *env, fs *flag.FlagSet, args []stri
 }
 
 func moveClose(ctx context.Context, e *env, fs *flag.FlagSet, args []string, kind act.Kind, payload func(int64) []byte) error {
-	var o operator
+	var o operation
 	o.add(fs, true)
 	zone := fs.String("zone", "", "time zone of the moment (default: this computer's)")
 	if err := o.parse(fs, args, 1, "give one moment in quotes, like '2027-02-06 20:00'"); err != nil {
@@ -60,7 +60,7 @@ func moveClose(ctx context.Context, e *env, fs *flag.FlagSet, args []string, kin
 }
 
 func runElectionCancel(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, true)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
@@ -71,7 +71,7 @@ func runElectionCancel(ctx context.Context, e *env, fs *flag.FlagSet, args []str
 }
 
 func runElectionWithdraw(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, true)
 	if err := o.parse(fs, args, 1, "name the act by its sequence, as strikevote election show lists it"); err != nil {
 		return err
@@ -99,7 +99,7 @@ func runElectionWithdraw(ctx context.Context, e *env, fs *flag.FlagSet, args []s
 }
 
 func runElectionMail(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, true)
 	spread := fs.Duration("spread", 0, "send over this while, in random order")
 	kinds := []string{mailer.Announcement, mailer.Reminder, mailer.Closing, mailer.Result}
@@ -125,7 +125,7 @@ func runElectionMail(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 }
 
 func runElectionEnvelopes(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, false)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
@@ -154,7 +154,7 @@ func runElectionEnvelopes(ctx context.Context, e *env, fs *flag.FlagSet, args []
 }
 
 func runElectionDecide(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, true)
 	accept := fs.String("accept", "", "trackers of the envelopes that are to be counted")
 	reject := fs.String("reject", "", "trackers of the envelopes that are never to be opened")
@@ -204,7 +204,7 @@ func sameTracker(a, b string) bool {
 }
 
 func runElectionExport(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, false)
 	if err := o.parse(fs, args, 1, "name the folder to write"); err != nil {
 		return err
@@ -234,13 +234,13 @@ func runElectionBox(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		return flag.ErrHelp
 	}
-	step, ok := map[string]func(context.Context, *env, *operator, *flag.FlagSet) error{
+	step, ok := map[string]func(context.Context, *env, *operation, *flag.FlagSet) error{
 		"prepare": boxPrepare, "keys": boxKeys, "accept": boxAccept,
 	}[args[0]]
 	if !ok {
 		return usageError("there is no step %q", args[0])
 	}
-	var o operator
+	var o operation
 	o.add(fs, true)
 	if err := o.parse(fs, args[1:], -1, "name what the step takes; strikevote election box -h says it"); err != nil {
 		return err
@@ -248,7 +248,7 @@ func runElectionBox(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 	return step(ctx, e, &o, fs)
 }
 
-func boxPrepare(ctx context.Context, e *env, o *operator, fs *flag.FlagSet) error {
+func boxPrepare(ctx context.Context, e *env, o *operation, fs *flag.FlagSet) error {
 	id, err := suite.ParseElectionID(fs.Arg(0))
 	if err != nil {
 		return usageError("name the election by its whole number, 32 digits")
@@ -266,7 +266,7 @@ func boxPrepare(ctx context.Context, e *env, o *operator, fs *flag.FlagSet) erro
 	return err
 }
 
-func boxKeys(ctx context.Context, e *env, o *operator, fs *flag.FlagSet) error {
+func boxKeys(ctx context.Context, e *env, o *operation, fs *flag.FlagSet) error {
 	file, err := os.ReadFile(fs.Arg(0))
 	if err != nil {
 		return fmt.Errorf("reading the box's keys: %w", err)
@@ -280,7 +280,7 @@ func boxKeys(ctx context.Context, e *env, o *operator, fs *flag.FlagSet) error {
 	})
 }
 
-func boxAccept(ctx context.Context, e *env, o *operator, fs *flag.FlagSet) error {
+func boxAccept(ctx context.Context, e *env, o *operation, fs *flag.FlagSet) error {
 	if fs.NArg() != 2 {
 		return usageError("name the files manifest and sealing")
 	}

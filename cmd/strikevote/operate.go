@@ -12,9 +12,9 @@ import (
 	"strikevote/internal/protocol/suite"
 )
 
-// An operator is what every command on a deployment's databases takes: where they
+// An operation is what every command on a deployment's databases takes: where they
 // are, which election is meant, and whether it is to be done.
-type operator struct {
+type operation struct {
 	data, id, by string
 	yes          bool
 }
@@ -24,7 +24,7 @@ It opens the deployment's databases itself, also while serve runs on them. -id n
 the election by the first digits of its number; with one election it can be left out.`
 
 // add adds the common flags. Commands that change something say so.
-func (o *operator) add(fs *flag.FlagSet, changes bool) {
+func (o *operation) add(fs *flag.FlagSet, changes bool) {
 	fs.StringVar(&o.data, "data", "", "the deployment's data folder")
 	fs.StringVar(&o.id, "id", "", "the election: the first digits of its number (default: the only one)")
 	if changes {
@@ -35,7 +35,7 @@ func (o *operator) add(fs *flag.FlagSet, changes bool) {
 
 // parse parses flags and takes exactly want arguments behind them, or at least
 // -want where want is negative.
-func (o *operator) parse(fs *flag.FlagSet, args []string, want int, what string) error {
+func (o *operation) parse(fs *flag.FlagSet, args []string, want int, what string) error {
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (o *operator) parse(fs *flag.FlagSet, args []string, want int, what string)
 }
 
 // open opens the deployment, or only the named parts of it. The caller closes it.
-func (o *operator) open(ctx context.Context, e *env, parts ...deployment.Part) (*deployment.Deployment, error) {
+func (o *operation) open(ctx context.Context, e *env, parts ...deployment.Part) (*deployment.Deployment, error) {
 	if _, err := os.Stat(o.data); err != nil {
 		return nil, fmt.Errorf("looking for the data folder: %w; start strikevote serve -data DIR first", err)
 	}
@@ -64,7 +64,7 @@ func (o *operator) open(ctx context.Context, e *env, parts ...deployment.Part) (
 }
 
 // with opens the deployment, finds the election that is meant, and does something.
-func (o *operator) with(ctx context.Context, e *env, do func(d *deployment.Deployment, id suite.ElectionID) error) error {
+func (o *operation) with(ctx context.Context, e *env, do func(d *deployment.Deployment, id suite.ElectionID) error) error {
 	d, err := o.open(ctx, e)
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func (o *operator) with(ctx context.Context, e *env, do func(d *deployment.Deplo
 }
 
 // election finds the election that -id names, or the only one.
-func (o *operator) election(ctx context.Context, d *deployment.Deployment) (suite.ElectionID, error) {
+func (o *operation) election(ctx context.Context, d *deployment.Deployment) (suite.ElectionID, error) {
 	ids, err := d.Elections(ctx)
 	if err != nil {
 		return suite.ElectionID{}, err
@@ -102,7 +102,7 @@ func (o *operator) election(ctx context.Context, d *deployment.Deployment) (suit
 }
 
 // dry says that nothing was done, unless -yes was given.
-func (o *operator) dry(e *env) bool {
+func (o *operation) dry(e *env) bool {
 	if !o.yes {
 		fmt.Fprintln(e.out, "\nNothing was changed. To do it, run the same command with -yes.")
 	}
@@ -110,7 +110,7 @@ func (o *operator) dry(e *env) bool {
 }
 
 // who returns who acts, for the log.
-func (o *operator) who() (string, error) {
+func (o *operation) who() (string, error) {
 	if strings.TrimSpace(o.by) == "" {
 		return "", usageError("say who you are with -by, for the committee's log")
 	}

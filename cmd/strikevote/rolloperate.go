@@ -17,7 +17,7 @@ import (
 )
 
 func runRollImport(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, true)
 	employer := fs.String("employer", "", "mail domains of the employer, separated by commas: addresses there are warned about")
 	shared := fs.Bool("shared-mail", false, "let two members share an address (couples); otherwise it is a fault")
@@ -70,17 +70,16 @@ func optionsOf(m *election.Manifest, employer []string, shared bool) roll.Option
 
 // warnSmall says which groups are too small to be counted by themselves.
 func warnSmall(e *env, m *election.Manifest, members []roll.Member) {
-	for _, g := range m.Groups {
-		n := 0
-		for _, member := range members {
-			if slices.Contains(g.Units, member.Group) {
-				n++
-			}
-		}
-		if n < election.PoolBelow && len(m.Groups) > 1 {
-			fmt.Fprintf(e.out, "warning: %s has %d members, fewer than %d: it will be pooled with another group\n", g.Name, n, election.PoolBelow)
-		}
+	pooled := deployment.PoolGroups(m.Groups, members)
+	if len(pooled) == len(m.Groups) {
+		return
 	}
+	var names []string
+	for _, g := range pooled {
+		names = append(names, g.Name)
+	}
+	fmt.Fprintf(e.out, "warning: a group has fewer than %d members, in which even a correct total says how somebody voted.\nThe groups would be pooled: %s\n",
+		election.PoolBelow, strings.Join(names, ", "))
 }
 
 // A newcomer is somebody described by flags.
@@ -100,7 +99,7 @@ func (p *newcomer) add(fs *flag.FlagSet) {
 }
 
 func runRollAdd(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	var p newcomer
 	o.add(fs, true)
 	p.add(fs)
@@ -154,7 +153,7 @@ func oneMember(m *election.Manifest, number string, p newcomer) (roll.Member, er
 }
 
 func runRollStrike(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, true)
 	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
 		return err
@@ -178,7 +177,7 @@ func runRollStrike(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 }
 
 func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, true)
 	email := fs.String("email", "", "the new address; without it the member keeps theirs and only the link is replaced (theft)")
 	reason := fs.String("reason", "", "why, for the registrar's record")
@@ -206,7 +205,7 @@ func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 }
 
 func runRollResend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, true)
 	if err := o.parse(fs, args, 1, "name the member number or the address"); err != nil {
 		return err
@@ -225,7 +224,7 @@ func runRollResend(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 }
 
 func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	var p newcomer
 	o.add(fs, true)
 	p.add(fs)
@@ -268,7 +267,7 @@ func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 }
 
 func runRollStats(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operator
+	var o operation
 	o.add(fs, false)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"strikevote/internal/protocol/ballot"
 	"strikevote/internal/protocol/election"

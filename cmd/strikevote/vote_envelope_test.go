@@ -23,6 +23,7 @@ import (
 	"strikevote/internal/protocol/receipt"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/token"
+	"strikevote/internal/record/layout"
 	"strikevote/internal/registrar"
 	"strikevote/internal/voter"
 )
@@ -71,8 +72,10 @@ func newHall(t *testing.T) *hall {
 	names.Add(h.registrar)
 	boxes.Add(h.box)
 	for i, served := range []http.Handler{
-		booth.Handler(booth.Config{Manifest: func(suite.ElectionID) ([]byte, bool) { return manifest, true }}), names.Handler(), boxes.Handler(),
-		board.Handler(func(suite.ElectionID) (ledger, ballots *board.Log, ok bool) { return h.ledger, h.ballots, true }),
+		booth.Handler(booth.Config{Manifest: func(context.Context, suite.ElectionID) ([]byte, error) { return manifest, nil }}), names.Handler(), boxes.Handler(),
+		(&board.Site{Lookup: func(suite.ElectionID) (ledger, ballots board.Half, ok bool) {
+			return board.Local(layout.Ledger, h.ledger), board.Local(layout.Ballots, h.ballots), true
+		}}).Handler(),
 	} {
 		handlers[i].Store(&served)
 	}
@@ -216,7 +219,7 @@ func TestEnvelopes(t *testing.T) {
 		}
 	}
 	h.act(act.KindDecide, decide.Bytes())
-	accepted, err := h.registrar.Accepted(t.Context())
+	accepted, err := h.registrar.Accepted(t.Context(), 0)
 	h.must(err)
 	for _, e := range accepted {
 		_, _, err := h.box.Cast(t.Context(), append(e.Body, e.Sig[:]...))

@@ -77,7 +77,7 @@ func (s store) create(ctx context.Context, draft *election.Manifest, body []byte
 
 func (s store) elections(ctx context.Context) ([]suite.ElectionID, error) {
 	rows, err := s.Query(ctx, `
-		SELECT election_id FROM committee.election ORDER BY created_at, election_id`)
+		SELECT election_id FROM committee.election WHERE state <> 'wiped' ORDER BY created_at, election_id`)
 	if err != nil {
 		return nil, fmt.Errorf("selecting elections: %w", err)
 	}

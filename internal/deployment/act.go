@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"strikevote/internal/ceremony"
+	"strikevote/internal/committee"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
@@ -166,4 +168,27 @@ func (d *Deployment) ResendLink(ctx context.Context, id suite.ElectionID, number
 		return errNotSealed
 	}
 	return e.registrar.Resend(ctx, number)
+}
+
+// ExportCeremony returns the state of the tellers' ceremony as a file.
+func (d *Deployment) ExportCeremony(ctx context.Context, id suite.ElectionID) ([]byte, error) {
+	return d.committee.ExportCeremony(ctx, id)
+}
+
+// ImportMessage takes a teller's message from a file.
+func (d *Deployment) ImportMessage(ctx context.Context, id suite.ElectionID, file []byte) (*ceremony.MessageFile, error) {
+	return d.committee.Import(ctx, id, file)
+}
+
+// RestartCeremony begins the ceremony again: all keys of tellers so far are dead.
+func (d *Deployment) RestartCeremony(ctx context.Context, id suite.ElectionID, by string) error {
+	if err := d.committee.Restart(ctx, id); err != nil {
+		return err
+	}
+	return d.committee.Note(ctx, id, by, "began the ceremony again")
+}
+
+// CommitteeLog returns who did what.
+func (d *Deployment) CommitteeLog(ctx context.Context, id suite.ElectionID) ([]committee.LogEntry, error) {
+	return d.committee.Log(ctx, id)
 }

@@ -34,11 +34,7 @@ func (d *Deployment) conduct(ctx context.Context) error {
 	t := time.NewTicker(d.c.Pace)
 	defer t.Stop()
 	for {
-		// An election may have been sealed by another process, such as an
-		// operator's command.
-		if err := d.openElections(ctx); err != nil && ctx.Err() == nil {
-			d.c.Log.ErrorContext(ctx, "an election cannot be opened", "err", err)
-		}
+		d.followCommittee(ctx)
 		for _, id := range d.ids() {
 			e := d.running(id)
 			start(&e.rounds, func() { d.round(ctx, e) })
@@ -51,6 +47,19 @@ func (d *Deployment) conduct(ctx context.Context) error {
 		case <-t.C:
 		}
 	}
+}
+
+// followCommittee serves elections that another process has sealed, such as an
+// operator's command, and no more those that one has wiped.
+func (d *Deployment) followCommittee(ctx context.Context) {
+	err := errors.Join(d.openElections(ctx), d.closeForgotten(ctx))
+	text := ""
+	if err != nil && ctx.Err() == nil {
+		if text = err.Error(); text != d.following {
+			d.c.Log.ErrorContext(ctx, "elections are not followed; trying again", "err", err)
+		}
+	}
+	d.following = text
 }
 
 func (d *Deployment) sendMails(ctx context.Context, e *running) {

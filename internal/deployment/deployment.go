@@ -73,6 +73,7 @@ type Deployment struct {
 	registry   *prometheus.Registry
 	client     *http.Client // carries acts and the ledger's end to the box
 	opening    sync.Mutex   // held while an election is opened
+	following  string       // what the conductor complained about last; its own
 	mu         sync.Mutex
 	elections  map[suite.ElectionID]*running // sealed ones; guarded by mu
 }

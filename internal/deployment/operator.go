@@ -48,7 +48,8 @@ func (d *Deployment) draft(ctx context.Context, id suite.ElectionID, groups []el
 	return &registrar.Draft{Pool: pool, Election: id, Keys: keys}, nil
 }
 
-// ImportRoll replaces the roll of an election that is not sealed.
+// ImportRoll replaces the roll of an election that is not sealed. Groups that it
+// leaves with too few members to be counted by themselves are pooled.
 func (d *Deployment) ImportRoll(ctx context.Context, id suite.ElectionID, members []roll.Member) error {
 	draft, err := d.draft(ctx, id, nil)
 	if err != nil {
@@ -59,7 +60,39 @@ func (d *Deployment) ImportRoll(ctx context.Context, id suite.ElectionID, member
 	for i, m := range members {
 		list[i] = member(m)
 	}
-	return draft.Import(ctx, list)
+	if err := draft.Import(ctx, list); err != nil {
+		return err
+	}
+	m, err := d.committee.Draft(ctx, id)
+	if err != nil {
+		return err
+	}
+	if pooled := PoolGroups(m.Groups, members); len(pooled) < len(m.Groups) {
+		return d.committee.Regroup(ctx, id, pooled, service)
+	}
+	return nil
+}
+
+// PoolGroups returns the groups of a draft as they are with a roll: where one has
+// too few members it is pooled with another, see [election.Pool].
+func PoolGroups(groups []election.Group, members []roll.Member) []election.Group {
+	sizes := make(map[string]uint32)
+	for _, m := range members {
+		sizes[m.Group]++
+	}
+	var drafts []election.GroupDraft
+	for _, g := range groups {
+		x := election.GroupDraft{ID: g.ID, Name: g.Name, Units: g.Units, Parent: g.Parent}
+		for _, unit := range g.Units {
+			x.Size += sizes[unit]
+		}
+		drafts = append(drafts, x)
+	}
+	var pooled []election.Group
+	for _, g := range election.Pool(drafts) {
+		pooled = append(pooled, election.Group{ID: g.ID, Name: g.Name, Units: g.Units, Parent: g.Parent})
+	}
+	return pooled
 }
 
 // member hands a row of a roll file to the registrar.

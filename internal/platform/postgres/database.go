@@ -34,7 +34,9 @@ func createFrom(ctx context.Context, owner *pgx.Conn, name, template string, con
 	if _, err := owner.Exec(ctx, `SELECT pg_catalog.pg_advisory_lock($1)`, createLock); err != nil {
 		return fmt.Errorf("creating database %s: %w", name, err)
 	}
-	defer func() { _, _ = owner.Exec(context.WithoutCancel(ctx), `SELECT pg_catalog.pg_advisory_unlock($1)`, createLock) }()
+	defer func() {
+		_, _ = owner.Exec(context.WithoutCancel(ctx), `SELECT pg_catalog.pg_advisory_unlock($1)`, createLock)
+	}()
 	db := quote(name)
 	// Nobody may connect until the rights are set: PUBLIC may, by default. The
 	// locale is fixed so that text sorts alike everywhere.

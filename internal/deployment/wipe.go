@@ -1,0 +1,109 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"strikevote/internal/platform/postgres"
+	"strikevote/internal/protocol/suite"
+	"strikevote/migrations"
+)
+
+// Wipe deletes everything that this process has of an election that decided
+// nothing: a draft, a demo or a rehearsal. Its databases are dropped whole, its
+// keys destroyed. A service that serves it stops doing so. The record of a real
+// election is kept, and this refuses it.
+func (d *Deployment) Wipe(ctx context.Context, id suite.ElectionID, by string) error {
+	if e := d.running(id); e != nil && !e.manifest.Rehearsal && !e.manifest.Demo {
+		return errors.New("this is a real election; its record and its roll are kept for as long as the union has to keep them")
+	}
+	// First, so that no process opens it again.
+	if err := d.committee.Forget(ctx, id, by); err != nil {
+		return err
+	}
+	d.forget(id)
+	for _, side := range []struct {
+		server postgres.Server
+		kind   migrations.Database
+	}{{d.servers.box, migrations.Ballotbox}, {d.servers.registrar, migrations.Registrar}} {
+		if side.server == nil {
+			continue
+		}
+		if err := drop(ctx, side.server, databaseName(id), side.kind); err != nil {
+			return err
+		}
+	}
+	return d.keys(id).destroyAll()
+}
+
+func drop(ctx context.Context, s postgres.Server, name string, kind migrations.Database) error {
+	owner, err := postgres.Connect(ctx, s.URL("postgres", kind.Owner))
+	if err != nil {
+		return fmt.Errorf("connecting to drop database %s: %w", name, err)
+	}
+	defer owner.Close(ctx)
+	return postgres.DropDatabase(ctx, owner, name)
+}
+
+// forget stops serving an election and closes it. Requests under way end with an
+// error.
+func (d *Deployment) forget(id suite.ElectionID) {
+	e := d.running(id)
+	if e == nil {
+		return
+	}
+	d.registrars.Remove(id)
+	d.boxes.Remove(id)
+	d.mu.Lock()
+	delete(d.elections, id)
+	d.mu.Unlock()
+	e.rounds.Lock()
+	defer e.rounds.Unlock()
+	e.mails.Lock()
+	defer e.mails.Unlock()
+	e.close()
+}
+
+// closeForgotten stops serving elections that another process has wiped.
+func (d *Deployment) closeForgotten(ctx context.Context) error {
+	if !d.names() {
+		return nil
+	}
+	known, err := d.known(ctx)
+	if err != nil {
+		return err
+	}
+	there := make(map[suite.ElectionID]bool, len(known))
+	for _, id := range known {
+		there[id] = true
+	}
+	for _, id := range d.ids() {
+		if !there[id] {
+			d.forget(id)
+		}
+	}
+	return nil
+}
+
+// destroyAll destroys every key of an election, and removes what is left of its
+// folder.
+func (k keyring) destroyAll() error {
+	paths, err := filepath.Glob(k.path("*", "*"))
+	if err != nil {
+		return fmt.Errorf("destroying keys: %w", err)
+	}
+	for _, path := range paths {
+		side, name := filepath.Base(filepath.Dir(path)), strings.TrimSuffix(filepath.Base(path), ".key")
+		if err := k.destroy(side, name); err != nil {
+			return err
+		}
+	}
+	if err := os.RemoveAll(k.dir); err != nil {
+		return fmt.Errorf("destroying keys: %w", err)
+	}
+	return nil
+}
