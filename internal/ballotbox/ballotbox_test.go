@@ -117,7 +117,7 @@ func (w *world) config(pool *pgxpool.Pool) ballotbox.Config {
 		MID:        w.mid,
 		PendingKey: w.pending,
 		Promise:    w.keys.Promise,
-		Log:        board.New(board.Config{Pool: pool, Signer: w.keys.Ballots, MID: w.mid, Policy: policy}),
+		Log:        board.New(board.Config{Pool: pool, Signer: w.keys.Ballots, MID: w.mid, Policy: policy, Now: w.now}),
 		Now:        w.now,
 		Logger:     slog.New(slog.DiscardHandler),
 	}

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -42,6 +43,9 @@ var (
 	// ErrUnknownCosignature is returned by [Log.AddCosignature] for a line that
 	// fits no recent checkpoint of the log, or is by no witness of the manifest.
 	ErrUnknownCosignature = errors.New("the line cosigns no recent checkpoint of this log")
+	// ErrAhead is returned by [Log.AddCosignature] for a moment that has not come
+	// yet.
+	ErrAhead = errors.New("the cosignature's moment is in the future: the witness's clock is ahead")
 	// ErrConflict is returned by [Log.PutFile] when another file is kept under
 	// the path already.
 	ErrConflict = errors.New("another file stands there already")
@@ -67,6 +71,8 @@ type Config struct {
 	Policy tlog.Policy
 	// Log may be nil.
 	Log *slog.Logger
+	// Now may be nil. Moments of witnesses are compared with it.
+	Now func() time.Time
 }
 
 // A Log is one public log. It is safe for concurrent use, and several
@@ -88,6 +94,9 @@ type Log struct {
 func New(c Config) *Log {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	return &Log{c: c}
 }

@@ -49,7 +49,9 @@ func newFixture(t testing.TB) *fixture {
 }
 
 func (f *fixture) config(pool *pgxpool.Pool) board.Config {
-	return board.Config{Pool: pool, Signer: f.signer, MID: f.mid, Policy: f.policy}
+	// Later than every moment in these tests.
+	now := func() time.Time { return time.Unix(2_000_000_000, 0) }
+	return board.Config{Pool: pool, Signer: f.signer, MID: f.mid, Policy: f.policy, Now: now}
 }
 
 func newSigner(t testing.TB, name string) *tlog.LogSigner {

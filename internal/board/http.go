@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -35,6 +36,15 @@ type Site struct {
 	List func(ctx context.Context) ([]suite.ElectionID, error)
 	// Log may be nil.
 	Log *slog.Logger
+	// Now may be nil. It is the clock with which witnesses compare theirs.
+	Now func() time.Time
+}
+
+func (s *Site) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
 }
 
 // Handler serves the board's paths (SPEC 17 and 19). It needs a host name of
@@ -121,6 +131,8 @@ func (s *Site) getFile(w http.ResponseWriter, r *http.Request) error {
 	kind, cache := describe(path)
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", cache)
+	// A witness compares its clock with the one that its moments meet here.
+	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	_, _ = w.Write(body) // the reader went away
 	return nil
 }
@@ -228,6 +240,9 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 		web.Error(w, http.StatusNotFound, "not_found", "There is nothing here, or not yet.")
 	case errors.Is(err, errLine):
 		web.Error(w, http.StatusBadRequest, "malformed", "Send one cosignature line of a checkpoint.")
+	case errors.Is(err, ErrAhead):
+		web.Error(w, http.StatusUnprocessableEntity, "ahead",
+			"The time in this cosignature has not come yet. Set the witness's clock and sign again.")
 	case errors.Is(err, ErrUnknownCosignature):
 		web.Error(w, http.StatusUnprocessableEntity, "unknown_cosignature",
 			"This line cosigns no recent checkpoint of this log by a witness of its manifest; fetch the checkpoint again.")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,6 +19,10 @@ import (
 // what it has just fetched; the bound keeps junk from costing a signature
 // check for every checkpoint there is.
 const recent = 32
+
+// maxAhead is how far the clock of a witness may be ahead of this one. An act that
+// moves the close comes at least ten minutes before it.
+const maxAhead = 300 * time.Second
 
 // Sign signs a checkpoint over the committed head, stores it and returns the
 // note. It is called after the commit of an append, and once at start, which
@@ -218,7 +223,10 @@ func (l *Log) place(name string) int {
 // the first, which everything waits for. A witness that cosigned it before
 // keeps its first line: a moment once published never changes.
 //
-// It returns [ErrUnknownCosignature] if the line fits none.
+// It returns [ErrUnknownCosignature] if the line fits none, and [ErrAhead] for a
+// moment more than [maxAhead] from now. Of two witnesses the later moment counts
+// where the policy demands both: one whose clock is an hour ahead could make an
+// act look late for ever that came in time (SPEC 9). One that is behind cannot.
 func (l *Log) AddCosignature(ctx context.Context, line string) error {
 	name, ok := cosigner(line)
 	if !ok || l.place(name) < 0 {
@@ -244,6 +252,9 @@ func (l *Log) AddCosignature(ctx context.Context, line string) error {
 		cos, err := l.c.Policy.CheckLine(text+"\n", line)
 		if err != nil {
 			continue
+		}
+		if cos.Time > l.c.Now().Add(maxAhead).Unix() {
+			return ErrAhead
 		}
 		return l.insertCosignature(ctx, c.Size, cos)
 	}

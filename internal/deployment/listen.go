@@ -265,6 +265,7 @@ func (d *Deployment) boardHandler(names ...string) http.Handler {
 		},
 		List: d.list,
 		Log:  d.c.Log,
+		Now:  d.c.Now,
 	}).Handler()
 }
 

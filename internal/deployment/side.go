@@ -56,8 +56,8 @@ func (d *Deployment) openLog(ctx context.Context, e *running, server postgres.Se
 		return nil, nil, err
 	}
 	e.boardPools = append(e.boardPools, reader)
-	log = board.New(board.Config{Pool: pool, Signer: signer, MID: e.mid, Policy: policy, Log: d.c.Log})
-	return log, board.New(board.Config{Pool: reader, MID: e.mid, Policy: policy, Log: d.c.Log}), nil
+	log = board.New(board.Config{Pool: pool, Signer: signer, MID: e.mid, Policy: policy, Log: d.c.Log, Now: d.c.Now})
+	return log, board.New(board.Config{Pool: reader, MID: e.mid, Policy: policy, Log: d.c.Log, Now: d.c.Now}), nil
 }
 
 // logSigner returns what signs a log, or nil in a process that has no part in it,

@@ -100,7 +100,7 @@ func prepareWorld(t testing.TB, opts ...func(*electiontest.Plan)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.log = board.New(board.Config{Pool: w.db.Service, Signer: w.k.Ledger, MID: w.mid, Policy: policy})
+	w.log = board.New(board.Config{Pool: w.db.Service, Signer: w.k.Ledger, MID: w.mid, Policy: policy, Now: w.clock})
 	w.draft = &registrar.Draft{Pool: w.db.Service, Election: w.m.ElectionID, Keys: w.keys()}
 	if err := w.draft.Import(t.Context(), members(w.m)); err != nil {
 		t.Fatal(err)
