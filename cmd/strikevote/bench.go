@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -162,7 +161,10 @@ func (b *benchRun) own(ctx context.Context, e *env, bars *progress) (f *figures,
 	}
 	f, err = b.measure(ctx, bars, s)
 	bars.step("stopping the service", 0, 1)
-	return f, errors.Join(err, s.stop())
+	if serr := s.stop(); serr != nil {
+		return nil, serr // which explains what became of the voters, too
+	}
+	return f, err
 }
 
 // minMembers is the smallest roll that an election can be drawn for.
@@ -171,11 +173,13 @@ const minMembers = 3
 // measure lets the voters vote. s is the service if it runs here, or nil.
 func (b *benchRun) measure(ctx context.Context, bars *progress, s *service) (*figures, error) {
 	if s != nil {
-		var cancel context.CancelCauseFunc
-		ctx, cancel = context.WithCancelCause(ctx)
-		defer cancel(nil)
-		defer context.AfterFunc(s.ended, func() { cancel(s.failure()) })()
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		// Nobody is to wait for a service that is gone.
+		defer context.AfterFunc(s.ended, cancel)()
 	}
+	bars.step("reading the links", 0, 1)
 	load, err := demo.ReadLoad(b.mail, b.voters, b.seed)
 	if err != nil {
 		return nil, err

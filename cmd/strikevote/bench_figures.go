@@ -68,7 +68,7 @@ func (f *figures) print(w io.Writer, asJSON bool) error {
 	row("voters", "%d, %d at once, in %.1f s", f.Voters, f.concurrency, f.Seconds)
 	row("voters per second", "%.1f", f.PerSecond)
 	row("latency", "p50 %.0f ms, p95 %.0f ms, p99 %.0f ms", f.P50, f.P95, f.P99)
-	if each := f.cpu.each(f.Voters); each.service > 0 {
+	if each := f.cpu.each(f.Voters); f.Memory > 0 {
 		row("CPU per voter", "%.2f ms: voter's program %.2f, serve %.2f, databases %.2f (%d processors)",
 			milliseconds(each.voters+each.service+each.databases), milliseconds(each.voters),
 			milliseconds(each.service), milliseconds(each.databases), runtime.NumCPU())

@@ -29,7 +29,7 @@ func startBench(t *testing.T) *benchProcess {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &benchProcess{t: t, dir: dir, cmd: exec.Command(os.Args[0], "bench", "-voters", "2000", "-concurrency", "2")}
+	p := &benchProcess{t: t, dir: dir, cmd: exec.Command(os.Args[0], "bench", "-voters", "500", "-concurrency", "2")}
 	p.cmd.Args[0] = "strikevote" // what makes the test binary the program
 	p.cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -48,7 +48,7 @@ func startBench(t *testing.T) *benchProcess {
 			t.Fatalf("it ended early: %q, %v", line, err)
 		}
 		// A step's line comes when the next step begins.
-		if strings.HasPrefix(line, "starting the service") {
+		if strings.HasPrefix(line, "reading the links") {
 			return p
 		}
 	}

@@ -82,10 +82,11 @@ func withoutSettings(environment []string) []string {
 }
 
 // stop ends the service in order or, if it does not come to an end, at once,
-// and returns when it is gone.
+// and returns when it is gone. It returns an error if the service had ended by
+// itself, or did not end in order.
 func (s *service) stop() error {
 	if s.ended.Err() != nil {
-		return nil // that was told when it happened
+		return s.failure()
 	}
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended just now
 	select {
@@ -100,10 +101,13 @@ func (s *service) stop() error {
 	return nil
 }
 
-// failure says that the service ended by itself. It must have ended.
+// failure says how the service ended, which it must have.
 func (s *service) failure() error {
 	if said := s.said.String(); said != "" {
 		return fmt.Errorf("the service ended: %s", said)
+	}
+	if s.err == nil {
+		return errors.New("the service ended by itself")
 	}
 	return fmt.Errorf("the service ended: %w", s.err)
 }

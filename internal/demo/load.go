@@ -81,7 +81,7 @@ func (l *Load) Vote(ctx context.Context, atOnce int, progress func(done, total i
 	wg.Wait()
 	v.Seconds = time.Since(start).Seconds()
 	slices.Sort(v.Took)
-	return v, context.Cause(ctx)
+	return v, ctx.Err()
 }
 
 func feed(ctx context.Context, next chan<- letter, letters []letter) {
