@@ -98,6 +98,8 @@ const policy = `
 	teller                     @std @aead @argon2 ceremony audit record record/layout record/statement
 	+                          protocol/suite protocol/group protocol/elgamal protocol/election protocol/dkg
 	+                          protocol/share protocol/tally protocol/ledger protocol/tlog
+	signer                     @std @aead @argon2 agenda audit record record/layout protocol/suite protocol/election
+	+                          protocol/act protocol/receipt protocol/tally
 	witness                    @std record/layout protocol/suite protocol/election protocol/tlog protocol/ledger
 
 	# The only packages where both sides meet. They hold no rule of the vote.
@@ -115,8 +117,8 @@ const policy = `
 	+                          protocol/ledger protocol/receipt protocol/tlog protocol/tally protocol/token
 	+                          protocol/outcome /migrations
 	/cmd/strikevote            @std @chi @pgx @prometheus @progress @term demo deployment registrar ballotbox board
-	+                          booth committee ceremony mailer voter teller witness roll record record/layout
-	+                          record/statement audit platform/web platform/metrics platform/postgres
+	+                          booth committee ceremony agenda signer mailer voter teller witness roll record
+	+                          record/layout record/statement audit platform/web platform/metrics platform/postgres
 	+                          platform/postgres/cluster platform/secret platform/host
 	+                          protocol/suite protocol/election protocol/act
 	+                          protocol/ballot protocol/ledger protocol/receipt protocol/tlog protocol/token
@@ -162,6 +164,8 @@ var apart = [][2]string{
 	{"voter", "platform/postgres"},
 	{"teller", "platform/postgres"},
 	{"teller", "committee"},
+	{"signer", "platform/postgres"},
+	{"signer", "committee"},
 	{"witness", "platform/postgres"},
 	{"witness", "board"},
 }

@@ -50,7 +50,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		demoCommand(), serveCommand(), electionCommand(), rollCommand(),
-		voteCommand(), verifyCommand(), tellerCommand(), witnessCommand(), migrateCommand(), benchCommand(), versionCommand(),
+		voteCommand(), verifyCommand(), tellerCommand(), committeeCommand(), witnessCommand(), migrateCommand(), benchCommand(), versionCommand(),
 	}
 }
 
