@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,60 +27,71 @@ then, while it runs: show, mail, extend, close, cancel, envelopes, decide; and e
 What matters is decided by two of the committee: these commands put it before them,
 and they sign with strikevote committee sign. Everything that cannot be taken back is
 only shown until you add -yes.`,
-		subs: []command{
-			{name: "sample", args: "", short: "write a commented election file to fill in", run: runElectionSample, long: `
+		subs: slices.Concat(draftCommands(), openCommands()),
+	}
+}
+
+// draftCommands lead an election to its sealing.
+func draftCommands() []command {
+	return []command{
+		{name: "sample", args: "", short: "write a commented election file to fill in", run: runElectionSample, long: `
 Writes an election file with notes to the standard output. Fill it in, and give it to
 strikevote election new.`},
-			{name: "new", args: "-data DIR [-yes] FILE", short: "make an election from its file", run: runElectionNew, long: `
+		{name: "new", args: "-data DIR [-yes] FILE", short: "make an election from its file", run: runElectionNew, long: `
 Checks an election file and, with -yes, makes the election and prints one invitation
 for each teller. Hand each invitation to its teller in person or by phone: whoever has
 it can take the teller's place until the election is sealed.` + operatorHelp},
-			{name: "list", args: "-data DIR", short: "list the elections", run: runElectionList, long: `
+		{name: "list", args: "-data DIR", short: "list the elections", run: runElectionList, long: `
 Lists the elections of a deployment with number, phase and title.` + operatorHelp},
-			{name: "show", args: "-data DIR [-id ID]", short: "say where an election stands, and what comes next", run: runElectionShow, long: `
+		{name: "show", args: "-data DIR [-id ID]", short: "say where an election stands, and what comes next", run: runElectionShow, long: `
 Says where an election stands: its ceremony, roll, mails, acts and counts, and what is
 to be done next. It names no member.` + operatorHelp},
-			{name: "propose", args: "-data DIR [-yes]", short: "make the manifest that the committee signs", run: runElectionPropose, long: `
+		{name: "propose", args: "-data DIR [-yes]", short: "make the manifest that the committee signs", run: runElectionPropose, long: `
 Makes the manifest from the draft, the roll and the tellers' key, and puts it before the
 committee. After another import of the roll it is another one, to be signed anew.` + operatorHelp},
-			{name: "seal", args: "-data DIR [-yes]", short: "seal the election once it is signed and drilled", run: runElectionSeal, long: `
+		{name: "seal", args: "-data DIR [-yes]", short: "seal the election once it is signed and drilled", run: runElectionSeal, long: `
 Writes the signed manifest as the first entry of both logs. From then on wording, roll
 and dates change only by acts of two. Voting opens at its time, once the witnesses have
 signed; the invitations leave then.` + operatorHelp},
-			{name: "ceremony", args: "export|import|restart -data DIR", short: "the tellers' ceremony by files, or begun again", run: runElectionCeremony, long: ceremonyHelp},
-			{name: "box", args: "prepare|keys|accept -data DIR", short: "where the box is on a host of its own", run: runElectionBox, long: boxHelp},
-			{name: "mail", args: "-data DIR [-yes] KIND", short: "queue a mail to everybody it is for", run: runElectionMail, long: `
+		{name: "ceremony", args: "export|import|restart -data DIR", short: "the tellers' ceremony by files, or begun again", run: runElectionCeremony, long: ceremonyHelp},
+		{name: "box", args: "prepare|keys|accept -data DIR", short: "where the box is on a host of its own", run: runElectionBox, long: boxHelp},
+	}
+}
+
+// openCommands are for an election that is sealed.
+func openCommands() []command {
+	return []command{
+		{name: "mail", args: "-data DIR [-yes] KIND", short: "queue a mail to everybody it is for", run: runElectionMail, long: `
 KIND is announcement, reminder, closing or result. Reminders reach only those to whom
 no ballot was issued when the mail leaves; nobody sees who that is.` + operatorHelp},
-			{name: "extend", args: "-data DIR [-yes] 'YYYY-MM-DD HH:MM'", short: "propose a later close", run: runElectionExtend, long: `
+		{name: "extend", args: "-data DIR [-yes] 'YYYY-MM-DD HH:MM'", short: "propose a later close", run: runElectionExtend, long: `
 Proposes an act that moves the close to a later moment, not beyond the latest close of
 the manifest. The moment is read in this computer's time zone, or that of -zone. It
 takes effect when two of the committee have signed.` + operatorHelp},
-			{name: "close", args: "-data DIR [-yes] 'YYYY-MM-DD HH:MM'", short: "propose an earlier close", run: runElectionClose, long: `
+		{name: "close", args: "-data DIR [-yes] 'YYYY-MM-DD HH:MM'", short: "propose an earlier close", run: runElectionClose, long: `
 Proposes an act that moves the close to an earlier moment, which has not passed. It
 takes effect when two of the committee have signed.` + operatorHelp},
-			{name: "cancel", args: "-data DIR [-yes]", short: "propose to cancel the election", run: runElectionCancel, long: `
+		{name: "cancel", args: "-data DIR [-yes]", short: "propose to cancel the election", run: runElectionCancel, long: `
 Proposes an act that cancels the election. A cancelled election is locked at once; it has
 no result, and nobody can take the cancellation back.` + operatorHelp},
-			{name: "withdraw", args: "-data DIR [-yes] SEQUENCE", short: "take back a proposed act", run: runElectionWithdraw, long: `
+		{name: "withdraw", args: "-data DIR [-yes] SEQUENCE", short: "take back a proposed act", run: runElectionWithdraw, long: `
 Takes back an act that waits for signatures, and those proposed after it.` + operatorHelp},
-			{name: "envelopes", args: "-data DIR", short: "list the envelopes of disputed people", run: runElectionEnvelopes, long: `
+		{name: "envelopes", args: "-data DIR", short: "list the envelopes of disputed people", run: runElectionEnvelopes, long: `
 Lists the envelopes with the people who sealed them, for the committee's decision. What
 an envelope holds, nobody sees.` + operatorHelp},
-			{name: "decide", args: "-data DIR [-accept TRACKER,…] [-reject TRACKER,…] [-yes]", short: "propose a decision on envelopes", run: runElectionDecide, long: `
+		{name: "decide", args: "-data DIR [-accept TRACKER,…] [-reject TRACKER,…] [-yes]", short: "propose a decision on envelopes", run: runElectionDecide, long: `
 Proposes an act that accepts or rejects envelopes of one group, named by tracker as
 strikevote election envelopes lists them. Accepted ones are counted, rejected ones never
 opened.` + operatorHelp},
-			{name: "log", args: "-data DIR", short: "what the committee and the operators did", run: runElectionLog, long: `
+		{name: "log", args: "-data DIR", short: "what the committee and the operators did", run: runElectionLog, long: `
 Prints the committee's log: who proposed, signed, corrected or recorded what, and when. It
 names no member of the roll.` + operatorHelp},
-			{name: "wipe", args: "-data DIR -by YOU [-yes]", short: "delete a draft, a demo or a rehearsal", run: runElectionWipe, long: `
+		{name: "wipe", args: "-data DIR -by YOU [-yes]", short: "delete a draft, a demo or a rehearsal", run: runElectionWipe, long: `
 Deletes everything of an election that decided nothing: its databases are dropped and
 its keys destroyed. A real election that was sealed is refused.` + operatorHelp},
-			{name: "export", args: "-data DIR FOLDER", short: "write the public record to a folder", run: runElectionExport, long: `
+		{name: "export", args: "-data DIR FOLDER", short: "write the public record to a folder", run: runElectionExport, long: `
 Writes the record of a locked election as a folder, for a web server, an archive or
 strikevote verify.` + operatorHelp},
-		},
 	}
 }
 

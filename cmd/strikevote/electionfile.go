@@ -164,9 +164,12 @@ func (f *electionFile) fillCommittee(m *election.Manifest) error {
 		x := election.Member{Name: member.Name}
 		for j, text := range member.Keys {
 			kind, digits, ok := strings.Cut(text, ":")
-			key, err := hex.DecodeString(digits)
-			if !ok || err != nil {
-				errs = append(errs, fmt.Errorf("committee.members[%d].keys[%d]: not like ed25519:<64 digits>, as strikevote committee key prints it", i, j))
+			if !ok {
+				kind, digits = "ed25519", text
+			}
+			key, err := hex.DecodeString(strings.TrimSpace(digits))
+			if err != nil {
+				errs = append(errs, fmt.Errorf("committee.members[%d].keys[%d]: not the 64 digits that strikevote committee key prints", i, j))
 				continue
 			}
 			x.Keys = append(x.Keys, election.Key{Kind: kind, Key: key})
