@@ -20,8 +20,8 @@ acts of the committee afterwards. Everything that changes it is only shown until
 add -yes.`,
 		subs: []command{
 			{name: "check", args: "[-units HX,RX,TX] [-employer DOMAIN] FILE", short: "check a file before it is imported", run: runRollCheck, long: `
-Reads a roll file as an import would and names every problem by row, column and
-value, with what to do about it. Nothing is stored or sent.
+Reads a roll file, CSV or XLSX, as an import would and names every problem by row,
+column and value, with what to do about it. Nothing is stored or sent.
 
 Columns, in any order, by any of the usual names: member number, name, e-mail,
 bargaining unit, campus, worksite, title, language, factor.

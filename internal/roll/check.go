@@ -46,10 +46,10 @@ func newChecker(o Options, r *reader) *checker {
 }
 
 // row checks one row, and says whether it is free of faults.
-func (c *checker) row(cells *[numFields]string) (Member, bool) {
+func (c *checker) row(cells *[numFields]string, kinds *[numFields]kind) (Member, bool) {
 	c.bad, c.any = [numFields]bool{}, false
 	for f := range numFields {
-		cells[f] = c.cell(f, cells[f])
+		cells[f] = c.cell(f, strings.TrimSpace(cells[f]), kinds[f])
 	}
 	m := Member{Row: c.r.row, Line: c.r.line, Number: cells[number], Name: cells[name], Email: cells[email],
 		Campus: cells[campus], Worksite: cells[worksite], Title: cells[title], Factor: cells[factor]}
@@ -57,6 +57,10 @@ func (c *checker) row(cells *[numFields]string) (Member, bool) {
 		m.Name = strings.TrimSpace(cells[firstName] + " " + cells[lastName])
 	}
 	c.number(m.Number)
+	if c.r.file.list {
+		m.Group = c.group(cells[group])
+		return m, !c.any
+	}
 	c.name(m.Name)
 	c.email(m.Email, m.Number)
 	m.Group = c.group(cells[group])
@@ -81,9 +85,11 @@ func (c *checker) warn(f field, value, problem, remedy string) {
 func (c *checker) missing(f field) bool { return c.r.columns[f] >= 0 && !c.bad[f] }
 
 // cell checks what holds for every cell, and returns its text.
-func (c *checker) cell(f field, s string) string {
-	s = strings.TrimSpace(s)
-	if s == "" {
+func (c *checker) cell(f field, s string, k kind) string {
+	if c.r.file.list && (f == name || f == firstName || f == lastName) {
+		return s // names on a list to compare with only help to find the person
+	}
+	if c.kind(f, s, k) || s == "" {
 		return ""
 	}
 	if f != number && f != email {
@@ -155,13 +161,13 @@ func (c *checker) name(s string) {
 
 func (c *checker) group(s string) string {
 	if s == "" {
-		if c.missing(group) {
+		if c.missing(group) && !c.r.file.list {
 			c.fault(group, "", "The group is missing.", "Enter the member's group.")
 		}
 		return ""
 	}
 	g, ok := c.groups[fold(s)]
-	if !ok && len(c.o.Groups) == 0 {
+	if !ok && (len(c.o.Groups) == 0 || c.r.file.list) {
 		c.groups[fold(s)] = s // the first spelling is the group's
 		return s
 	}

@@ -15,9 +15,7 @@ import (
 // table, and what to tell them.
 var signatures = []struct{ magic, sentence string }{
 	{"%PDF", "This is a PDF. A roll must be a table: export it from the membership system or a spreadsheet as CSV."},
-	{"PK\x03\x04", "This is an Excel workbook or a zip file. Open it, choose \"Save as\", and save it as \"CSV UTF-8\"."},
-	{"PK\x05\x06", "This is an empty zip file. A roll must be a table saved as CSV."},
-	{"\xd0\xcf\x11\xe0", "This is an old Excel or Word file. Open it, choose \"Save as\", and save it as \"CSV UTF-8\"."},
+	{"PK\x05\x06", "This is an empty zip file. A roll must be a table saved as CSV or XLSX."},
 	{"\x1f\x8b", "This file is compressed. Unpack it first."},
 	{"{\\rtf", "This is a word processor's text. A roll must be a table saved as CSV."},
 	{"\x89PNG", "This is a picture. A roll must be a table saved as CSV."},
@@ -35,6 +33,9 @@ func checkKind(data []byte) error {
 			return &NotRollError{s.sentence}
 		}
 	}
+	if bytes.HasPrefix(data, []byte("\xd0\xcf\x11\xe0")) {
+		return oldOffice(data)
+	}
 	start := bytes.ToLower(bytes.TrimSpace(bytes.TrimPrefix(data[:min(len(data), 1024)], []byte("\xef\xbb\xbf"))))
 	for _, tag := range []string{"<!doctype", "<html", "<?xml", "<table", "<script"} {
 		if bytes.HasPrefix(start, []byte(tag)) {
@@ -42,6 +43,17 @@ func checkKind(data []byte) error {
 		}
 	}
 	return nil
+}
+
+// oldOffice says what a file in the container of old Office programs is. A
+// workbook with a password is kept in it too.
+func oldOffice(data []byte) error {
+	// Names in its directory are UTF-16.
+	if bytes.Contains(data, []byte("E\x00n\x00c\x00r\x00y\x00p\x00t\x00e\x00d\x00P\x00a\x00c\x00k\x00a\x00g\x00e\x00")) {
+		return &NotRollError{"The workbook is protected by a password. Open it, take the password away " +
+			"(File, Info, Protect Workbook, Encrypt with Password), and save it again."}
+	}
+	return &NotRollError{"This is an old Excel or Word file. Open it, choose \"Save as\", and save it as XLSX or as \"CSV UTF-8\"."}
 }
 
 // decode returns the file as UTF-8 without byte order mark. There is no

@@ -117,7 +117,7 @@ func (r *reader) mapColumns(header []string) int {
 	for i, h := range header {
 		h = strings.TrimSpace(h)
 		c := Column{Header: shorten(h)}
-		if f, ok := recognize(h); ok {
+		if f, ok := recognize(h); ok && !(r.file.list && !compared[f]) {
 			known++
 			switch {
 			case r.columns[f] < 0:
@@ -134,12 +134,16 @@ func (r *reader) mapColumns(header []string) int {
 	if known == 0 {
 		return 0
 	}
-	for _, f := range []field{number, email, group} {
+	need := []field{number, email, group}
+	if r.file.list {
+		need = need[:1]
+	}
+	for _, f := range need {
 		if r.columns[f] < 0 {
 			r.headerFault(fieldNames[f], "A column is missing.", "Add the column, or name it so in the first line.")
 		}
 	}
-	if r.columns[name] < 0 && (r.columns[firstName] < 0 || r.columns[lastName] < 0) {
+	if !r.file.list && r.columns[name] < 0 && (r.columns[firstName] < 0 || r.columns[lastName] < 0) {
 		r.headerFault(fieldNames[name], "A column is missing.", "Add the column, or name it so in the first line.")
 	}
 	return known

@@ -23,11 +23,17 @@ func (r *reader) sortFaults() {
 func (f *File) WriteReport(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	faults, warnings := f.Count()
-	fmt.Fprintf(b, "%s, read as %s, cells separated by %s.\n", plural(f.Rows, "row"), f.Encoding, f.Separator)
+	how := "cells separated by " + f.Separator
+	if f.Encoding == xlsx {
+		how = "from the sheet " + strconv.Quote(f.Separator)
+	}
+	fmt.Fprintf(b, "%s, read as %s, %s.\n", plural(f.Rows, "row"), f.Encoding, how)
 	f.writeColumns(b)
 	switch {
 	case faults > 0:
-		fmt.Fprintf(b, "\nNothing was imported. There %s to correct", plural(faults, "problem", "is", "are"))
+		fmt.Fprintf(b, "\nNothing was %s. There %s to correct", f.used(), plural(faults, "problem", "is", "are"))
+	case f.list:
+		fmt.Fprintf(b, "\nThe list can be compared with the roll")
 	default:
 		fmt.Fprintf(b, "\nThe roll can be imported. Every row is complete")
 	}
@@ -39,6 +45,13 @@ func (f *File) WriteReport(w io.Writer) error {
 		writeKind(b, kind)
 	}
 	return b.Flush()
+}
+
+func (f *File) used() string {
+	if f.list {
+		return "compared"
+	}
+	return "imported"
 }
 
 func (f *File) writeColumns(w io.Writer) {
@@ -98,7 +111,10 @@ func writeKind(w io.Writer, kind []Fault) {
 // where says where a fault is, in words.
 func (x Fault) where() string {
 	s := fmt.Sprintf("row %d (line %d)", x.Row, x.Line)
-	if x.Row == 0 {
+	switch {
+	case x.Line == 0:
+		s = "the whole file"
+	case x.Row == 0:
 		s = "first line"
 	}
 	if x.Column != "" {

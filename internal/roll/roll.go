@@ -1,6 +1,7 @@
-// Package roll reads the lists of members that unions export: text tables from
-// spreadsheets and membership systems, in whatever encoding, separator and
-// order of columns they come.
+// Package roll reads the lists of members that unions export: text tables and
+// Excel workbooks from spreadsheets and membership systems, in whatever
+// encoding, separator and order of columns they come. It compares a roll with a
+// second, independent list.
 //
 // It never imports half a file: either every row is good and [File.Members]
 // holds them all, or it holds none and every problem is named by its row,
@@ -12,6 +13,7 @@
 package roll
 
 import (
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -20,7 +22,7 @@ import (
 )
 
 // Limits of a roll file. They are far above any union's roll and keep a wrong
-// upload from eating the machine.
+// upload from eating the machine. A workbook may unpack to twice MaxBytes.
 const (
 	MaxBytes   = 64 << 20
 	MaxRows    = 200_000
@@ -29,7 +31,7 @@ const (
 
 // A Member is one row of a roll that has no fault.
 type Member struct {
-	Row, Line int // where it stands: data row (1 is the first below the header), line of the file
+	Row, Line int // where it stands: data row (1 is the first below the header), line of the file or of the sheet
 
 	Number, Name, Email     string // Email may be empty: such members get a sealed slip
 	Group                   string // as [Options.Groups] spells it, or else its first row
@@ -44,7 +46,7 @@ func (m Member) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "member of row %d",
 // A Fault is a problem of the file. With a Warning the roll can still be
 // imported.
 type Fault struct {
-	Row, Line int    // 0 and the header's line where a whole column is meant
+	Row, Line int    // 0 and the header's line where a whole column is meant; both 0 for the whole file
 	Column    string // the header as the file writes it
 	Value     string // shortened, made visible
 	See       int    // another row it collides with, or 0
@@ -65,12 +67,14 @@ type Options struct {
 
 // A File is what was read.
 type File struct {
-	Encoding  string   // "UTF-8", "UTF-16 LE", "UTF-16 BE", "Windows-1252"
-	Separator string   // "comma", "semicolon", "tab"
+	Encoding  string   // "UTF-8", "UTF-16 LE", "UTF-16 BE", "Windows-1252", "XLSX"
+	Separator string   // "comma", "semicolon", "tab"; of a workbook, the name of the sheet that was read
 	Columns   []Column // in the file's order
 	Rows      int      // data rows that are not blank
 	Members   []Member // nil if there is any fault that is not a warning
 	Faults    []Fault  // in the order of rows
+
+	list bool // read by ReadList: it need not be a roll
 }
 
 // A Column says how a column was understood; Field is empty if it was not
@@ -96,39 +100,38 @@ func (f *File) Count() (faults, warnings int) {
 // read as a roll at all.
 type NotRollError struct{ Sentence string }
 
+var errEmpty = &NotRollError{"The file is empty."}
+
 func (e *NotRollError) Error() string { return e.Sentence }
 
-// Read reads a roll. Its error is a [*NotRollError]; all that is wrong within a
-// table is in [File.Faults].
+// Read reads a roll, a text table or an XLSX workbook. Its error is a
+// [*NotRollError]; all that is wrong within a table is in [File.Faults].
 func Read(data []byte, o Options) (*File, error) {
+	return read(data, o, &File{})
+}
+
+func read(data []byte, o Options, f *File) (*File, error) {
 	if err := checkKind(data); err != nil {
 		return nil, err
 	}
-	text, encoding, err := decode(data)
-	if err != nil {
-		return nil, err
-	}
-	text, comma := separator(text)
-	r := &reader{
-		file: &File{Encoding: encoding, Separator: separatorNames[comma]},
-		csv:  csv.NewReader(strings.NewReader(text)),
-	}
-	r.csv.Comma = comma
-	r.csv.FieldsPerRecord = -1
-	if err := r.readHeader(); err != nil {
-		return nil, err
-	}
+	r := &reader{file: f}
 	r.check = newChecker(o, r)
-	if err := r.readRows(); err != nil {
+	readTable := r.readText
+	if bytes.HasPrefix(data, []byte(zipMagic)) {
+		readTable = r.readWorkbook
+	}
+	if err := readTable(data); err != nil {
 		return nil, err
+	}
+	if f.Rows == 0 {
+		return nil, &NotRollError{"The file names its columns but has no rows below them."}
 	}
 	r.check.wholeFile()
 	r.sortFaults()
-	r.file.Members = r.members
-	if faults, _ := r.file.Count(); faults > 0 {
-		r.file.Members = nil
+	if faults, _ := f.Count(); faults == 0 {
+		f.Members = r.members
 	}
-	return r.file, nil
+	return f, nil
 }
 
 // A reader holds what Read works on.
@@ -142,20 +145,36 @@ type reader struct {
 	check      *checker
 }
 
-func (r *reader) readHeader() error {
+func (r *reader) readText(data []byte) error {
+	text, encoding, err := decode(data)
+	if err != nil {
+		return err
+	}
+	text, comma := separator(text)
+	r.file.Encoding, r.file.Separator = encoding, separatorNames[comma]
+	r.csv = csv.NewReader(strings.NewReader(text))
+	r.csv.Comma = comma
+	r.csv.FieldsPerRecord = -1
 	header, err := r.csv.Read()
 	if errors.Is(err, io.EOF) {
-		return &NotRollError{"The file is empty."}
+		return errEmpty
 	}
 	if err != nil {
 		return &NotRollError{"The first line cannot be read: a quotation mark is not closed. " +
 			"The first line must name the columns."}
 	}
+	line, _ := r.csv.FieldPos(0)
+	if err := r.readHeader(header, line); err != nil {
+		return err
+	}
+	return r.readRows()
+}
+
+func (r *reader) readHeader(header []string, line int) error {
 	if len(header) > MaxColumns {
 		return &NotRollError{fmt.Sprintf("The file has more than %d columns. Delete the columns that are not needed.", MaxColumns)}
 	}
-	r.headerLine, _ = r.csv.FieldPos(0)
-	r.line = r.headerLine
+	r.headerLine, r.line = line, line
 	if r.mapColumns(header) == 0 {
 		return &NotRollError{"No column was recognized. The first line must name the columns: " +
 			"member number, name, email, group; and, if you have them, campus, worksite, title, language."}
@@ -191,28 +210,30 @@ func (r *reader) readRows() error {
 			continue // spreadsheets export rows that were emptied
 		}
 		r.file.Rows++
-		r.readRow(record)
-	}
-	if r.file.Rows == 0 {
-		return &NotRollError{"The file names its columns but has no rows below them."}
+		r.readRow(record, nil, "A separator stands inside a cell: put the cell in quotation marks, or export the file again.")
 	}
 	return nil
 }
 
-func (r *reader) readRow(record []string) {
+// readRow reads the cells of one row. Of a text table they are all text, and
+// kinds is nil.
+func (r *reader) readRow(record []string, kinds []kind, tooWide string) {
 	if n := len(r.file.Columns); len(record) > n && !blank(record[n:]) {
 		r.add(Fault{Value: fmt.Sprintf("%d cells, %d columns", len(record), n),
-			Problem: "The row has more cells than the file has columns.",
-			Remedy:  "A separator stands inside a cell: put the cell in quotation marks, or export the file again."})
+			Problem: "The row has more cells than the file has columns.", Remedy: tooWide})
 		return // its cells stand under wrong columns: naming them too would only confuse
 	}
 	var cells [numFields]string
+	var of [numFields]kind
 	for f, at := range r.columns {
 		if at >= 0 && at < len(record) {
 			cells[f] = record[at]
 		}
+		if at >= 0 && at < len(kinds) {
+			of[f] = kinds[at]
+		}
 	}
-	if m, ok := r.check.row(&cells); ok {
+	if m, ok := r.check.row(&cells, &of); ok {
 		r.members = append(r.members, m)
 	}
 }
