@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -30,6 +32,15 @@ Exit code 0: it can be imported. 3: it cannot yet. 1: it could not be read.`},
 			{name: "import", args: "-data DIR [-yes] FILE", short: "import the roll of an election that is not sealed", run: runRollImport, long: `
 Checks a file as roll check does, against the groups of the election, and makes it the
 roll, in place of any imported before. Nothing of a file with a fault is imported.` + operatorHelp},
+			{name: "reconcile", args: "-data DIR [-csv FILE] [-name WHAT -explain WHY -by YOU -yes] SECOND", short: "compare the roll with a second list, and declare it", run: runRollReconcile, long: `
+Compares the imported roll with a second list, from another source: dues, payroll, the
+last ballot. By member number, group, campus and worksite, as far as SECOND (CSV or
+XLSX) has them; every difference is shown. Correct the roll and import it again until
+only what can be explained is left.
+
+With -yes it puts a declaration before the committee: this roll was compared with that
+list, and differs in so much, for this reason. Two of the committee sign it with
+strikevote committee sign. No election is proposed with a roll that is not declared.` + operatorHelp},
 			{name: "stats", args: "-data DIR", short: "count the roll by unit and campus", run: runRollStats, long: `
 Counts the members by unit and campus, and how many have no address.` + operatorHelp},
 			{name: "add", args: "-data DIR -by YOU -name NAME -unit UNIT [-email ADDRESS] [-yes] NUMBER", short: "propose to add a member after sealing", run: runRollAdd, long: `
@@ -71,15 +82,7 @@ func runRollCheck(_ context.Context, e *env, fs *flag.FlagSet, args []string) er
 		return fmt.Errorf("printing the report: %w", err)
 	}
 	if *faults != "" {
-		w, err := os.OpenFile(*faults, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-		if err != nil {
-			return fmt.Errorf("writing the list of problems: %w", err)
-		}
-		err = file.WriteFaultsCSV(w)
-		if cerr := w.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
+		if err := writePrivate(*faults, file.WriteFaultsCSV); err != nil {
 			return fmt.Errorf("writing the list of problems: %w", err)
 		}
 	}
@@ -87,6 +90,15 @@ func runRollCheck(_ context.Context, e *env, fs *flag.FlagSet, args []string) er
 		return errFalse
 	}
 	return nil
+}
+
+// writePrivate writes a file that only this user reads: it names members.
+func writePrivate(path string, write func(io.Writer) error) error {
+	w, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(w), w.Close())
 }
 
 // rollOptions adds the flags that say what an election expects of its roll.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"strikevote/internal/agenda"
 	"strikevote/internal/deployment"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
@@ -80,6 +81,80 @@ func warnSmall(e *env, m *election.Manifest, members []roll.Member) {
 	}
 	fmt.Fprintf(e.out, "warning: a group has fewer than %d members, in which even a correct total says how somebody voted.\nThe groups would be pooled: %s\n",
 		election.PoolBelow, strings.Join(names, ", "))
+}
+
+func runRollReconcile(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operation
+	o.add(fs, true)
+	table := fs.String("csv", "", "write every difference to this CSV file")
+	name := fs.String("name", "", "what the second list is, like \"dues list of March\"")
+	explain := fs.String("explain", "", "why the lists still differ")
+	if err := o.parse(fs, args, 1, "name the second list"); err != nil {
+		return err
+	}
+	data, err := os.ReadFile(fs.Arg(0))
+	if err != nil {
+		return fmt.Errorf("reading the second list: %w", err)
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		differences, second, err := reconcile(ctx, d, id, data)
+		if err != nil {
+			return err
+		}
+		if err := differences.WriteReport(e.out); err != nil {
+			return fmt.Errorf("printing the differences: %w", err)
+		}
+		if *table != "" {
+			if err := writePrivate(*table, differences.WriteCSV); err != nil {
+				return fmt.Errorf("writing the differences: %w", err)
+			}
+		}
+		if o.dry(e) {
+			return nil
+		}
+		by, err := o.who()
+		if err != nil {
+			return err
+		}
+		if *name == "" {
+			return usageError("say with -name what the second list is")
+		}
+		second.Name = *name
+		c := differences.Counts()
+		still := agenda.Differences{
+			OnlyRoll: uint32(c.OnlyRoll), OnlySecond: uint32(c.OnlySecond),
+			Group: uint32(c.Group), Campus: uint32(c.Campus), Worksite: uint32(c.Worksite),
+		}
+		if still != (agenda.Differences{}) && *explain == "" {
+			return usageError("the lists differ; say why with -explain")
+		}
+		if err := d.Declare(ctx, id, second, still, *explain, by); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "\nThe declaration waits for two of the committee: strikevote committee sign -key FILE %s\n", d.Console(id))
+		return nil
+	})
+}
+
+// reconcile compares the roll of an election with a second list.
+func reconcile(ctx context.Context, d *deployment.Deployment, id suite.ElectionID, data []byte) (*roll.Differences, agenda.SecondList, error) {
+	v, err := d.Overview(ctx, id)
+	if err != nil {
+		return nil, agenda.SecondList{}, err
+	}
+	if v.Phase != "draft" {
+		return nil, agenda.SecondList{}, registrar.ErrSealed
+	}
+	second, err := roll.ReadList(data, optionsOf(v.Manifest, nil, true))
+	if err != nil {
+		return nil, agenda.SecondList{}, fmt.Errorf("reading the second list: %w", err)
+	}
+	first, err := d.Roll(ctx, id)
+	if err != nil {
+		return nil, agenda.SecondList{}, err
+	}
+	differences, err := roll.Compare(first, second)
+	return differences, agenda.SecondList{SHA256: second.Digest, Rows: uint32(second.Rows)}, err
 }
 
 // A newcomer is somebody described by flags.

@@ -135,16 +135,7 @@ func (d *Deployment) Propose(ctx context.Context, id suite.ElectionID) ([]byte, 
 
 // fillGroups puts the roll's sizes and roots and the issuers' keys into the manifest.
 func (d *Deployment) fillGroups(ctx context.Context, id suite.ElectionID, m *election.Manifest) error {
-	draft, err := d.draft(ctx, id, nil)
-	if err != nil {
-		return err
-	}
-	defer draft.Pool.Close()
-	groups := make([]registrar.RollGroup, len(m.Groups))
-	for i, g := range m.Groups {
-		groups[i] = registrar.RollGroup{ID: g.ID, Units: g.Units}
-	}
-	roots, err := draft.Prepare(ctx, groups)
+	roots, err := d.prepareRoll(ctx, id, m.Groups)
 	if err != nil {
 		return err
 	}

@@ -148,6 +148,23 @@ type UnitCount struct {
 	Members, Addresses int
 }
 
+// Members returns the roll as far as a second list is compared with it: numbers,
+// units, campuses and worksites.
+func (d *Draft) Members(ctx context.Context) ([]Member, error) {
+	rows, err := d.Pool.Query(ctx, `SELECT member_no, unit, campus, worksite FROM registrar.member ORDER BY member_no COLLATE "C"`)
+	if err != nil {
+		return nil, fmt.Errorf("reading the roll: %w", err)
+	}
+	members, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Member, err error) {
+		err = row.Scan(&m.Number, &m.Unit, &m.Campus, &m.Worksite)
+		return m, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the roll: %w", err)
+	}
+	return members, nil
+}
+
 // Summary counts the roll by unit and campus.
 func (d *Draft) Summary(ctx context.Context) ([]UnitCount, error) {
 	rows, err := d.Pool.Query(ctx, `SELECT unit, campus, count(*), count(email) FROM registrar.member GROUP BY 1, 2 ORDER BY 1, 2`)
