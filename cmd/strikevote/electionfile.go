@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -44,12 +45,12 @@ type electionFile struct {
 		} `json:"members"`
 	} `json:"committee"`
 	Schedule struct {
-		Zone         string `json:"zone"`
-		Open         string `json:"open"`
-		Close        string `json:"close"`
-		LatestClose  string `json:"latest_close"`
-		DecideUntil  string `json:"decide_until"`
-		GraceMinutes int64  `json:"grace_minutes"`
+		Zone         string  `json:"zone"`
+		Open         string  `json:"open"`
+		Close        string  `json:"close"`
+		LatestClose  string  `json:"latest_close"`
+		DecideUntil  string  `json:"decide_until"`
+		GraceMinutes float64 `json:"grace_minutes"`
 	} `json:"schedule"`
 	SmallestCount uint32              `json:"smallest_count"`
 	Factor        []string            `json:"factor"`
@@ -188,7 +189,7 @@ func (f *electionFile) fillSchedule(m *election.Manifest) error {
 	if err != nil || s.Zone == "" {
 		return errors.New("schedule.zone: not a time zone like America/Los_Angeles")
 	}
-	m.Schedule.Grace = s.GraceMinutes * 60
+	m.Schedule.Grace = int64(math.Round(s.GraceMinutes * 60))
 	var errs []error
 	for _, x := range []struct {
 		name, text string

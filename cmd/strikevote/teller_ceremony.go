@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"strikevote/internal/ceremony"
@@ -15,9 +16,9 @@ import (
 
 func tellerInit(ctx context.Context, e *env, f tellerFlags, args []string) error {
 	if len(args) != 1 {
-		return usageError("give the invitation from the committee, in quotes")
+		return usageError("give the invitation from the committee, in quotes, or the file that holds it")
 	}
-	inv, err := ceremony.ParseInvitation(args[0])
+	inv, err := invitationOf(args[0])
 	if err != nil {
 		return err
 	}
@@ -41,6 +42,19 @@ func tellerInit(ctx context.Context, e *env, f tellerFlags, args []string) error
 	}
 	defer t.Close()
 	return ceremonyLoop(ctx, e, t)
+}
+
+// invitationOf reads the invitation that an argument is, or that the file of that
+// name holds.
+func invitationOf(arg string) (ceremony.Invitation, error) {
+	if !strings.Contains(arg, "://") {
+		b, err := os.ReadFile(arg)
+		if err != nil {
+			return ceremony.Invitation{}, usageError("%q is neither an invitation nor a file that can be read; put the invitation in quotes", arg)
+		}
+		arg = string(b)
+	}
+	return ceremony.ParseInvitation(arg)
 }
 
 // ceremonyStep does what one state file allows.
