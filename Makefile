@@ -23,6 +23,9 @@ sources := cmd internal migrations templates
 # demo.
 arithmetic := ./internal/protocol/... ./internal/audit/...
 
+# Members, tellers, witnesses and auditors have other systems than the service.
+systems := darwin/arm64 darwin/amd64 windows/amd64 linux/arm64
+
 .PHONY: demo test bench generate vuln fuzz
 
 demo:
@@ -35,6 +38,9 @@ test:
 	@unformatted=$$(gofmt -l $(sources)) && test -z "$$unformatted" || { echo "gofmt: $$unformatted" >&2; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	@for s in $(systems); do echo "build for $$s"; \
+	  GOOS=$${s%/*} GOARCH=$${s#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/strikevote || exit 1; \
+	done
 	$(GO) test $(arithmetic)
 	$(GO) test -race $$($(GO) list ./... | grep -v -e /internal/protocol/ -e /internal/audit)
 

@@ -22,7 +22,8 @@ make the opening key, seals the election, mails everybody a link, lets members
 vote, adds one who comes late, closes early, lets three tellers open the totals,
 has two of the committee certify, and verifies the published record.
 
-Nothing leaves this computer: the mails are files, and no address exists.`,
+Nothing leaves this computer: the mails are files, and no address exists. It needs
+Linux.`,
 		run: runDemo,
 	}
 }
@@ -48,6 +49,9 @@ func runDemo(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 		return usageError("-members takes 3 to 200,000")
 	case o.Turnout <= 0 || o.Turnout > 1:
 		return usageError("-turnout takes a share over 0 and up to 1, such as 0.7")
+	}
+	if err := needsLinux("demo"); err != nil {
+		return err
 	}
 	if *rollFile != "" {
 		var err error

@@ -22,7 +22,7 @@ Runs the service: registrar, ballot box, board, console and voter's pages, each 
 an address of its own, and does what is due: opening, mail, batches, closing, lock.
 
 Without a configured database it starts two private ones in the data folder, from
-the PostgreSQL that is installed on this system. It can be stopped or killed at any
+the PostgreSQL that is installed on this system, which needs Linux. It can be stopped or killed at any
 time: what it answered for is in the databases, and it goes on from there.
 
 -only runs some of the parts, registrar, box, board, booth and console, separated by
@@ -72,6 +72,11 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 	c.Parts, c.Origins, c.Upstream = parts, origins, upstream
 	for name, addr := range listen {
 		c.Listen[name] = *addr
+	}
+	if c.Registrar == nil || c.Box == nil {
+		if err := needsLinux("serve"); err != nil {
+			return err
+		}
 	}
 	d, err := deployment.Open(ctx, c)
 	if err != nil {

@@ -36,12 +36,30 @@ different stories of one election cannot both be signed. It reads no ballot.
                                                 look at an election again and again
                                                 and bring it the signatures; works
                                                 from behind a home router
+  strikevote witness -dir DIR -name NAME -follow URL -once
+                                                look once and end, for cron; exit code
+                                                0 when everything that is there is
+                                                signed
   strikevote witness -dir DIR -name NAME -follow URL -listen ADDR
-                                                the same, and also take checkpoints
-                                                that are brought (c2sp.org/tlog-witness)
+                                                follow, and also take checkpoints that
+                                                are brought (c2sp.org/tlog-witness)
 
-URL is the address of the public record. Keep DIR: a witness that forgets can be
-told a second story.`,
+URL is the address of the public record. A witness may be started before the
+election is sealed; it waits for it. Exit code 3 means that a log has signed two
+different stories. The proof is then in DIR, in files named fork-…: give copies of
+them to the committee and to the other witnesses.
+
+Keep DIR, and keep it in one place: a witness that forgets, or that runs twice, can
+be told a second story. A backup of it that is a day old is a witness that forgot a
+day. To move to another computer, stop the program here, move the whole folder
+(copy it and delete it here), and start it only there, with the same -name. Without
+the folder, or with a key that somebody else may have, do not start with a new one
+under the old name: tell the committee. The other witnesses are enough meanwhile.
+
+The clock counts: the time in a signature decides whether the committee changed the
+end of voting in time. Let the system set it (NTP). The program says when it and the
+board's are more than a minute apart, and signs nothing while it is more than five
+ahead.`,
 		run: runWitness,
 	}
 }
@@ -52,6 +70,7 @@ func runWitness(ctx context.Context, e *env, fs *flag.FlagSet, args []string) er
 	name := fs.String("name", "", "the witness's name, such as witness.example.org")
 	midText := fs.String("mid", "", "the election you mean: 64 hexadecimal digits; without it, compare the six words")
 	interval := fs.Duration("interval", 10*time.Second, "how often to look")
+	once := fs.Bool("once", false, "look once and end")
 	listen := fs.String("listen", "", "also take checkpoints that are brought to this host:port")
 	if err := parse(fs, args); err != nil {
 		return err
@@ -59,16 +78,17 @@ func runWitness(ctx context.Context, e *env, fs *flag.FlagSet, args []string) er
 	if *dir == "" || *name == "" {
 		return usageError("name the folder with -dir and yourself with -name")
 	}
-	key, err := witnessKey(*dir, *name)
+	show := fs.NArg() == 1 && fs.Arg(0) == "key"
+	if !show && (*follow == "" || fs.NArg() > 0) {
+		return usageError("say key to print the public key, or name the record with -follow")
+	}
+	key, err := witnessKey(*dir, *name, show)
 	if err != nil {
 		return err
 	}
-	if fs.NArg() == 1 && fs.Arg(0) == "key" {
+	if show {
 		fmt.Fprintln(e.out, key.VKey())
 		return nil
-	}
-	if *follow == "" || fs.NArg() > 0 {
-		return usageError("say key to print the public key, or name the record with -follow")
 	}
 	c := witness.Config{URL: strings.TrimSuffix(*follow, "/"), Key: key, Dir: *dir, Interval: *interval, Log: newLogger(e.err, true)}
 	if *midText != "" {
@@ -78,50 +98,82 @@ func runWitness(ctx context.Context, e *env, fs *flag.FlagSet, args []string) er
 		}
 		c.MID = &mid
 	}
-	if *listen != "" {
-		return witnessBoth(ctx, e, c, *listen)
+	switch {
+	case *once && *listen != "":
+		return usageError("-once looks and ends; it cannot -listen")
+	case *once:
+		return witnessOnce(ctx, e, c)
 	}
 	fmt.Fprintf(e.out, "Following %s as %s. Stop with Ctrl-C.\n", c.URL, *name)
-	return witness.Follow(ctx, c)
+	return witnessFollow(ctx, e, c, *listen)
 }
 
-// witnessBoth follows and takes what is brought, over one state.
-func witnessBoth(ctx context.Context, e *env, c witness.Config, addr string) error {
+// witnessOnce looks once.
+func witnessOnce(ctx context.Context, e *env, c witness.Config) error {
 	w, err := witness.Open(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	l, err := listenTCP(ctx, addr)
+	fmt.Fprintf(e.out, "Six check words: %s\n", election.SixWords(w.MID()))
+	if err := w.Poll(ctx); err != nil {
+		return forked(e, c, err)
+	}
+	fmt.Fprintln(e.out, "Both logs only grew, and that is signed.")
+	return nil
+}
+
+// forked tells of a log that signed two stories; the exit code is then that of
+// a check that was made and failed.
+func forked(e *env, c witness.Config, err error) error {
+	if !errors.Is(err, witness.ErrFork) {
+		return err
+	}
+	fmt.Fprintf(e.err, "strikevote witness: %v\nTHE LOG HAS SIGNED TWO DIFFERENT STORIES. The proof is in %s, in files named fork-*:\ngive copies of them to the committee and to the other witnesses.\n", err, c.Dir)
+	return errFalse
+}
+
+// witnessFollow follows and, if it has an address, takes what is brought there,
+// over one state.
+func witnessFollow(ctx context.Context, e *env, c witness.Config, listen string) error {
+	w, err := witness.Await(ctx, c)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.out, "Six check words: %s\nListening on http://%s\n", election.SixWords(w.MID()), l.Addr())
-	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(ctx, web.Server("", http.Handler(witness.Handler(w)), web.Limits{}), l) }()
-	t := time.NewTicker(c.Interval)
-	defer t.Stop()
-	for {
-		err := w.Poll(ctx)
-		if errors.Is(err, witness.ErrFork) {
-			return err
-		}
-		if err != nil && ctx.Err() == nil {
-			c.Log.WarnContext(ctx, "could not look; trying again", "err", err)
-		}
-		select {
-		case err := <-failed:
-			return err
-		case <-t.C:
-		}
+	defer w.Close()
+	fmt.Fprintf(e.out, "Six check words: %s\n", election.SixWords(w.MID()))
+	if listen == "" {
+		return forked(e, c, w.Follow(ctx))
 	}
+	l, err := listenTCP(ctx, listen)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.out, "Listening on http://%s\n", l.Addr())
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() {
+		defer cancel() // whichever of the two ends first ends the other
+		served <- web.Serve(ctx, web.Server("", http.Handler(witness.Handler(w)), web.Limits{}), l)
+	}()
+	err = forked(e, c, w.Follow(ctx))
+	cancel()
+	if serr := <-served; err == nil {
+		err = serr
+	}
+	return err
 }
 
-// witnessKey reads the witness's key, or makes it at the first call.
-func witnessKey(dir, name string) (*tlog.WitnessSigner, error) {
+// witnessKey reads the witness's key. Only where it is asked for is one made: a
+// new key in a folder that was mistyped or lost is no witness of any election.
+func witnessKey(dir, name string, fresh bool) (*tlog.WitnessSigner, error) {
 	path := filepath.Join(dir, "witness.key")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if !fresh {
+			return nil, fmt.Errorf("there is no witness's key in %s; name the folder that has it, or make one: strikevote witness -dir DIR -name NAME key", dir)
+		}
 		b, err = newWitnessKey(dir, path)
 	}
 	if err != nil {

@@ -3,10 +3,12 @@ package witness
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"strikevote/internal/protocol/ledger"
 	"strikevote/internal/protocol/suite"
@@ -60,6 +62,9 @@ func (w *Witness) poll(ctx context.Context, l followed) error {
 		if err := tlog.CheckConsistency(proof, c.Size, c.Root, last.Size, last.Root); err != nil {
 			return w.convict(c.Origin, signed(note))
 		}
+	}
+	if time.Duration(w.ahead.Load()) > maxAhead {
+		return ErrAhead
 	}
 	line, err := w.cosign(c, signed(note), last.Size, proof)
 	if err != nil {
@@ -170,9 +175,13 @@ func (w *Witness) post(ctx context.Context, l followed, line string) error {
 		return err
 	}
 	r.Header.Set("Content-Type", "text/plain; charset=utf-8")
-	_, status, err := w.do(r, 4096)
+	answer, status, err := w.do(r, 4096)
 	if err != nil {
 		return err
+	}
+	var said struct{ Error string }
+	if json.Unmarshal(answer, &said) == nil && said.Error == "ahead" {
+		return ErrAhead
 	}
 	if status != http.StatusOK && status != http.StatusNoContent {
 		return fmt.Errorf("the board answers %d to a cosignature", status)
@@ -186,6 +195,7 @@ func (w *Witness) do(r *http.Request, limit int64) (body []byte, status int, err
 		return nil, 0, err
 	}
 	defer func() { _ = resp.Body.Close() }() // it was only read
+	w.compareClocks(r.Context(), resp.Header)
 	body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
 		return nil, 0, err

@@ -15,7 +15,14 @@
 // # Security considerations
 //
 // Everything rests on the state directory. Whoever sets it back makes the
-// witness forget what it signed; a copy of the key elsewhere does the same.
+// witness forget what it signed; a copy of the key elsewhere does the same. To
+// move it to another computer, stop the witness, move the whole directory, and
+// start it there only.
+//
+// The moment in a cosignature is this computer's. One that is ahead of the
+// board's clock is not signed, because the board would not take it, and every
+// later one would have to be later still; the board can only keep a witness from
+// signing by that, which it can do anyway.
 package witness
 
 import (
@@ -26,6 +33,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"strikevote/internal/protocol/election"
@@ -42,6 +50,12 @@ var (
 	// ErrStale is returned for a checkpoint smaller than one cosigned before,
 	// and consistent with it: a cache may show it.
 	ErrStale = errors.New("the checkpoint is older than one seen before")
+	// ErrUnreachable is returned by [Open] while the board does not show the
+	// election, or does not answer.
+	ErrUnreachable = errors.New("the board does not show this election now")
+	// ErrAhead is returned where this computer's clock is further ahead of the
+	// board's than the board allows. Nothing is signed.
+	ErrAhead = errors.New("this computer's clock is ahead of the board's by more than five minutes; set it right")
 	// ErrManifest is returned for another manifest than the first.
 	ErrManifest = errors.New("the board shows another manifest than before")
 )
@@ -68,6 +82,9 @@ type Witness struct {
 	mid   suite.MID
 	logs  []followed
 	store *store
+
+	ahead atomic.Int64 // nanoseconds, of this clock before the board's
+	apart atomic.Bool  // whether the operator was told of it
 }
 
 // A followed log is one of the two.
@@ -97,7 +114,7 @@ func Open(ctx context.Context, c Config) (*Witness, error) {
 	w := &Witness{c: c}
 	b, err := w.get(ctx, layout.Manifest, layout.Limit(layout.Manifest))
 	if err != nil {
-		return nil, fmt.Errorf("reading manifest: %w", err)
+		return nil, fmt.Errorf("%w: reading manifest: %w", ErrUnreachable, err)
 	}
 	m, err := election.Parse(b)
 	if err != nil {
@@ -138,34 +155,66 @@ func (w *Witness) MID() suite.MID { return w.mid }
 // Close gives up the state directory.
 func (w *Witness) Close() error { return w.store.close() }
 
-// Follow opens a witness and polls until the context ends, which is no error,
-// or a log has forked, which is [ErrFork]. Whatever else fails is logged and
-// tried again.
+// Follow opens a witness, however long the board is not there, and follows until
+// the context ends, which is no error, or a log has forked, which is [ErrFork].
 func Follow(ctx context.Context, c Config) error {
-	w, err := Open(ctx, c)
+	w, err := Await(ctx, c)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
-	interval := c.Interval
-	if interval <= 0 {
-		interval = defaultInterval
+	return errors.Join(w.Follow(ctx), w.Close())
+}
+
+// Await opens a witness as soon as the board shows the election: a witness may
+// be started before the sealing, or after a power cut before its router.
+func Await(ctx context.Context, c Config) (*Witness, error) {
+	t := time.NewTicker(c.interval())
+	defer t.Stop()
+	for told := false; ; told = true {
+		w, err := Open(ctx, c)
+		if !errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
+			return w, err
+		}
+		if c.Log != nil && !told {
+			c.Log.WarnContext(ctx, "waiting for the board", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-t.C:
+		}
 	}
-	t := time.NewTicker(interval)
+}
+
+// Follow polls until the context ends, which is no error, or a log has forked,
+// which is [ErrFork]. Whatever else fails is logged and tried again.
+func (w *Witness) Follow(ctx context.Context) error {
+	t := time.NewTicker(w.c.interval())
 	defer t.Stop()
 	for {
 		err := w.Poll(ctx)
 		if errors.Is(err, ErrFork) {
-			return errors.Join(err, w.Close())
+			return err
 		}
 		if err != nil && ctx.Err() == nil {
 			w.c.Log.WarnContext(ctx, "witness could not follow", "err", err)
 		}
 		select {
 		case <-ctx.Done():
-			return w.Close()
+			return nil
 		case <-t.C:
 		}
 	}
+}
+
+func (c *Config) interval() time.Duration {
+	if c.Interval <= 0 {
+		return defaultInterval
+	}
+	return c.Interval
 }
 
 // A refusal says why a checkpoint is not cosigned, in the terms of tlog-witness.

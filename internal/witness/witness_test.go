@@ -41,6 +41,9 @@ type board struct {
 	lines  map[string][]string // posted, by log; guarded by mu
 	fixed  map[string][]byte   // answers by path; guarded by mu
 	broken string              // a path of requests that fail; guarded by mu
+	date   time.Time           // what the board's clock shows, if not zero; guarded by mu
+	age    string              // of a cache's answer; guarded by mu
+	refuse string              // the answer to a cosignature, if any; guarded by mu
 }
 
 // A log is what one log shows.
@@ -119,6 +122,10 @@ func (b *board) serve(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	path := strings.TrimPrefix(r.URL.Path, "/"+b.m.ElectionID.String()+"/")
+	if !b.date.IsZero() {
+		w.Header().Set("Date", b.date.UTC().Format(http.TimeFormat))
+		w.Header().Set("Age", b.age)
+	}
 	if b.broken != "" && strings.Contains(path, b.broken) {
 		http.Error(w, "broken", http.StatusServiceUnavailable)
 		return
@@ -139,6 +146,10 @@ func (b *board) serve(w http.ResponseWriter, r *http.Request) {
 	case rest == "cosignatures":
 		var line [1024]byte
 		n, _ := r.Body.Read(line[:])
+		if b.refuse != "" {
+			http.Error(w, b.refuse, http.StatusUnprocessableEntity)
+			return
+		}
 		b.lines[name] = append(b.lines[name], string(line[:n]))
 		w.WriteHeader(http.StatusNoContent)
 	default:
