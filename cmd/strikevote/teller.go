@@ -136,7 +136,7 @@ func runTeller(ctx context.Context, e *env, fs *flag.FlagSet, args []string) err
 }
 
 // passphrase reads the passphrase from a file, or asks for it without showing it.
-func passphrase(e *env, path string, fresh bool) ([]byte, error) {
+func passphrase(ctx context.Context, e *env, path string, fresh bool) ([]byte, error) {
 	if path != "" {
 		b, err := os.ReadFile(path)
 		if err != nil {
@@ -151,7 +151,7 @@ func passphrase(e *env, path string, fresh bool) ([]byte, error) {
 	ask := func(prompt string) ([]byte, error) {
 		fmt.Fprint(e.err, prompt)
 		defer fmt.Fprintln(e.err)
-		return term.ReadPassword(int(stdin.Fd()))
+		return readPassword(ctx, int(stdin.Fd()))
 	}
 	first, err := ask("Passphrase: ")
 	if err != nil || !fresh {
@@ -169,6 +169,31 @@ func passphrase(e *env, path string, fresh bool) ([]byte, error) {
 	return checkPassphrase(first, fresh)
 }
 
+// readPassword reads a line that is not shown. Ctrl-C ends it, and shows again
+// what is typed afterwards.
+func readPassword(ctx context.Context, fd int) ([]byte, error) {
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, fmt.Errorf("asking for the passphrase: %w", err)
+	}
+	type answer struct {
+		line []byte
+		err  error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		line, err := term.ReadPassword(fd)
+		got <- answer{line, err}
+	}()
+	select {
+	case a := <-got:
+		return a.line, a.err
+	case <-ctx.Done():
+		_ = term.Restore(fd, before)
+		return nil, ctx.Err()
+	}
+}
+
 func checkPassphrase(p []byte, fresh bool) ([]byte, error) {
 	if fresh && len(p) < 12 {
 		return nil, errors.New("a passphrase needs at least 12 characters; four or more random words are good")
@@ -178,8 +203,8 @@ func checkPassphrase(p []byte, fresh bool) ([]byte, error) {
 
 // openKey opens the key file. What is done with it needs the network, or the
 // files that the flags name.
-func openKey(e *env, f tellerFlags) (*teller.Teller, error) {
-	pass, err := passphrase(e, f.passphrase, false)
+func openKey(ctx context.Context, e *env, f tellerFlags) (*teller.Teller, error) {
+	pass, err := passphrase(ctx, e, f.passphrase, false)
 	if err != nil {
 		return nil, err
 	}

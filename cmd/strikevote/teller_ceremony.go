@@ -23,7 +23,7 @@ func tellerInit(ctx context.Context, e *env, f tellerFlags, args []string) error
 		return err
 	}
 	_, statErr := os.Stat(f.key)
-	pass, err := passphrase(e, f.passphrase, errors.Is(statErr, fs.ErrNotExist))
+	pass, err := passphrase(ctx, e, f.passphrase, errors.Is(statErr, fs.ErrNotExist))
 	if err != nil {
 		return err
 	}
@@ -115,11 +115,11 @@ func sayWords(e *env, t *teller.Teller) {
 	fmt.Fprintf(e.out, "Six words of the ceremony: %s\nCompare them with every other teller, by phone or in person. If anybody has others,\nthe election must not be sealed: call the committee.\n", t.Words())
 }
 
-func tellerCopy(_ context.Context, e *env, f tellerFlags, args []string) error {
+func tellerCopy(ctx context.Context, e *env, f tellerFlags, args []string) error {
 	if len(args) != 1 {
 		return usageError("name the file of the second copy")
 	}
-	pass, err := passphrase(e, f.passphrase, false)
+	pass, err := passphrase(ctx, e, f.passphrase, false)
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func tellerDrill(ctx context.Context, e *env, f tellerFlags, _ []string) error {
 			return usageError("-key and -copy are one file; a drill needs the second copy too")
 		}
 	}
-	pass, err := passphrase(e, f.passphrase, false)
+	pass, err := passphrase(ctx, e, f.passphrase, false)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func tellerCheck(ctx context.Context, e *env, f tellerFlags, _ []string) error {
 	if err != nil {
 		return err
 	}
-	t, err := openKey(e, f)
+	t, err := openKey(ctx, e, f)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +26,7 @@ func tellerOpen(ctx context.Context, e *env, f tellerFlags, _ []string) error {
 		h := suite.Hash(root)
 		o.First = &h
 	}
-	t, err := openKey(e, f)
+	t, err := openKey(ctx, e, f)
 	if err != nil {
 		return err
 	}
@@ -70,7 +69,7 @@ func showOpening(e *env, r *audit.Report) {
 }
 
 func tellerDestroy(ctx context.Context, e *env, f tellerFlags, _ []string) error {
-	t, err := openKey(e, f)
+	t, err := openKey(ctx, e, f)
 	if err != nil {
 		return err
 	}
@@ -79,9 +78,11 @@ func tellerDestroy(ctx context.Context, e *env, f tellerFlags, _ []string) error
 		fmt.Fprintf(e.out, "This would destroy the key in %s for ever. Run it again with -yes; then destroy the second copy too.\n", f.key)
 		return nil
 	}
-	fmt.Fprintf(e.err, "Type destroy to destroy the key in %s: ", f.key)
-	line, err := bufio.NewReader(e.in).ReadString('\n')
-	if err != nil || strings.TrimSpace(line) != "destroy" {
+	line, err := newQuestions(ctx, e).line(fmt.Sprintf("Type destroy to destroy the key in %s: ", f.key))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil || line != "destroy" {
 		return errors.New("nothing was destroyed")
 	}
 	if err := t.Destroy(ctx); err != nil {
