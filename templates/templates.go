@@ -1,4 +1,4 @@
-// Package templates holds the words of pages and mails.
+// Package templates holds the words of pages, mails and slips.
 //
 // It holds no logic and no data. It is a package only because go:embed cannot
 // reach above the directory of the code that uses it.
@@ -11,3 +11,9 @@ import "embed"
 //
 //go:embed mail
 var Mail embed.FS
+
+// Slip holds the sealed slips of members without a mail address, as one page
+// to print: slip/<language>/slips.html.
+//
+//go:embed slip
+var Slip embed.FS

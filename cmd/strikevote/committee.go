@@ -74,14 +74,14 @@ func runCommittee(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 	return step(ctx, e, f, fs.Args())
 }
 
-func committeeKey(_ context.Context, e *env, f committeeFlags, args []string) error {
+func committeeKey(ctx context.Context, e *env, f committeeFlags, args []string) error {
 	if f.key == "" || len(args) != 0 {
 		return usageError("name the key file with -key, and nothing else")
 	}
 	public, err := signer.Public(f.key)
 	if errors.Is(err, signer.ErrNoKeyFile) {
 		var pass []byte
-		if pass, err = passphrase(e, f.passphrase, true); err != nil {
+		if pass, err = passphrase(ctx, e, f.passphrase, true); err != nil {
 			return err
 		}
 		if public, err = signer.Create(f.key, pass); err == nil {
@@ -236,7 +236,7 @@ func (f committeeFlags) signAll(ctx context.Context, e *env, console *signer.Con
 			return err
 		}
 	}
-	pass, err := passphrase(e, f.passphrase, false)
+	pass, err := passphrase(ctx, e, f.passphrase, false)
 	if err != nil {
 		return err
 	}

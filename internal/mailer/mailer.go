@@ -6,7 +6,8 @@
 // voted. No token, code or address may reach a log, an error or the database:
 // the outbox names a member, the token is signed again whenever a mail is
 // rendered, and what a Sender answers is logged by its kind only. Links and
-// codes are those of SPEC.md section 5; the words are in templates/mail.
+// codes are those of SPEC.md section 5; the words are in templates/mail. For
+// members without an address it prints sealed slips ([Slips]).
 //
 // # Security considerations
 //
