@@ -209,7 +209,10 @@ func (r *Registrar) takeEffect(ctx context.Context, tx pgx.Tx, a *act.Act, e row
 		}
 		return r.add(ctx, tx, p, len(before.Added[p.Group]))
 	case act.Decide:
-		return r.decideEnvelopes(ctx, tx, p, before)
+		if err := r.decideEnvelopes(ctx, tx, p, before); err != nil {
+			return err
+		}
+		return r.depositsFirst(ctx, tx, p.Group)
 	}
 	return nil
 }

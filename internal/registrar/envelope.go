@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -212,6 +213,26 @@ func index(on bool) int {
 		return 1
 	}
 	return 0
+}
+
+// depositsFirst moves a group's deposits that wait for their batch into the
+// ledger: there, no decision stands before the deposits that it is about (SPEC
+// 10). Issuances go on waiting.
+func (r *Registrar) depositsFirst(ctx context.Context, tx pgx.Tx, g suite.GroupID) error {
+	// Under the lock, so that a batch that is being made has ended.
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(batchLock)); err != nil {
+		return fmt.Errorf("locking batches: %w", err)
+	}
+	rows, err := tx.Query(ctx, `DELETE FROM registrar.queue WHERE group_id = $1 AND get_byte(entry, 0) = 3 RETURNING entry`, g)
+	if err != nil {
+		return fmt.Errorf("taking deposits: %w", err)
+	}
+	entries, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		return fmt.Errorf("taking deposits: %w", err)
+	}
+	slices.SortFunc(entries, bytes.Compare)
+	return r.c.Ledger.AppendTx(ctx, tx, entries)
 }
 
 // An Envelope is a deposited ballot.

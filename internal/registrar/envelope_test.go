@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,7 +18,9 @@ import (
 
 	"strikevote/internal/mailer"
 	"strikevote/internal/platform/postgres"
+	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election/electiontest"
+	"strikevote/internal/protocol/ledger"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
 )
@@ -362,6 +365,65 @@ func TestDepositsAtOnce(t *testing.T) {
 	}
 	close(leave)
 	wg.Wait()
+}
+
+// TestDecisionAfterDeposits: the ledger has the deposits that a decision is about
+// before it, although too few wait for a batch; issuances go on waiting, and so
+// do the deposits of other groups. The counter of an auditor refuses any other
+// order.
+func TestDecisionAfterDeposits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, real)
+	w.open(withEnvelopes)
+	w.at(electiontest.Open)
+	for i := range uint32(3) {
+		for g := suite.GroupID(1); g <= 2; g++ {
+			if _, err := w.r.Deposit(t.Context(), w.show(g, i), "", []byte{byte(g), byte(i)}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.r.Issue(t.Context(), w.show(g, i+10), "", request(t)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.act(act.KindDecide, act.Decide{Group: 1, RejectedOn: 4}); err == nil {
+		t.Error("more were decided than there are")
+	}
+	if n := len(w.entries(3)); n != 0 {
+		t.Errorf("%d deposits entered with a decision that was refused", n)
+	}
+	if err := w.act(act.KindDecide, act.Decide{Group: 1, RejectedOn: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if deposits, waiting := w.entries(3), w.count(`SELECT count(*) FROM registrar.queue`); len(deposits) != 3 || waiting != 9 ||
+		!slices.IsSortedFunc(deposits, bytes.Compare) {
+		t.Errorf("%d deposits in the ledger, %d entries wait", len(deposits), waiting)
+	}
+	w.at(electiontest.Close)
+	w.now.Store(w.m.Schedule.DecideUntil)
+	if err := w.r.Lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	head, err := w.log.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := ledger.NewCounter(w.m)
+	for e, err := range w.log.Entries(t.Context(), 1, head.Size-1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		entry, err := ledger.ParseLedger(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Add(entry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if groups, err := c.Groups(); err != nil || groups[0].RejectedOn != 2 || groups[0].UndecidedOn != 1 || groups[1].UndecidedOn != 3 {
+		t.Errorf("%+v, %v", groups, err)
+	}
 }
 
 // TestAdmit: whoever is admitted gets another mail than members, not before the
