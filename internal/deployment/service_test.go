@@ -40,6 +40,7 @@ func TestService(t *testing.T) {
 		{"seal", testSeal},
 		{"interrupted seal", testInterruptedSeal},
 		{"keys", testKeys},
+		{"doctor", testDoctor},
 		{"open", testOpen},
 		{"metrics", testMetrics},
 		{"huge bodies", testHuge},
@@ -48,6 +49,7 @@ func TestService(t *testing.T) {
 		{"graceful stop", testGraceful},
 		{"lock", testLock},
 		{"certify", testCertify},
+		{"doctor at the end", testDoctorAtEnd},
 		{"log", testLog},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.do(t, w) }) {

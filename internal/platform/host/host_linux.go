@@ -61,3 +61,14 @@ func Owner(info os.FileInfo) (int, error) {
 	}
 	return int(s.Uid), nil
 }
+
+// ClockSynchronized reports whether something, such as NTP, keeps this machine's
+// clock right, as the kernel was told by it.
+func ClockSynchronized() (bool, error) {
+	var t syscall.Timex
+	if _, err := syscall.Adjtimex(&t); err != nil {
+		return false, fmt.Errorf("asking for the state of the clock: %w", err)
+	}
+	const unsynchronized = 0x40 // STA_UNSYNC
+	return t.Status&unsynchronized == 0, nil
+}

@@ -27,3 +27,6 @@ func Swaps() ([]string, error) { return nil, ErrUnknown }
 
 // Owner returns [ErrUnknown].
 func Owner(os.FileInfo) (int, error) { return 0, ErrUnknown }
+
+// ClockSynchronized returns [ErrUnknown].
+func ClockSynchronized() (bool, error) { return false, ErrUnknown }
