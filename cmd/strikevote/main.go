@@ -33,8 +33,9 @@ type env struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
-	program  string // how this program was called
-	terminal bool   // whether err is one: progress bars, or plain lines
+	environ  func() []string // nil: what getenv knows of the settings
+	program  string          // how this program was called
+	terminal bool            // whether err is one: progress bars, or plain lines
 }
 
 // A command is one word after the program's name.
@@ -50,7 +51,8 @@ type command struct {
 func commands() []command {
 	return []command{
 		demoCommand(), serveCommand(), electionCommand(), rollCommand(),
-		voteCommand(), verifyCommand(), tellerCommand(), committeeCommand(), witnessCommand(), migrateCommand(), benchCommand(), versionCommand(),
+		voteCommand(), verifyCommand(), tellerCommand(), committeeCommand(), witnessCommand(),
+		migrateCommand(), configCommand(), keysCommand(), doctorCommand(), benchCommand(), versionCommand(),
 	}
 }
 
@@ -64,7 +66,7 @@ var (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	e := &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, program: os.Args[0], terminal: isTerminal(os.Stderr)}
+	e := &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, environ: os.Environ, program: os.Args[0], terminal: isTerminal(os.Stderr)}
 	code := run(ctx, e, os.Args[1:])
 	stop()
 	os.Exit(code)
