@@ -244,7 +244,7 @@ func TestLastLine(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	got := withoutSettings([]string{"PATH=/bin", envBoxDatabase + "=postgres://a/", "HOME=/"})
+	got := withoutSettings([]string{"PATH=/bin", "STRIKEVOTE_BOX_DATABASE_URL" + "=postgres://a/", "HOME=/"})
 	if strings.Join(got, " ") != "PATH=/bin HOME=/" {
 		t.Errorf("got %v", got)
 	}

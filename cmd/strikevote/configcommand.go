@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"strikevote/internal/deployment"
+	"strikevote/internal/mailer"
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/platform/secret"
 	"strikevote/internal/platform/web"
@@ -262,8 +263,32 @@ func (c *Config) deployment(log *slog.Logger) (deployment.Config, error) {
 	for name, addr := range c.listeners() {
 		d.Listen[name] = string(addr)
 	}
+	if c.MailFromAddress != "" {
+		d.From = mailer.Address{Name: c.MailFromName, Address: string(c.MailFromAddress)}
+	}
+	d.Zone = c.TimeZone.Location
 	var err, serr error
 	d.Master, err = c.master()
 	d.Registrar, d.Box, serr = c.servers()
 	return d, errors.Join(err, serr)
+}
+
+// service returns what serve needs of the settings: the deployment, and what stands
+// before it.
+func (c *Config) service(log *slog.Logger) (deployment.Config, error) {
+	d, err := c.deployment(log)
+	if err != nil {
+		return d, err
+	}
+	d.Front = deployment.Front{Proxies: web.Proxies(c.TLSTerminator), Plain: string(c.ListenHTTP), Rates: map[string]web.Rate{
+		"booth": web.Rate(c.RateBooth), "registrar": web.Rate(c.RateRegistrar), "board": web.Rate(c.RateBoard), "console": web.Rate(c.RateConsole),
+	}}
+	d.Front.Certificates, err = c.certificates(log)
+	return d, err
+}
+
+// needsPrivate reports whether a database has to be started by this program.
+func (c *Config) needsPrivate() bool {
+	names := c.runs(deployment.PartRegistrar) || c.runs(deployment.PartConsole)
+	return names && c.RegistrarDatabase.URL == nil || c.runs(deployment.PartBox) && c.BoxDatabase.URL == nil
 }

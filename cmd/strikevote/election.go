@@ -108,7 +108,7 @@ func runElectionSample(_ context.Context, e *env, fs *flag.FlagSet, args []strin
 
 func runElectionNew(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	rehearsal := fs.Bool("rehearsal", false, "make a rehearsal: it says so everywhere, and can never become the real election")
 	invitations := fs.String("invitations", "", "write the tellers' invitations to files in this folder instead of printing them")
 	if err := o.parse(fs, args, 1, "name one election file; strikevote election sample writes one"); err != nil {
@@ -205,7 +205,7 @@ func moment(unix int64) string {
 
 func runElectionList(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, false)
+	o.add(e, fs, false)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
 	}
@@ -233,7 +233,7 @@ func runElectionList(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 
 func runElectionPropose(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
 	}
@@ -263,7 +263,7 @@ func runElectionPropose(ctx context.Context, e *env, fs *flag.FlagSet, args []st
 
 func runElectionSeal(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func runElectionClose(ctx context.Context, e *env, fs *flag.FlagSet, args []stri
 
 func moveClose(ctx context.Context, e *env, fs *flag.FlagSet, args []string, kind act.Kind, payload func(int64) []byte) error {
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	zone := fs.String("zone", "", "time zone of the moment (default: this computer's)")
 	if err := o.parse(fs, args, 1, "give one moment in quotes, like '2027-02-06 20:00'"); err != nil {
 		return err
@@ -61,7 +61,7 @@ func moveClose(ctx context.Context, e *env, fs *flag.FlagSet, args []string, kin
 
 func runElectionCancel(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func runElectionCancel(ctx context.Context, e *env, fs *flag.FlagSet, args []str
 
 func runElectionWithdraw(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	if err := o.parse(fs, args, 1, "name the act by its sequence, as strikevote election show lists it"); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func runElectionWithdraw(ctx context.Context, e *env, fs *flag.FlagSet, args []s
 
 func runElectionMail(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	spread := fs.Duration("spread", 0, "send over this while, in random order")
 	kinds := []string{mailer.Announcement, mailer.Reminder, mailer.Closing, mailer.Result}
 	if err := o.parse(fs, args, 1, "name one kind of mail: "+strings.Join(kinds, ", ")); err != nil {
@@ -126,7 +126,7 @@ func runElectionMail(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 
 func runElectionEnvelopes(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, false)
+	o.add(e, fs, false)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func runElectionEnvelopes(ctx context.Context, e *env, fs *flag.FlagSet, args []
 
 func runElectionDecide(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	accept := fs.String("accept", "", "trackers of the envelopes that are to be counted")
 	reject := fs.String("reject", "", "trackers of the envelopes that are never to be opened")
 	if err := o.parse(fs, args, 0, "name envelopes with -accept and -reject"); err != nil {
@@ -205,7 +205,7 @@ func sameTracker(a, b string) bool {
 
 func runElectionExport(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, false)
+	o.add(e, fs, false)
 	if err := o.parse(fs, args, 1, "name the folder to write"); err != nil {
 		return err
 	}
@@ -241,7 +241,7 @@ func runElectionBox(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 		return usageError("there is no step %q", args[0])
 	}
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	if err := o.parse(fs, args[1:], -1, "name what the step takes; strikevote election box -h says it"); err != nil {
 		return err
 	}

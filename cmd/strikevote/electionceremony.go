@@ -30,7 +30,7 @@ func runElectionCeremony(ctx context.Context, e *env, fs *flag.FlagSet, args []s
 		return flag.ErrHelp
 	}
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	switch args[0] {
 	case "export":
 		if err := o.parse(fs, args[1:], 1, "name the file to write"); err != nil {
@@ -106,7 +106,7 @@ func restartCeremony(ctx context.Context, e *env, o *operation) error {
 
 func runElectionLog(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, false)
+	o.add(e, fs, false)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func runElectionLog(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 
 func runElectionWipe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 
 func runElectionShow(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, false)
+	o.add(e, fs, false)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
 	}

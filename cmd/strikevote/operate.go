@@ -15,8 +15,10 @@ import (
 // An operation is what every command on a deployment's databases takes: where they
 // are, which election is meant, and whether it is to be done.
 type operation struct {
-	data, id, by string
-	yes          bool
+	settings *loader
+	data     string // of the settings
+	id, by   string
+	yes      bool
 }
 
 const operatorHelp = `
@@ -24,8 +26,8 @@ It opens the deployment's databases itself, also while serve runs on them. -id n
 the election by the first digits of its number; with one election it can be left out.`
 
 // add adds the common flags. Commands that change something say so.
-func (o *operation) add(fs *flag.FlagSet, changes bool) {
-	fs.StringVar(&o.data, "data", "", "the deployment's data folder")
+func (o *operation) add(e *env, fs *flag.FlagSet, changes bool) {
+	o.settings = settings(e, fs, "DATA", "ONLY")
 	fs.StringVar(&o.id, "id", "", "the election: the first digits of its number (default: the only one)")
 	if changes {
 		fs.StringVar(&o.by, "by", "", "your name, for the committee's log")
@@ -39,9 +41,6 @@ func (o *operation) parse(fs *flag.FlagSet, args []string, want int, what string
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	if o.data == "" {
-		return usageError("name the data folder with -data")
-	}
 	if n := fs.NArg(); n != want && want >= 0 || n < -want {
 		return usageError("%s", what)
 	}
@@ -50,10 +49,18 @@ func (o *operation) parse(fs *flag.FlagSet, args []string, want int, what string
 
 // open opens the deployment, or only the named parts of it. The caller closes it.
 func (o *operation) open(ctx context.Context, e *env, parts ...deployment.Part) (*deployment.Deployment, error) {
-	if _, err := os.Stat(o.data); err != nil {
+	s, err := o.settings.load()
+	if err != nil {
+		return nil, err
+	}
+	if s.Data == "" {
+		return nil, usageError("%v", errNoData)
+	}
+	o.data = s.Data
+	if _, err := os.Stat(s.Data); err != nil {
 		return nil, fmt.Errorf("looking for the data folder: %w; start strikevote serve -data DIR first", err)
 	}
-	c, err := deploymentConfig(e, o.data)
+	c, err := s.deployment(newLogger(e.err, false))
 	if err != nil {
 		return nil, err
 	}

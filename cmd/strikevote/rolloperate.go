@@ -19,7 +19,7 @@ import (
 
 func runRollImport(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	employer := fs.String("employer", "", "mail domains of the employer, separated by commas: addresses there are warned about")
 	shared := fs.Bool("shared-mail", false, "let two members share an address (couples); otherwise it is a fault")
 	if err := o.parse(fs, args, 1, "name one file"); err != nil {
@@ -85,7 +85,7 @@ func warnSmall(e *env, m *election.Manifest, members []roll.Member) {
 
 func runRollReconcile(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	table := fs.String("csv", "", "write every difference to this CSV file")
 	name := fs.String("name", "", "what the second list is, like \"dues list of March\"")
 	explain := fs.String("explain", "", "why the lists still differ")
@@ -176,7 +176,7 @@ func (p *newcomer) add(fs *flag.FlagSet) {
 func runRollAdd(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	var p newcomer
-	o.add(fs, true)
+	o.add(e, fs, true)
 	p.add(fs)
 	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
 		return err
@@ -229,7 +229,7 @@ func oneMember(m *election.Manifest, number string, p newcomer) (roll.Member, er
 
 func runRollStrike(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
 		return err
 	}
@@ -253,7 +253,7 @@ func runRollStrike(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 
 func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	email := fs.String("email", "", "the new address; without it the member keeps theirs and only the link is replaced (theft)")
 	reason := fs.String("reason", "", "why, for the registrar's record")
 	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
@@ -281,7 +281,7 @@ func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 
 func runRollResend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, true)
+	o.add(e, fs, true)
 	if err := o.parse(fs, args, 1, "name the member number or the address"); err != nil {
 		return err
 	}
@@ -301,7 +301,7 @@ func runRollResend(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	var p newcomer
-	o.add(fs, true)
+	o.add(e, fs, true)
 	p.add(fs)
 	reason := fs.String("reason", "", "why the person is disputed, for the committee's decision")
 	if err := o.parse(fs, args, 0, "describe the person with flags"); err != nil {
@@ -343,7 +343,7 @@ func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 
 func runRollStats(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(fs, false)
+	o.add(e, fs, false)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
 	}

@@ -7,10 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"time"
 
 	"strikevote/internal/deployment"
-	"strikevote/internal/protocol/election"
 )
 
 func serveCommand() command {
@@ -31,49 +29,42 @@ then needs the addresses of the others (-origin-*), and a board the two halves o
 record (-upstream-*). Processes with the same data folder share its databases; the first
 runs them.
 
-Only addresses on this computer are served; put a web server with certificates in
-front for others.`,
+All settings can stand in a file (-config) or in the environment; strikevote config
+sample lists and explains them. Plain HTTP is for this machine only: for others give it
+certificates, or name the proxy that ends TLS in front of it.`,
 		run: runServe,
 	}
 }
 
+// serveSettings are the settings that have a flag.
+var serveSettings = []string{
+	"DATA", "ONLY", "PACE", "MAIL_SPREAD",
+	"LISTEN_BOOTH", "LISTEN_REGISTRAR", "LISTEN_BOX", "LISTEN_BOARD", "LISTEN_CONSOLE", "LISTEN_LEDGER", "LISTEN_BALLOTS", "LISTEN_ADMIN",
+	"ORIGIN_BOOTH", "ORIGIN_REGISTRAR", "ORIGIN_BOX", "ORIGIN_BOARD", "ORIGIN_CONSOLE",
+	"UPSTREAM_LEDGER", "UPSTREAM_BALLOTS", "UPSTREAM_BOX",
+}
+
 func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	data := fs.String("data", "", "folder for databases, keys and mails")
-	listen := make(map[string]*string)
-	for _, name := range deployment.ListenerNames() {
-		listen[name] = fs.String(name, "", "host:port of the "+name+"'s listener (default: a free port, kept)")
-	}
-	only := fs.String("only", "", "parts to run, separated by commas (default: all)")
-	var origins election.Origins
-	for name, into := range originsByName(&origins) {
-		fs.StringVar(into, "origin-"+name, "", "address under which people reach the "+name+", like https://"+name+".union.example")
-	}
-	var upstream deployment.Upstream
-	fs.StringVar(&upstream.Ledger, "upstream-ledger", "", "where the registrar's half of the record is (default: the board's address)")
-	fs.StringVar(&upstream.Ballots, "upstream-ballots", "", "where the box's half of the record is (default: the board's address)")
-	fs.StringVar(&upstream.Box, "upstream-box", "", "where the registrar reaches the box (default: the box's address)")
+	l := settings(e, fs, serveSettings...)
 	logging := fs.Bool("v", true, "print the log")
-	pace := fs.Duration("pace", time.Second, "how often due work is looked for")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	if *data == "" || fs.NArg() > 0 {
-		return usageError("name the data folder with -data, and nothing else")
+	if fs.NArg() > 0 {
+		return usageError("it takes flags only")
 	}
-	parts, err := deployment.ParseParts(*only)
-	if err != nil {
-		return usageError("-only: %v", err)
-	}
-	c, err := deploymentConfig(e, *data)
+	s, err := l.load()
 	if err != nil {
 		return err
 	}
-	c.Log, c.Pace, c.Listen = newLogger(e.err, *logging), *pace, make(map[string]string)
-	c.Parts, c.Origins, c.Upstream = parts, origins, upstream
-	for name, addr := range listen {
-		c.Listen[name] = *addr
+	if s.Data == "" {
+		return usageError("%v", errNoData)
 	}
-	if c.Registrar == nil || c.Box == nil {
+	c, err := s.service(newLogger(e.err, *logging, s.LogLevel))
+	if err != nil {
+		return err
+	}
+	if needed := s.needsPrivate(); needed {
 		if err := needsLinux("serve"); err != nil {
 			return err
 		}
@@ -94,25 +85,18 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 	return nil
 }
 
-// originsByName are the addresses of the five origins by their parts.
-func originsByName(o *election.Origins) map[string]*string {
-	return map[string]*string{
-		"booth": &o.Booth, "registrar": &o.Registrar, "box": &o.Box, "board": &o.Board, "console": &o.Console,
-	}
-}
-
 // printAddresses says where everything is that this process serves.
 func printAddresses(e *env, d *deployment.Deployment) {
 	o := d.Origins()
-	origins := originsByName(&o)
+	origins := map[string]string{"booth": o.Booth, "registrar": o.Registrar, "box": o.Box, "board": o.Board, "console": o.Console}
 	for _, name := range deployment.ListenerNames() {
 		addr := d.Address(name)
 		switch {
 		case addr == "":
 		case name == "admin":
 			fmt.Fprintf(e.out, "%-10s http://%s/readyz\n", "health", addr)
-		case origins[name] != nil:
-			fmt.Fprintf(e.out, "%-10s %s\n", name, *origins[name])
+		case origins[name] != "":
+			fmt.Fprintf(e.out, "%-10s %s\n", name, origins[name])
 		default:
 			fmt.Fprintf(e.out, "%-10s http://%s\n", name, addr)
 		}
@@ -121,11 +105,15 @@ func printAddresses(e *env, d *deployment.Deployment) {
 }
 
 // newLogger returns a logger of JSON lines, or one that drops everything.
-func newLogger(w io.Writer, on bool) *slog.Logger {
+func newLogger(w io.Writer, on bool, from ...level) *slog.Logger {
 	if !on {
 		return slog.New(slog.DiscardHandler)
 	}
-	return slog.New(slog.NewJSONHandler(w, nil))
+	var o slog.HandlerOptions
+	if len(from) > 0 {
+		o.Level = slog.Level(from[0])
+	}
+	return slog.New(slog.NewJSONHandler(w, &o))
 }
 
 // listenTCP listens on an address of this computer.

@@ -13,10 +13,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,9 +27,11 @@ import (
 
 	"strikevote/internal/ballotbox"
 	"strikevote/internal/committee"
+	"strikevote/internal/mailer"
 	"strikevote/internal/platform/metrics"
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/platform/secret"
+	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
@@ -44,18 +48,21 @@ type Config struct {
 	// starts private ones in Data.
 	Registrar, Box postgres.Server
 	// Listen holds host:port by listener name, see [ListenerNames]. A missing
-	// one is a free port on loopback, the same
-	// after a restart.
+	// one is a free port on loopback, the same after a restart. With certificates,
+	// parts may share an address if their origins have hosts of their own.
 	Listen map[string]string
 	// Origins are the addresses under which people reach the listeners. Empty:
 	// those of the listeners themselves.
 	Origins election.Origins
+	Front   Front
 	// Master seals the key files. Nil: they are plain.
 	Master *secret.Sealer
-	Mail   string        // folder that gets the mails
-	Log    *slog.Logger  // may be nil
-	Pace   time.Duration // how often due work is looked for; 0 is a second
-	Spread time.Duration // over which invitations leave, at random; 0 is at once
+	Mail   string         // folder that gets the mails
+	From   mailer.Address // the mails are from; empty: a sender that exists nowhere
+	Zone   *time.Location // of dates in mails; nil: this machine's
+	Log    *slog.Logger   // may be nil
+	Pace   time.Duration  // how often due work is looked for; 0 is a second
+	Spread time.Duration  // over which invitations leave, at random; 0 is at once
 	Now    func() time.Time
 }
 
@@ -65,6 +72,8 @@ type Deployment struct {
 	c          Config
 	servers    servers
 	listeners  map[string]net.Listener
+	shared     map[string]*web.Names // listeners of several parts, by address
+	plain      net.Listener          // sends readers on to TLS; may be nil
 	origins    election.Origins
 	committee  *committee.Service
 	papers     *pgxpool.Pool // the committee's
@@ -81,7 +90,12 @@ type Deployment struct {
 // Open starts or reaches the databases, applies what a private one lacks, and
 // opens every sealed election. The service answers once [Deployment.Serve] runs.
 func Open(ctx context.Context, c Config) (*Deployment, error) {
-	return open(ctx, c, (*Deployment).listen)
+	return open(ctx, c, func(d *Deployment) error {
+		if err := d.listen(); err != nil {
+			return err
+		}
+		return d.openPlain()
+	})
 }
 
 // Operate opens a deployment for an operator's command: its databases and
@@ -104,12 +118,19 @@ func open(ctx context.Context, c Config, listen func(*Deployment) error) (*Deplo
 	if len(c.Parts) == 0 {
 		c.Parts = Parts()
 	}
+	if c.Zone == nil {
+		c.Zone = time.Local
+	}
+	if c.From.Address == "" {
+		c.From = mailer.Address{Name: "Union ballot", Address: "ballot@" + mailDomain}
+	}
 	d := &Deployment{
 		c: c, elections: make(map[suite.ElectionID]*running), registry: metrics.NewRegistry(),
 		// The time is enough for the last batches of a large election.
 		client: &http.Client{Timeout: 2 * time.Minute, Transport: new(http.Transport)},
 	}
 	d.registrars, d.boxes = registrar.NewService(c.Log, metrics.HTTP(d.registry, listenRegistrar)), ballotbox.NewService(c.Log)
+	d.registrars.Behind(c.Front.Proxies.Client)
 	if err := d.open(ctx, listen); err != nil {
 		// Half a deployment must not stay behind when the rest of it cannot start.
 		return nil, errors.Join(err, d.Close())
@@ -155,7 +176,10 @@ func (d *Deployment) Close() error {
 	if d.papers != nil {
 		d.papers.Close()
 	}
-	for _, l := range d.listeners {
+	for _, l := range append(slices.Collect(maps.Values(d.listeners)), d.plain) {
+		if l == nil {
+			continue
+		}
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}

@@ -62,10 +62,7 @@ func (d *Deployment) listen() error {
 		if addr == "" {
 			addr = "127.0.0.1:0"
 		}
-		if err := onLoopback(name, addr); err != nil {
-			return err
-		}
-		l, err := net.Listen("tcp", addr)
+		l, err := d.open1(name, addr)
 		if err != nil {
 			return fmt.Errorf("listening for the %s: %w", name, err)
 		}
@@ -87,7 +84,7 @@ func (d *Deployment) listen() error {
 	d.origins = d.c.Origins
 	for _, o := range byName(&d.origins) {
 		if *o.origin == "" && noted[o.name] != "" {
-			*o.origin = "http://" + noted[o.name]
+			*o.origin = d.scheme() + noted[o.name]
 		}
 	}
 	return d.noteOrigins()
@@ -168,19 +165,6 @@ func (d *Deployment) note(addresses map[string]string) error {
 	return nil
 }
 
-// onLoopback refuses an address that other computers reach: the listeners speak
-// plain HTTP, over which anybody on the way could read tokens and change pages.
-func onLoopback(name, addr string) error {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("address of the %s: %q is not host:port", name, addr)
-	}
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
-		return nil
-	}
-	return fmt.Errorf("address of the %s: %s is reached by other computers, and this is plain HTTP; listen on 127.0.0.1 and put a web server with certificates in front", name, addr)
-}
-
 // AdminAddress returns where operators find health, readiness and metrics.
 func (d *Deployment) AdminAddress() string { return d.Address(listenAdmin) }
 
@@ -200,7 +184,15 @@ func (d *Deployment) Serve(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for name, l := range d.listeners {
 		h, limits := d.handler(name)
-		g.Go(func() error { return web.Serve(ctx, web.Server("", h, limits), l) })
+		g.Go(func() error { return web.Serve(ctx, web.Server("", d.c.Front.before(name, h), limits), l) })
+	}
+	for _, n := range d.shared {
+		g.Go(func() error { return n.Serve(ctx) })
+	}
+	if d.plain != nil {
+		g.Go(func() error {
+			return web.Serve(ctx, web.Server("", d.c.Front.Certificates.Plain(), web.Limits{}), d.plain)
+		})
 	}
 	g.Go(func() error { return d.conduct(ctx) })
 	g.Go(func() error { return d.servers.watch(ctx) })
@@ -278,9 +270,10 @@ func (d *Deployment) list(ctx context.Context) ([]suite.ElectionID, error) {
 	return board.List(ctx, d.client, d.c.Upstream.Ledger)
 }
 
-// checks say whether the service can do its work: its databases answer.
+// checks say whether the service can do its work: its databases answer, and the
+// disk has room.
 func (d *Deployment) checks() map[string]metrics.Check {
-	checks := make(map[string]metrics.Check)
+	checks := map[string]metrics.Check{"disk": DiskCheck(d.c.Data)}
 	if d.names() {
 		checks["registrar's database"] = func(ctx context.Context) error { return d.papers.Ping(ctx) }
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -130,7 +129,7 @@ func (d *Deployment) openMailer(e *running) (err error) {
 	e.mailer, err = mailer.New(mailer.Config{
 		Pool: e.registrarPool, Manifest: e.manifest, MID: e.mid, Minter: e.minter,
 		Sender: &mailer.Directory{Path: d.c.Mail, Unsynced: e.manifest.Demo},
-		From:   mailer.Address{Name: "Union ballot", Address: "ballot@" + mailDomain}, Zone: time.Local, Now: d.c.Now, Log: d.c.Log,
+		From:   d.c.From, Zone: d.c.Zone, Now: d.c.Now, Log: d.c.Log,
 	})
 	return err
 }
@@ -154,7 +153,7 @@ func (e *running) openMinter(ctx context.Context) error {
 	return nil
 }
 
-// mailDomain is the sender's until mail providers are configured.
+// mailDomain is the sender's where none is configured.
 const mailDomain = "union.example"
 
 // witnessed returns an error until the witnesses have cosigned the first entry
