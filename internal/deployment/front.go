@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/election"
@@ -32,7 +33,7 @@ func (f Front) before(name string, h http.Handler) http.Handler {
 	if name == listenAdmin {
 		return h
 	}
-	front := web.Front{Proxies: f.Proxies}
+	front := web.Front{Proxies: f.Proxies, Now: time.Now}
 	if name != listenBox {
 		front.Rate = f.Rates[name]
 	}
