@@ -90,7 +90,10 @@ type Deployment struct {
 // Open starts or reaches the databases, applies what a private one lacks, and
 // opens every sealed election. The service answers once [Deployment.Serve] runs.
 func Open(ctx context.Context, c Config) (*Deployment, error) {
-	return open(ctx, c, func(d *Deployment) error {
+	if len(c.Parts) == 0 {
+		c.Parts = Parts()
+	}
+	return open(ctx, c, nothing, func(d *Deployment) error {
 		if err := d.listen(); err != nil {
 			return err
 		}
@@ -102,10 +105,22 @@ func Open(ctx context.Context, c Config) (*Deployment, error) {
 // elections, which another process may be serving meanwhile, and no listener.
 // [Deployment.Serve] is not for it.
 func Operate(ctx context.Context, c Config) (*Deployment, error) {
-	return open(ctx, c, (*Deployment).readOrigins)
+	return open(ctx, c, func(d *Deployment) error {
+		if err := d.readServing(); err != nil {
+			return err
+		}
+		if len(d.c.Parts) == 0 {
+			d.c.Parts = Parts()
+		}
+		return nil
+	}, nothing)
 }
 
-func open(ctx context.Context, c Config, listen func(*Deployment) error) (*Deployment, error) {
+func nothing(*Deployment) error { return nil }
+
+// open opens a deployment. before runs before the databases are reached, and
+// listen after.
+func open(ctx context.Context, c Config, before, listen func(*Deployment) error) (*Deployment, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -114,9 +129,6 @@ func open(ctx context.Context, c Config, listen func(*Deployment) error) (*Deplo
 	}
 	if c.Now == nil {
 		c.Now = time.Now
-	}
-	if len(c.Parts) == 0 {
-		c.Parts = Parts()
 	}
 	if c.Zone == nil {
 		c.Zone = time.Local
@@ -131,14 +143,14 @@ func open(ctx context.Context, c Config, listen func(*Deployment) error) (*Deplo
 	}
 	d.registrars, d.boxes = registrar.NewService(c.Log, metrics.HTTP(d.registry, listenRegistrar)), ballotbox.NewService(c.Log)
 	d.registrars.Behind(c.Front.Proxies.Client)
-	if err := d.open(ctx, listen); err != nil {
+	if err := d.open(ctx, before, listen); err != nil {
 		// Half a deployment must not stay behind when the rest of it cannot start.
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
-func (d *Deployment) open(ctx context.Context, listen func(*Deployment) error) error {
+func (d *Deployment) open(ctx context.Context, before, listen func(*Deployment) error) error {
 	// The database's account has to pass through the data folder, and nobody
 	// else has to look into it.
 	if err := os.MkdirAll(d.c.Data, 0o711); err != nil {
@@ -148,6 +160,9 @@ func (d *Deployment) open(ctx context.Context, listen func(*Deployment) error) e
 		if err := os.MkdirAll(d.c.Mail, 0o700); err != nil {
 			return fmt.Errorf("making the folder of the mails: %w", err)
 		}
+	}
+	if err := before(d); err != nil {
+		return err
 	}
 	if err := d.servers.start(ctx, d.c, plan{registrar: d.names(), box: d.votes(), attach: true}); err != nil {
 		return err

@@ -96,7 +96,13 @@ func Examine(ctx context.Context, c Checkup) ([]Finding, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if len(c.Parts) == 0 {
-		c.Parts = Parts()
+		d := &Deployment{c: c.Config}
+		if err := d.readServing(); err != nil {
+			return nil, err
+		}
+		if c.Parts = d.c.Parts; len(c.Parts) == 0 {
+			c.Parts = Parts()
+		}
 	}
 	if c.Client == nil {
 		t := &http.Transport{}

@@ -32,7 +32,7 @@ func (x *examination) reach(ctx context.Context) error {
 		}
 	}
 	running := x.service(ctx, noted[listenAdmin])
-	if err := x.d.readOrigins(); err != nil {
+	if err := x.d.readServing(); err != nil {
 		return err
 	}
 	o := x.d.origins

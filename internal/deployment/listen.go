@@ -87,42 +87,55 @@ func (d *Deployment) listen() error {
 			*o.origin = d.scheme() + noted[o.name]
 		}
 	}
-	return d.noteOrigins()
+	return d.noteServing()
 }
 
-// originsPath is where the addresses of the service are kept for operators'
-// commands, which put them into manifests.
-func (d *Deployment) originsPath() string { return filepath.Join(d.c.Data, "origins.json") }
+// servingPath is where it is noted what is served from the data folder.
+func (d *Deployment) servingPath() string { return filepath.Join(d.c.Data, "serving.json") }
 
-func (d *Deployment) noteOrigins() error {
+func (d *Deployment) noteServing() error {
 	if len(d.servers.attached) > 0 {
 		return nil // a second process, on addresses that nobody was told
 	}
-	b, err := suite.EncodeJSON(&d.origins)
+	return d.writeNote(serving{d.origins, d.c.Parts})
+}
+
+// A serving is what a data folder's service is, for operators' commands: they
+// put its addresses into manifests, and leave alone the side that is elsewhere.
+type serving struct {
+	Origins election.Origins `json:"origins"`
+	Parts   []Part           `json:"parts"`
+}
+
+func (d *Deployment) writeNote(s serving) error {
+	b, err := suite.EncodeJSON(&s)
 	if err == nil {
-		err = place(d.originsPath(), b, os.Rename)
+		err = place(d.servingPath(), b, os.Rename)
 	}
 	if err != nil {
-		return fmt.Errorf("noting addresses: %w", err)
+		return fmt.Errorf("noting what is served: %w", err)
 	}
 	return nil
 }
 
-// readOrigins takes the addresses from the configuration, and those that it does
+// readServing takes addresses and parts from the configuration, and what it does
 // not name from what serve noted.
-func (d *Deployment) readOrigins() error {
-	var noted election.Origins
-	b, err := os.ReadFile(d.originsPath())
+func (d *Deployment) readServing() error {
+	var noted serving
+	b, err := os.ReadFile(d.servingPath())
 	if err == nil {
 		err = suite.DecodeJSON(b, &noted)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("reading %s: %w", d.originsPath(), err)
+		return fmt.Errorf("reading %s: %w", d.servingPath(), err)
+	}
+	if len(d.c.Parts) == 0 {
+		d.c.Parts = noted.Parts
 	}
 	d.origins = d.c.Origins
 	for i, o := range byName(&d.origins) {
 		if *o.origin == "" {
-			*o.origin = *byName(&noted)[i].origin
+			*o.origin = *byName(&noted.Origins)[i].origin
 		}
 	}
 	return nil
