@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,7 +82,7 @@ func FuzzDecodeJSON(f *testing.F) {
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log notebook
 		logger := slog.New(slog.NewJSONHandler(&log, nil))
 		e := web.Endpoints{Log: logger, Faults: web.NewFaults(logger), Answer: func(error) (int, string, string) { return 503, "later", "Later." }}
 		r := web.NewRouter()
@@ -99,14 +100,14 @@ func TestFaults(t *testing.T) {
 		fail(1000)
 		time.Sleep(20 * time.Second)
 		fail(5)
-		if log.Len() != 0 {
+		if log.String() != "" {
 			t.Errorf("said at once: %s", &log)
 		}
 		time.Sleep(time.Minute)
 		fail(3)
 		time.Sleep(time.Hour)
 		var lines []map[string]any
-		for d := json.NewDecoder(&log); ; {
+		for d := json.NewDecoder(strings.NewReader(log.String())); ; {
 			var line map[string]any
 			if err := d.Decode(&line); err == io.EOF {
 				break
@@ -144,4 +145,22 @@ func TestGiveBack(t *testing.T) {
 			t.Errorf("%d: got %v", i, got)
 		}
 	}
+}
+
+// A notebook is a log that is read while it is written.
+type notebook struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (n *notebook) Write(p []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.text.Write(p)
+}
+
+func (n *notebook) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.text.String()
 }
