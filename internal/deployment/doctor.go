@@ -234,8 +234,11 @@ func (x *examination) folders() {
 			x.fail(check, fmt.Sprintf(do, path), "%s is %v: others may change or read it", path, info.Mode().Perm())
 		}
 	}
-	// The database's account passes through the data folder, and may not list it.
-	look(x.Data, 0o066, "run chmod 0711 %s")
+	// The database's account passes through the data folder.
+	look(x.Data, 0o022, "run chmod 0711 %s")
+	if info, err := os.Stat(x.Data); err == nil && info.Mode().Perm()&0o044 != 0 {
+		x.warn(check, "run chmod 0711 "+x.Data, "others may see what is in the data folder")
+	}
 	look(filepath.Join(x.Data, "listen.json"), 0o077, "run chmod 0600 %s")
 	look(filepath.Join(x.Data, "keys"), 0o077, "run chmod 0700 %s")
 	if x.Mail != "" {

@@ -154,7 +154,7 @@ func TestDoctorFolders(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	for path, mode := range map[string]os.FileMode{
-		".": 0o755, "mail": 0o750, "listen.json": 0o644, "keys": 0o711, "keys/0011/box": 0o701, "keys/0011/box/pending.key": 0o640, "keys/0011/registrar/roll.key": 0o604,
+		".": 0o731, "mail": 0o750, "listen.json": 0o644, "keys": 0o711, "keys/0011/box": 0o701, "keys/0011/box/pending.key": 0o640, "keys/0011/registrar/roll.key": 0o604,
 	} {
 		path = filepath.Join(data, path)
 		info, err := os.Stat(path)
@@ -164,6 +164,10 @@ func TestDoctorFolders(t *testing.T) {
 			t.Errorf("%s is %v: got %q", path, mode, got)
 		}
 		must(os.Chmod(path, info.Mode().Perm()))
+	}
+	must(os.Chmod(data, 0o755))
+	if got := check(data); !strings.HasPrefix(got, "WARN others may see") {
+		t.Errorf("got %s", got)
 	}
 	if os.Geteuid() == 0 {
 		must(os.Lchown(filepath.Join(data, "keys/0011/box/pending.key"), 12345, -1))
