@@ -52,6 +52,17 @@ cast cannot be told apart.` + operatorHelp},
 			{name: "address", args: "-data DIR -by YOU -reason WHY [-email ADDRESS] [-yes] NUMBER", short: "correct an address, or replace a stolen link", run: runRollAddress, long: `
 Sends a member a new link and ends the old one, after an address was corrected or a
 theft reported. It is refused once a ballot was issued.` + operatorHelp},
+			{name: "slips", args: "-data DIR -by YOU [-numbers A,B] [-reason WHY | -print NUMBER -o FILE] [-yes]", short: "print sealed slips with codes, by two", run: runRollSlips, long: `
+Prints slips with a typed code for members without an address, or for those whose
+numbers are given, one page each, to be folded and sealed. First it asks the committee:
+
+  strikevote roll slips -data DIR -by YOU -reason 'no address' -yes
+
+and when two have signed (strikevote committee sign), it prints exactly those slips, once:
+
+  strikevote roll slips -data DIR -by YOU -print 1 -o slips.html -yes
+
+FILE holds a live code of each of them: print it, and delete it.` + operatorHelp},
 			{name: "resend", args: "-data DIR [-yes] NUMBER|ADDRESS", short: "send a member's link again", run: runRollResend, long: `
 Sends the same link again to the address on the roll. It never ends a link.` + operatorHelp},
 			{name: "admit", args: "-data DIR -by YOU -name NAME -unit UNIT -reason WHY [-email ADDRESS] [-yes]", short: "let a disputed person vote in an envelope", run: runRollAdmit, long: `

@@ -31,27 +31,37 @@ func TestStory(t *testing.T) {
 	for name, apart := range map[string]bool{"together": false, "apart": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := &services{apart: apart, running: make(map[string]*instance)}
-			testscript.Run(t, testscript.Params{
-				Files: []string{"testdata/story/story.txtar"},
-				Setup: func(env *testscript.Env) error {
-					env.Defer(s.killAll)
-					// The databases' account has to pass through.
-					return os.Chmod(env.WorkDir, 0o711)
-				},
-				Condition: func(cond string) (bool, error) {
-					if cond != "apart" {
-						return false, fmt.Errorf("unknown condition %q", cond)
-					}
-					return apart, nil
-				},
-				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"status": status, "until": until, "capture": capture, "edit": edit, "moment": momentIn,
-					"roster": roster, "ports": ports, "fetch": fetch, "mail": mailTo, "start": s.start, "step": s.step,
-				},
-			})
+			tell(t, "story", apart)
 		})
 	}
+}
+
+// TestRehearsal goes through what a story of success leaves out.
+func TestRehearsal(t *testing.T) {
+	t.Parallel()
+	tell(t, "rehearsal", false)
+}
+
+func tell(t *testing.T, name string, apart bool) {
+	s := &services{apart: apart, running: make(map[string]*instance)}
+	testscript.Run(t, testscript.Params{
+		Files: []string{"testdata/story/" + name + ".txtar"},
+		Setup: func(env *testscript.Env) error {
+			env.Defer(s.killAll)
+			// The databases' account has to pass through.
+			return os.Chmod(env.WorkDir, 0o711)
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "apart" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return apart, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": status, "until": until, "capture": capture, "find": find, "edit": edit, "moment": momentIn,
+			"roster": roster, "ports": ports, "fetch": fetch, "mail": mailTo, "start": s.start, "step": s.step,
+		},
+	})
 }
 
 // services are the processes of the service that a story runs.
@@ -64,9 +74,10 @@ type services struct {
 }
 
 type instance struct {
-	args []string
-	dir  string
-	cmd  *exec.Cmd
+	args   []string
+	dir    string
+	master string // file of the master key; may be empty
+	cmd    *exec.Cmd
 }
 
 // start runs the program in the background until it says that it is ready:
@@ -77,7 +88,7 @@ func (s *services) start(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x := &instance{args: args[1:], dir: ts.MkAbs(".")}
+	x := &instance{args: args[1:], dir: ts.MkAbs("."), master: ts.Getenv("STRIKEVOTE_MASTER_KEY_FILE")}
 	ts.Check(x.run(ts.MkAbs(args[0] + ".log")))
 	s.running[args[0]] = x
 	s.order = append(s.order, args[0])
@@ -92,6 +103,7 @@ func (x *instance) run(log string) error {
 	x.cmd = exec.Command(self, x.args...)
 	x.cmd.Args[0] = "strikevote"
 	x.cmd.Dir = x.dir
+	x.cmd.Env = append(os.Environ(), "STRIKEVOTE_MASTER_KEY_FILE="+x.master)
 	x.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -179,6 +191,18 @@ func capture(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s is not in the output", args[1])
 	}
 	ts.Setenv(args[0], m[1])
+}
+
+// find keeps what a pattern's group matches in a file: find NAME PATTERN FILE.
+func find(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: find NAME PATTERN FILE")
+	}
+	m := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile(args[2]))
+	if m == nil {
+		ts.Fatalf("%s is not in %s", args[1], args[2])
+	}
+	ts.Setenv(args[0], strings.TrimSpace(m[1]))
 }
 
 // edit replaces texts in a file, each of which must be there: edit FILE OLD NEW...

@@ -1,0 +1,70 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"strikevote/internal/agenda"
+	"strikevote/internal/mailer"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/registrar"
+)
+
+// errNoSlips is returned where nobody needs a slip.
+var errNoSlips = errors.New("nobody needs a slip: everybody has an address, or was issued a ballot")
+
+// Slips lists the members for whom slips would be printed: those of the numbers,
+// or else everybody without an address.
+func (d *Deployment) Slips(ctx context.Context, id suite.ElectionID, numbers []string) ([]registrar.Slip, error) {
+	e := d.running(id)
+	if e == nil {
+		return nil, errNotSealed
+	}
+	list, err := e.registrar.Slips(ctx, numbers)
+	if err == nil && len(list) == 0 {
+		err = errNoSlips
+	}
+	return list, err
+}
+
+func places(list []registrar.Slip) []agenda.Place {
+	out := make([]agenda.Place, len(list))
+	for i, s := range list {
+		out[i] = agenda.Place{Group: s.Group, Index: s.Index}
+	}
+	return out
+}
+
+// ProposeSlips asks the committee for permission to print slips for exactly these
+// members, and returns its number.
+func (d *Deployment) ProposeSlips(ctx context.Context, id suite.ElectionID, list []registrar.Slip, reason, by string) (uint32, error) {
+	return d.committee.ProposeSlips(ctx, id, places(list), reason, by)
+}
+
+// PrintSlips writes the slips of a permission that two have signed, as a page to
+// print. A permission is used once: it is noted before the first code is written.
+func (d *Deployment) PrintSlips(ctx context.Context, id suite.ElectionID, number uint32, list []registrar.Slip, by string, w io.Writer) error {
+	e := d.running(id)
+	if e == nil {
+		return errNotSealed
+	}
+	if e.minter == nil {
+		return errors.New("the keys of links and codes are destroyed; no slip can be made any more")
+	}
+	if _, err := d.committee.SlipsApproved(ctx, id, number, places(list)); err != nil {
+		return err
+	}
+	slips := &mailer.Slips{Manifest: e.manifest, MID: e.mid, Minter: e.minter, Zone: d.c.Zone}
+	recipients := make([]mailer.Recipient, len(list))
+	for i, s := range list {
+		m := s.Member
+		recipients[i] = mailer.Recipient{
+			Name: m.Name, Number: m.Number, Unit: m.Unit, Campus: m.Campus, Worksite: m.Worksite, Language: m.Language, Token: s.Token,
+		}
+	}
+	if err := d.committee.SlipsPrinted(ctx, id, number, places(list), by); err != nil {
+		return err
+	}
+	return slips.Write(w, recipients)
+}
