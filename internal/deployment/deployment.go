@@ -191,6 +191,12 @@ func (d *Deployment) Close() error {
 	if d.papers != nil {
 		d.papers.Close()
 	}
+	for _, n := range d.shared {
+		// Closing the parts of a shared listener leaves it open.
+		if err := n.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
 	for _, l := range append(slices.Collect(maps.Values(d.listeners)), d.plain) {
 		if l == nil {
 			continue

@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,8 +14,18 @@ import (
 // scrapeTime bounds a check that is made for a scrape.
 const scrapeTime = 3 * time.Second
 
+// watchable lets a monitor see this process.
+func (d *Deployment) watchable() {
+	var expires func() time.Time
+	if c := d.c.Front.Certificates; c != nil {
+		expires = c.Expires
+	}
+	registerGauges(d.registry, d.c.Data, d.checks(), expires)
+}
+
 // registerGauges lets a monitor see what /readyz sees, how much room there is,
-// and when the certificate ends. None of it moves when somebody votes. The
+// and when the certificate ends. None of it moves when somebody votes; room in
+// bytes would, and so be a clock. The
 // function expires may be nil; its zero time is a certificate that is not there
 // yet.
 func registerGauges(reg prometheus.Registerer, dir string, checks map[string]metrics.Check, expires func() time.Time) {
@@ -32,21 +43,16 @@ func registerGauges(reg prometheus.Registerer, dir string, checks map[string]met
 			return 1
 		}))
 	}
-	for _, g := range []struct {
-		name, help string
-		of         func(host.Disk) uint64
-	}{
-		{"strikevote_data_size_bytes", "Size of the disk of the data folder.", func(d host.Disk) uint64 { return d.Size }},
-		{"strikevote_data_free_bytes", "Room on the disk of the data folder.", func(d host.Disk) uint64 { return d.Free }},
-	} {
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.name, Help: g.help}, func() float64 {
-			d, err := host.DiskOf(dir)
-			if err != nil {
-				return -1 // not nothing: an alert would be about room
-			}
-			return float64(g.of(d))
-		}))
-	}
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "strikevote_data_free_ratio",
+		Help: "How much of the disk of the data folder is free, in whole hundredths; -1 if it is not known.",
+	}, func() float64 {
+		d, err := host.DiskOf(dir)
+		if err != nil {
+			return -1 // not 0: an alarm would be about room
+		}
+		return freeRatio(d)
+	}))
 	if expires == nil {
 		return
 	}
@@ -59,4 +65,12 @@ func registerGauges(reg prometheus.Registerer, dir string, checks map[string]met
 		}
 		return 0
 	}))
+}
+
+// freeRatio is rounded down to what an alarm needs.
+func freeRatio(d host.Disk) float64 {
+	if d.Size == 0 {
+		return -1
+	}
+	return math.Floor(float64(d.Free)/float64(d.Size)*100) / 100
 }

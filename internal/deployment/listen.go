@@ -194,6 +194,7 @@ func (d *Deployment) Address(name string) string {
 // what is under way finish. It also ends, with an error, when a private database
 // has stopped.
 func (d *Deployment) Serve(ctx context.Context) error {
+	d.watchable()
 	g, ctx := errgroup.WithContext(ctx)
 	for name, l := range d.listeners {
 		h, limits := d.handler(name)

@@ -104,11 +104,14 @@ type Front struct {
 	// Rate limits each network of clients. Zero is no limit: the box has none,
 	// since its handlers do not know where a request came from.
 	Rate Rate
-	Now  func() time.Time // of the limit
+	Now  func() time.Time // of the limit; nil is the clock
 }
 
 // Handler returns h with the front before it.
 func (f Front) Handler(h http.Handler) http.Handler {
+	if f.Now == nil {
+		f.Now = time.Now
+	}
 	if f.Rate.Burst > 0 {
 		limiter := NewLimiter(f.Rate.Per/time.Duration(f.Rate.Burst), f.Rate.Burst, f.Now)
 		h = limiter.ByAddress(f.Proxies.Client)(h)

@@ -103,6 +103,13 @@ func TestRate(t *testing.T) {
 	if code := ask(); code != 429 {
 		t.Errorf("got %d", code)
 	}
+	usual := web.Front{Rate: web.Rate{Burst: 1, Per: time.Hour}}.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for _, want := range []int{200, 429} {
+		w := httptest.NewRecorder()
+		if usual.ServeHTTP(w, from("192.0.2.1:1")); w.Code != want {
+			t.Errorf("by the clock: got %d, want %d", w.Code, want)
+		}
+	}
 	at = at.Add(time.Second)
 	if first, second := ask(), ask(); first != 200 || second != 429 {
 		t.Errorf("a second later: got %d, %d", first, second)

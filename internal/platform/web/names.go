@@ -46,6 +46,9 @@ func (n *Names) Listener(host string) net.Listener {
 	return nil
 }
 
+// Close closes a listener that is not served. [Names.Serve] closes it at its end.
+func (n *Names) Close() error { return n.listener.Close() }
+
 const (
 	handshakeTime = 10 * time.Second
 	maxHandshakes = 1024 // at once; whoever opens connections and says nothing waits here

@@ -64,6 +64,14 @@ func TestNames(t *testing.T) {
 	if _, err := net.Dial("tcp", l.Addr().String()); err == nil {
 		t.Error("it still listens")
 	}
+	// One that was never served is closed, too.
+	unserved := listen(t)
+	if err := web.ByName(unserved, a.certificates(t, "a.example"), "a.example").Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := net.Dial("tcp", unserved.Addr().String()); err == nil {
+		t.Error("it still listens")
+	}
 	for range 2 {
 		_ = n.Listener("box.example").Close()
 	}
