@@ -103,7 +103,7 @@ const policy = `
 	witness                    @std record/layout protocol/suite protocol/election protocol/tlog protocol/ledger
 
 	# The only packages where both sides meet. They hold no rule of the vote.
-	deployment                 @std @chi @pgx @prometheus @sync registrar ballotbox board booth committee ceremony mailer
+	deployment                 @std @chi @pgx @prometheus @sync registrar ballotbox board booth committee ceremony agenda mailer
 	+                          roll record record/layout record/statement audit platform/web platform/metrics
 	+                          platform/postgres platform/postgres/cluster platform/secret platform/host
 	+                          protocol/suite protocol/credential

@@ -159,7 +159,7 @@ func reconcile(ctx context.Context, d *deployment.Deployment, id suite.ElectionI
 
 // A newcomer is somebody described by flags.
 type newcomer struct {
-	number, name, email, unit, campus, worksite, title, language, factor string
+	name, email, unit, campus, worksite, title, language, factor string
 }
 
 func (p *newcomer) add(fs *flag.FlagSet) {

@@ -89,7 +89,7 @@ func (h *hall) openRegistrar(manifest, sealing []byte) {
 	h.db = pgtest.Registrar(h.t)
 	policy, err := h.m.LedgerPolicy()
 	h.must(err)
-	h.ledger = board.New(board.Config{Pool: h.db.Service, Signer: h.k.Ledger, MID: h.mid, Policy: policy})
+	h.ledger = board.New(board.Config{Pool: h.db.Service, Signer: h.k.Ledger, MID: h.mid, Policy: policy, Now: h.clock})
 	h.minter = mailer.NewMinter([32]byte(h.k.Token.Seed()), [32]byte{7})
 	keys := registrar.Keys{Issuers: h.k.Issuers, RollKey: h.k.RollKey}
 	d := &registrar.Draft{Pool: h.db.Service, Election: h.m.ElectionID, Keys: keys}
@@ -119,7 +119,7 @@ func (h *hall) openBox(manifest, sealing []byte) {
 	h.must(ballotbox.Create(h.t.Context(), db.Owner, manifest, sealing))
 	policy, err := h.m.BallotsPolicy()
 	h.must(err)
-	h.ballots = board.New(board.Config{Pool: db.Service, Signer: h.k.Ballots, MID: h.mid, Policy: policy})
+	h.ballots = board.New(board.Config{Pool: db.Service, Signer: h.k.Ballots, MID: h.mid, Policy: policy, Now: h.clock})
 	h.box, err = ballotbox.New(h.t.Context(), ballotbox.Config{
 		Pool: db.Service, Manifest: h.m, MID: h.mid, PendingKey: [32]byte{1}, Promise: ed25519.PrivateKey(h.k.Promise), Log: h.ballots, Now: h.clock,
 	})

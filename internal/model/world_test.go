@@ -100,16 +100,20 @@ func (s *stage) seal() {
 	s.must(ballotbox.Create(ctx, s.box.Owner, s.e.Raw, s.sealing))
 }
 
+// never is a clock before which every moment of a story lies: the board takes no
+// moment from the future, and these are stories of 2030.
+func never() time.Time { return time.Unix(1<<40, 0) }
+
 func (s *stage) ledger() *board.Log {
 	policy, err := s.e.Manifest.LedgerPolicy()
 	s.must(err)
-	return board.New(board.Config{Pool: s.registrar.Service, Signer: s.e.Ledger, MID: s.e.MID, Policy: policy})
+	return board.New(board.Config{Pool: s.registrar.Service, Signer: s.e.Ledger, MID: s.e.MID, Policy: policy, Now: never})
 }
 
 func (s *stage) ballots() *board.Log {
 	policy, err := s.e.Manifest.BallotsPolicy()
 	s.must(err)
-	return board.New(board.Config{Pool: s.box.Service, Signer: s.e.Box, MID: s.e.MID, Policy: policy})
+	return board.New(board.Config{Pool: s.box.Service, Signer: s.e.Box, MID: s.e.MID, Policy: policy, Now: never})
 }
 
 // keep copies every table, and returns what puts all of them back: as the
