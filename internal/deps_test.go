@@ -51,7 +51,7 @@ const policy = `
 
 	# What services stand on. Knows nothing of voting.
 	platform/web               @std @chi @acme
-	platform/metrics           @std @prometheus
+	platform/metrics           @std @prometheus @promodel
 	platform/secret            @std @aead
 	platform/host              @std
 	platform/postgres          @std @pgx
@@ -187,6 +187,7 @@ var capabilities = map[string]string{
 	"@pgx":        "github.com/jackc/pgx/v5",
 	"@progress":   "github.com/schollz/progressbar/v3",
 	"@prometheus": "github.com/prometheus/client_golang",
+	"@promodel":   "github.com/prometheus/client_model",
 	"@qr":         "rsc.io/qr",
 	"@ristretto":  "github.com/gtank/ristretto255",
 	"@sendgrid":   "github.com/sendgrid/sendgrid-go",

@@ -62,7 +62,7 @@ signed; the invitations leave then.` + operatorHelp},
 func openCommands() []command {
 	return []command{
 		{name: "mail", args: "-data DIR [-yes] KIND", short: "queue a mail to everybody it is for", run: runElectionMail, long: `
-KIND is announcement, reminder, closing or result. Reminders reach only those to whom
+KIND is announcement, reminder or closing. The last two reach only those to whom
 no ballot was issued when the mail leaves; nobody sees who that is.` + operatorHelp},
 		{name: "extend", args: "-data DIR [-yes] 'YYYY-MM-DD HH:MM'", short: "propose a later close", run: runElectionExtend, long: `
 Proposes an act that moves the close to a later moment, not beyond the latest close of

@@ -102,7 +102,7 @@ func runElectionMail(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 	var o operation
 	o.add(e, fs, true)
 	spread := fs.Duration("spread", 0, "send over this while, in random order")
-	kinds := []string{mailer.Announcement, mailer.Reminder, mailer.Closing, mailer.Result}
+	kinds := []string{mailer.Announcement, mailer.Reminder, mailer.Closing}
 	if err := o.parse(fs, args, 1, "name one kind of mail: "+strings.Join(kinds, ", ")); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"strikevote/internal/ceremony"
 	"strikevote/internal/deployment"
@@ -26,6 +27,9 @@ func runElectionShow(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 			return err
 		}
 		show(e, d, v)
+		if v.Phase != "draft" {
+			return showDowntime(ctx, e, d, id)
+		}
 		return nil
 	})
 }
@@ -53,6 +57,23 @@ func show(e *env, d *deployment.Deployment, v *deployment.Overview) {
 		fmt.Fprintf(e.out, "act %d      kind %d, signed by %d of %d: %s\n", a.Sequence, a.Kind, len(a.Signed), v.Manifest.Committee.Quorum, a.State)
 	}
 	fmt.Fprintf(e.out, "next       %s\n", next(v))
+}
+
+// showDowntime says when a part of the service did not answer, and what the rule
+// proposes for it.
+func showDowntime(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID) error {
+	to, outages, ok, err := d.Extension(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, o := range outages {
+		fmt.Fprintf(e.out, "downtime   %s, %s for %s\n", o.Part, moment(o.From), time.Duration(o.To-o.From)*time.Second)
+	}
+	if ok {
+		at := time.Unix(to, 0).UTC().Format(momentForm + ":05")
+		fmt.Fprintf(e.out, "proposed   by the rule for downtime, voting closes later: strikevote election extend -zone UTC '%s'\n", at)
+	}
+	return nil
 }
 
 func showCeremony(e *env, st *ceremony.State) {

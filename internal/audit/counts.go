@@ -78,17 +78,23 @@ func (a *auditor) checkCounts(f *finding) string {
 		a.r.Entitled, a.r.Issued, a.r.Ballots)
 }
 
+// clockAllowance is how many seconds clocks may differ by (SPEC 18).
+const clockAllowance = 300
+
 // checkLock checks by the witnesses' clocks that the ledger was not locked while
 // members could still cast or envelopes could still be decided, and the ballots
 // not before the ledger (section 18). A later moment shows nothing: a checkpoint
 // can be cosigned again.
+//
+// Clocks of honest witnesses differ. Without an allowance a witness that is ahead,
+// or a service that is, would make a record false for good by locking in time.
 func (a *auditor) checkLock(f *finding) string {
 	if a.acts == nil || a.counts == nil || a.ballots == nil {
 		f.cannot("the logs do not hold")
 		return ""
 	}
 	seen := a.ledger.final.Moment(a.ledger.policy.Threshold)
-	if boxed := a.ballots.final.Moment(a.ballots.policy.Threshold); boxed < seen {
+	if boxed := a.ballots.final.Moment(a.ballots.policy.Threshold); boxed < seen-clockAllowance {
 		f.fault(18, layout.Checkpoint(layout.Ballots), "witnesses saw it at %s, before the ledger that it binds, at %s", clock(boxed), clock(seen))
 	}
 	if a.acts.Cancelled {
@@ -100,7 +106,7 @@ func (a *auditor) checkLock(f *finding) string {
 			from, why = a.m.Schedule.DecideUntil, "the last moment for deciding, with envelopes undecided"
 		}
 	}
-	if seen < from {
+	if seen < from-clockAllowance {
 		f.fault(18, layout.Checkpoint(layout.Ledger), "witnesses saw the lock at %s, before %s at %s", clock(seen), why, clock(from))
 	}
 	return say("Witnesses saw the lock at %s, not before %s.", clock(seen), why)

@@ -179,18 +179,18 @@ var ballotForgeries = []forgery{
 	{
 		name: "a lock before the end of deciding", check: "lock", words: "before the last moment for deciding",
 		// Two witnesses sign a second apart, and the second of them counts.
-		do: func(t *testing.T, e *audittest.Election) { lock(e, audittest.DecideUntil-2, audittest.Locked) },
+		do: func(t *testing.T, e *audittest.Election) { lock(e, audittest.DecideUntil-302, audittest.Locked) },
 	},
 	{
 		name: "a lock before the grace has passed", check: "lock", words: "before the end of casting",
 		do: func(t *testing.T, e *audittest.Election) {
 			e.AddAct(t, act.Decide{Group: 3, RejectedOn: 1}, audittest.EarlyClose)
-			lock(e, audittest.EarlyClose+audittest.Grace-2, audittest.Locked)
+			lock(e, audittest.EarlyClose+audittest.Grace-302, audittest.Locked)
 		},
 	},
 	{
 		name: "ballots locked before the ledger", check: "lock", words: "before the ledger that it binds",
-		do: func(t *testing.T, e *audittest.Election) { lock(e, audittest.Locked, audittest.Locked-1) },
+		do: func(t *testing.T, e *audittest.Election) { lock(e, audittest.Locked, audittest.Locked-301) },
 	},
 }
 
@@ -198,11 +198,12 @@ func lock(e *audittest.Election, ledger, ballots int64) {
 	e.Lock = map[string]int64{layout.Ledger: ledger, layout.Ballots: ballots}
 }
 
-// TestLockInTime locks at the first moment that is allowed.
+// TestLockInTime locks at the first moment that is allowed, by clocks that are as
+// far behind as clocks may be.
 func TestLockInTime(t *testing.T) {
 	t.Parallel()
 	e := made(t, audittest.Options{})
-	lock(e, audittest.DecideUntil-1, audittest.DecideUntil-1)
+	lock(e, audittest.DecideUntil-301, audittest.DecideUntil-601)
 	if r := verify(t, e.Publish(t), audit.Options{}); !r.Verified {
 		t.Errorf("with an envelope undecided: %s", faults(r))
 	}

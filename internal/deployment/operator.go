@@ -37,7 +37,7 @@ func (d *Deployment) Create(ctx context.Context, draft *election.Manifest) ([]ce
 // draft opens the registrar's side of an election that is not sealed. The
 // caller closes its pool.
 func (d *Deployment) draft(ctx context.Context, id suite.ElectionID, groups []election.Group) (*registrar.Draft, error) {
-	keys, err := d.keys(id).registrar(groups)
+	keys, err := d.keys(id).registrar(groups, false)
 	if err != nil {
 		return nil, err
 	}

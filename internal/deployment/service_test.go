@@ -499,6 +499,9 @@ func testCertify(t *testing.T, w *world) {
 	if err := keys.write(gone[1], []byte(strings.Repeat("ab", 32))); err != nil {
 		t.Fatal(err)
 	}
+	if err := keys.destroy(sideRegistrar, keyFactor); err != nil { // as the guide has operators do
+		t.Fatal(err)
+	}
 	w.reopen(t)
 	w.turn(t)
 	if _, err := os.Stat(gone[1]); err == nil {

@@ -96,10 +96,15 @@ func (d *Deployment) openRegistrar(ctx context.Context, e *running) error {
 		e.registrar, err = registrar.Open(ctx, c)
 		return err
 	}
-	if c.Keys, err = e.keys.registrar(e.manifest.Groups); err != nil {
+	// Once the result is certified nobody needs a link or an answer any more.
+	certified, err := has(ctx, e.ledger, layout.Certification)
+	if err != nil {
 		return err
 	}
-	if err := e.openMinter(ctx); err != nil {
+	if c.Keys, err = e.keys.registrar(e.manifest.Groups, certified); err != nil {
+		return err
+	}
+	if err := e.openMinter(certified); err != nil {
 		return err
 	}
 	if e.minter != nil {
@@ -134,13 +139,9 @@ func (d *Deployment) openMailer(e *running) (err error) {
 	return err
 }
 
-// openMinter opens what makes links. Once the result is certified nobody needs
-// one any more, and what an interruption left of the keys goes now.
-func (e *running) openMinter(ctx context.Context) error {
-	certified, err := has(ctx, e.ledger, layout.Certification)
-	if err != nil {
-		return err
-	}
+// openMinter opens what makes links. Once the result is certified, what an
+// interruption left of the keys goes now.
+func (e *running) openMinter(certified bool) (err error) {
 	if certified {
 		return e.keys.destroyLinks()
 	}
@@ -187,14 +188,16 @@ func (d *Deployment) openBox(ctx context.Context, e *running) error {
 }
 
 // registrar returns the registrar's keys. Issuer keys that were destroyed are
-// missing from the map.
-func (k keyring) registrar(groups []election.Group) (registrar.Keys, error) {
+// missing from the map. Of a certified election the operator may have destroyed
+// the key of the answers too.
+func (k keyring) registrar(groups []election.Group, certified bool) (registrar.Keys, error) {
 	keys := registrar.Keys{Issuers: make(map[suite.GroupID]*issuer.Key)}
 	var err error
 	if keys.RollKey, err = k.seed(sideRegistrar, keyRoll); err != nil {
 		return keys, err
 	}
-	if keys.FactorKey, err = k.seed(sideRegistrar, keyFactor); err != nil {
+	keys.FactorKey, err = k.seed(sideRegistrar, keyFactor)
+	if err != nil && !(certified && errors.Is(err, ErrNoKey)) {
 		return keys, err
 	}
 	for _, g := range groups {

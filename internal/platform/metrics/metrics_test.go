@@ -68,6 +68,9 @@ func TestAdmin(t *testing.T) {
 			t.Errorf("metrics lack %s", want)
 		}
 	}
+	if strings.Contains(w.Body.String(), "process_network_") {
+		t.Error("the bytes on the network are counted")
+	}
 	if strings.Contains(w.Body.String(), "BREW") {
 		t.Error("a client makes up labels")
 	}
