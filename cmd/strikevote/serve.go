@@ -9,6 +9,7 @@ import (
 	"net"
 
 	"strikevote/internal/deployment"
+	"strikevote/internal/platform/host"
 )
 
 func serveCommand() command {
@@ -68,6 +69,9 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 		if err := needsLinux("serve"); err != nil {
 			return err
 		}
+	}
+	if err := host.NoCoreDumps(); err != nil {
+		c.Log.WarnContext(ctx, "a crash would write keys to a disk", "err", err)
 	}
 	d, err := deployment.Open(ctx, c)
 	if err != nil {

@@ -32,7 +32,7 @@ func handler(log *slog.Logger) http.Handler {
 }
 
 func do(h http.Handler, method, path string, body string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, "http://booth.example"+path, strings.NewReader(body))
+	r := httptest.NewRequest(method, "https://booth.example"+path, strings.NewReader(body))
 	r.Header.Set("Cookie", "a=b")
 	r.Header.Set("Origin", "https://verifier.example")
 	w := httptest.NewRecorder()

@@ -175,6 +175,9 @@ func (d *Deployment) openBoxDatabase(ctx context.Context, e *running, id suite.E
 	if absent(err) && e.manifest == nil {
 		return registrar.ErrDraft // keys are made, and nothing is sealed yet
 	}
+	if err == nil {
+		err = d.servers.checkSettings(ctx, e.boxPool, sideBox)
+	}
 	if err != nil || e.manifest != nil {
 		return err
 	}

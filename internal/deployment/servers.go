@@ -203,11 +203,33 @@ func (s *servers) openCommittee(ctx context.Context) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := current(ctx, pool, committeeDatabase, migrations.Committee); err != nil {
+	err = current(ctx, pool, committeeDatabase, migrations.Committee)
+	if err == nil {
+		err = s.checkSettings(ctx, pool, sideRegistrar)
+	}
+	if err != nil {
 		pool.Close()
 		return nil, err
 	}
 	return pool, nil
+}
+
+// checkSettings refuses a server that somebody else runs if it would lose what was
+// acknowledged, or keep what ties members to ballots. A private one is set by this
+// program.
+func (s *servers) checkSettings(ctx context.Context, pool *pgxpool.Pool, side string) error {
+	if s.isPrivate(side) {
+		return nil
+	}
+	// What this role cannot see, doctor tells.
+	problems, _, err := postgres.CheckSettings(ctx, pool)
+	if err != nil {
+		return fmt.Errorf("checking the settings of the %s's database server: %w", side, err)
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("the %s's database server is not set as it has to be, see deploy/README.md: %s", side, strings.Join(problems, "; "))
+	}
+	return nil
 }
 
 // ErrPending is returned for a database whose schema is older than the program.

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"strikevote/internal/audit"
+	"strikevote/internal/platform/postgres"
+	"strikevote/internal/platform/postgres/cluster"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/tally"
@@ -86,6 +88,20 @@ func testMigrate(t *testing.T, w *world) {
 	}
 	if want := "database strikevote is current"; !slices.Equal(said, []string{want, want}) {
 		t.Errorf("got %q", said)
+	}
+	// A server that keeps times would tie members to ballots.
+	admin, err := postgres.Connect(t.Context(), w.c.Registrar.(*cluster.Cluster).AdminURL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(context.WithoutCancel(t.Context()))
+	for _, sql := range []string{`ALTER ROLE sv_committee SET log_duration = on`, `ALTER ROLE sv_committee RESET log_duration`} {
+		if _, err := admin.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(sql, "= on") {
+			w.refused(t, "a server that logs times", nil)
+		}
 	}
 	w.open(t)
 	if a := w.ask(t, "http://"+w.d.AdminAddress()+"/readyz", "", nil); a.status != 200 {

@@ -38,14 +38,15 @@ var (
 )
 
 // CheckSettings returns what is wrong with a server's settings, as they are for
-// the role that is connected, one sentence each. A role or a database can have
-// settings of its own, so every service has to be asked about.
-func CheckSettings(ctx context.Context, q Querier) ([]string, error) {
+// the role that is connected, and what that role cannot see, one sentence each. A
+// role or a database can have settings of its own, so every service has to be
+// asked about.
+func CheckSettings(ctx context.Context, q Querier) (bad, unseen []string, err error) {
 	names := append(slices.Sorted(maps.Keys(demanded)), preloads...)
 	rows, err := q.Query(ctx, `SELECT name, setting FROM pg_catalog.pg_settings
 		WHERE name = ANY($1) OR split_part(name, '.', 1) = ANY($2)`, names, watchers)
 	if err != nil {
-		return nil, fmt.Errorf("reading the server's settings: %w", err)
+		return nil, nil, fmt.Errorf("reading the server's settings: %w", err)
 	}
 	found := make(map[string]string)
 	var name, value string
@@ -54,21 +55,21 @@ func CheckSettings(ctx context.Context, q Querier) ([]string, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading the server's settings: %w", err)
+		return nil, nil, fmt.Errorf("reading the server's settings: %w", err)
 	}
-	return wrong(found), nil
+	bad, unseen = wrong(found)
+	return bad, unseen, nil
 }
 
 // wrong compares settings with what they must be. One that is missing cannot be
 // seen by this role.
-func wrong(found map[string]string) []string {
-	var problems []string
+func wrong(found map[string]string) (problems, hidden []string) {
 	for _, name := range slices.Sorted(maps.Keys(demanded)) {
 		good := demanded[name]
 		value, seen := found[name]
 		switch {
 		case !seen:
-			problems = append(problems, unseen(name))
+			hidden = append(hidden, unseen(name))
 		case !slices.Contains(good, value):
 			must := good[0]
 			if must == "" {
@@ -80,7 +81,7 @@ func wrong(found map[string]string) []string {
 	for _, name := range preloads {
 		value, seen := found[name]
 		if !seen {
-			problems = append(problems, unseen(name))
+			hidden = append(hidden, unseen(name))
 		}
 		for library := range strings.SplitSeq(value, ",") {
 			// It may be a path.
@@ -96,7 +97,7 @@ func wrong(found map[string]string) []string {
 			problems = append(problems, fmt.Sprintf("%s is loaded; it keeps statements, remove it", library))
 		}
 	}
-	return problems
+	return problems, hidden
 }
 
 func unseen(name string) string {
