@@ -284,6 +284,9 @@ func runElectionSeal(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 		}
 		fmt.Fprintf(e.out, "\nThe election is sealed. Six words: %s\nIn full: %s\nPublic record: %s\nNext: the witnesses follow the record (strikevote witness), and each teller runs strikevote teller check.\n",
 			election.SixWords(v.MID), v.MID, d.Record(id))
+		if !d.HasBox() {
+			fmt.Fprintf(e.out, "The box is on another host: its operator runs strikevote election box accept with %s/manifest and %s/sealing.\n", d.Record(id), d.Record(id))
+		}
 		return nil
 	})
 }

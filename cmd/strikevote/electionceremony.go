@@ -136,7 +136,7 @@ func runElectionWipe(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 	if err != nil {
 		return err
 	}
-	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+	return o.anywhere(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
 		v, err := d.Overview(ctx, id)
 		if err != nil {
 			return err

@@ -70,8 +70,20 @@ func (o *operation) open(ctx context.Context, e *env, parts ...deployment.Part) 
 	return deployment.Operate(ctx, c)
 }
 
-// with opens the deployment, finds the election that is meant, and does something.
+// with does something with the election that is meant, on a host that has the
+// registrar's side.
 func (o *operation) with(ctx context.Context, e *env, do func(d *deployment.Deployment, id suite.ElectionID) error) error {
+	return o.anywhere(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		if !d.Conducts() {
+			return errors.New("this folder has the box only; run this on the registrar's host")
+		}
+		return do(d, id)
+	})
+}
+
+// anywhere opens the deployment, finds the election that is meant, and does
+// something.
+func (o *operation) anywhere(ctx context.Context, e *env, do func(d *deployment.Deployment, id suite.ElectionID) error) error {
 	d, err := o.open(ctx, e)
 	if err != nil {
 		return err

@@ -219,7 +219,7 @@ func TestEnvelopes(t *testing.T) {
 		}
 	}
 	h.act(act.KindDecide, decide.Bytes())
-	accepted, err := h.registrar.Accepted(t.Context(), 0)
+	accepted, err := h.registrar.Accepted(t.Context(), nil)
 	h.must(err)
 	for _, e := range accepted {
 		_, _, err := h.box.Cast(t.Context(), append(e.Body, e.Sig[:]...))

@@ -38,6 +38,7 @@ func (d *Deployment) conduct(ctx context.Context) error {
 		for _, id := range d.ids() {
 			e := d.running(id)
 			start(&e.rounds, func() { d.round(ctx, e) })
+			start(&e.looks, func() { d.lookAfter(ctx, e) })
 			start(&e.mails, func() { d.sendMails(ctx, e) })
 		}
 		select {
@@ -52,7 +53,11 @@ func (d *Deployment) conduct(ctx context.Context) error {
 // followCommittee serves elections that another process has sealed, such as an
 // operator's command, and no more those that one has wiped.
 func (d *Deployment) followCommittee(ctx context.Context) {
-	err := errors.Join(d.openElections(ctx), d.closeForgotten(ctx))
+	known, err := d.known(ctx)
+	if err == nil {
+		err = d.openElections(ctx, known)
+		d.closeForgotten(known)
+	}
 	text := ""
 	if err != nil && ctx.Err() == nil {
 		if text = err.Error(); text != d.following {
@@ -87,7 +92,6 @@ func (d *Deployment) steps() []step {
 			step{"registrar", func(ctx context.Context, e *running) error { return e.registrar.Tick(ctx) }},
 			step{"invitations", d.invite},
 			step{"signed acts", d.applyActs},
-			step{"downtime", d.lookForDowntime},
 			step{"acts for the box", d.forwardActs},
 			step{"acts", d.publishActs},
 			step{"accepted envelopes", d.deliverEnvelopes},
@@ -154,7 +158,7 @@ func (d *Deployment) publishActs(ctx context.Context, e *running) error {
 func (d *Deployment) forwardActs(ctx context.Context, e *running) error {
 	proven, missing := e.registrar.Proven(ctx, e.ledger, e.forwarded)
 	for _, a := range proven {
-		if err := d.postBox(ctx, e, "/acts", a.Proof); err != nil {
+		if _, err := d.postBox(ctx, e, "/acts", octets, a.Proof); err != nil {
 			return err
 		}
 		e.forwarded++
@@ -228,20 +232,29 @@ func has(ctx context.Context, log *board.Log, path string) (bool, error) {
 }
 
 // deliverEnvelopes brings the envelopes that the committee has accepted into the
-// box, signed. It is repeated until the box has answered for each.
+// box, signed. It is repeated until the box has each.
 func (d *Deployment) deliverEnvelopes(ctx context.Context, e *running) error {
 	if done, err := has(ctx, e.ledger, layout.StatementRegistrar); err != nil || done {
-		return err // the issuer keys are gone, after everything was delivered
+		return err // everything was delivered before the issuer keys went
 	}
-	accepted, err := e.registrar.Accepted(ctx, e.delivered)
+	missing, err := e.registrar.Accepted(ctx, func(id suite.BallotID) (bool, error) {
+		if e.delivered[id] {
+			return true, nil
+		}
+		found, err := d.askBox(ctx, e, id)
+		if found {
+			e.delivered[id] = true
+		}
+		return found, err
+	})
 	if err != nil {
 		return err
 	}
-	for _, env := range accepted {
-		if err := d.postBox(ctx, e, "/ballots", slices.Concat(env.Body, env.Sig[:])); err != nil {
+	for _, env := range missing {
+		if _, err := d.postBox(ctx, e, "/ballots", octets, slices.Concat(env.Body, env.Sig[:])); err != nil {
 			return err
 		}
-		e.delivered++
+		e.delivered[env.BallotID] = true
 	}
 	return nil
 }
@@ -267,7 +280,8 @@ func (d *Deployment) lockBox(ctx context.Context, e *running) error {
 	if err != nil {
 		return err
 	}
-	return d.postBox(ctx, e, "/lock", proof)
+	_, err = d.postBox(ctx, e, "/lock", octets, proof)
+	return err
 }
 
 // endBox destroys the pending key once the box is locked, and says so.

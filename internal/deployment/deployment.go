@@ -175,7 +175,11 @@ func (d *Deployment) open(ctx context.Context, before, listen func(*Deployment) 
 			return err
 		}
 	}
-	return d.openElections(ctx)
+	known, err := d.known(ctx)
+	if err != nil {
+		return err
+	}
+	return d.openElections(ctx, known)
 }
 
 // Close ends everything. [Deployment.Serve] must have returned.

@@ -31,6 +31,22 @@ const (
 type watch struct {
 	next time.Time // of the next look
 	down map[Part]time.Time
+	said string // what was complained about last
+}
+
+// lookAfter looks for downtime beside the rounds: what does not answer must not
+// delay a close.
+func (d *Deployment) lookAfter(ctx context.Context, e *running) {
+	if !d.runs(PartRegistrar) {
+		return
+	}
+	text := ""
+	if err := d.lookForDowntime(ctx, e); err != nil && ctx.Err() == nil {
+		if text = err.Error(); text != e.watch.said {
+			d.c.Log.ErrorContext(ctx, "downtime is not recorded", "err", err)
+		}
+	}
+	e.watch.said = text
 }
 
 // lookForDowntime asks, while voting is open, whether the parts that voting needs

@@ -40,14 +40,15 @@ type running struct {
 	box             *ballotbox.Box
 	minter          *mailer.Minter // nil once the keys of links are destroyed
 	mailer          *mailer.Mailer // nil then; guarded by mails
-	// The round's own: whether invitations are queued, how many acts and how
-	// many accepted envelopes the box has, and what each failing step said last.
+	// The round's own: whether invitations are queued, how many acts and which
+	// accepted envelopes the box has, and what each failing step said last.
 	invited       bool
 	forwarded     int
-	delivered     int
+	delivered     map[suite.BallotID]bool
 	failing       map[string]string
-	watch         watch
 	rounds, mails sync.Mutex // held while a round goes on, while mails leave
+	looks         sync.Mutex // held while downtime is looked for
+	watch         watch      // guarded by looks
 }
 
 func (e *running) close() {
@@ -61,13 +62,9 @@ func (e *running) close() {
 // openElections opens every election that is sealed on the sides that this process
 // has. One that was interrupted while it was being sealed stays closed until the
 // committee seals it again.
-func (d *Deployment) openElections(ctx context.Context) error {
-	ids, err := d.known(ctx)
-	if err != nil {
-		return err
-	}
+func (d *Deployment) openElections(ctx context.Context, known []suite.ElectionID) error {
 	var errs []error
-	for _, id := range ids {
+	for _, id := range known {
 		if d.running(id) != nil {
 			continue
 		}
@@ -116,7 +113,7 @@ func (d *Deployment) openElection(ctx context.Context, id suite.ElectionID) (err
 	if d.running(id) != nil {
 		return nil // it was sealed again
 	}
-	e := &running{keys: d.keys(id), failing: make(map[string]string)}
+	e := &running{keys: d.keys(id), failing: make(map[string]string), delivered: make(map[suite.BallotID]bool)}
 	defer func() {
 		if err != nil {
 			e.close()

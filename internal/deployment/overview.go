@@ -34,6 +34,9 @@ func (d *Deployment) Elections(ctx context.Context) ([]suite.ElectionID, error) 
 // Overview returns where an election stands.
 func (d *Deployment) Overview(ctx context.Context, id suite.ElectionID) (*Overview, error) {
 	o := &Overview{ID: id}
+	if !d.names() {
+		return d.overviewBox(o)
+	}
 	var err error
 	if o.Phase, err = d.Phase(ctx, id); err != nil {
 		return nil, err
@@ -60,6 +63,22 @@ func (d *Deployment) Overview(ctx context.Context, id suite.ElectionID) (*Overvi
 	o.Acts, err = d.committee.OpenActs(ctx, id)
 	return o, err
 }
+
+// overviewBox says what a host knows that has nothing but the box.
+func (d *Deployment) overviewBox(o *Overview) (*Overview, error) {
+	o.Ceremony, o.Phase, o.Manifest = new(ceremony.State), "draft", &election.Manifest{Title: []string{"an election that is not sealed here"}}
+	if e := d.running(o.ID); e != nil {
+		o.Phase, o.Manifest, o.MID = election.PhaseSealed, e.manifest, e.mid
+	}
+	return o, nil
+}
+
+// Conducts reports whether this host has the registrar's side, and with it what
+// the committee decides.
+func (d *Deployment) Conducts() bool { return d.names() }
+
+// HasBox reports whether the box is on this host.
+func (d *Deployment) HasBox() bool { return d.votes() }
 
 func (d *Deployment) overviewDraft(ctx context.Context, o *Overview) error {
 	var err error

@@ -3,11 +3,13 @@ package deployment
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 
+	"strikevote/internal/ballotbox"
 	"strikevote/internal/board"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/record/layout"
@@ -88,24 +90,40 @@ func (d *Deployment) boxURL(e *running) string {
 	return origin + "/v1/" + e.manifest.ElectionID.String()
 }
 
-// postBox sends something to the box over HTTP, as from another machine.
-func (d *Deployment) postBox(ctx context.Context, e *running, path string, content []byte) error {
+const octets = "application/octet-stream"
+
+// postBox sends something to the box over HTTP, as from another machine, and
+// returns its answer.
+func (d *Deployment) postBox(ctx context.Context, e *running, path, kind string, content []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.boxURL(e)+path, bytes.NewReader(content))
 	if err != nil {
-		return fmt.Errorf("sending to the box: %w", err)
+		return nil, fmt.Errorf("sending to the box: %w", err)
 	}
-	req.Header.Set("Content-Type", "application/octet-stream")
+	req.Header.Set("Content-Type", kind)
 	resp, err := d.client.Do(req)
 	if err != nil {
-		return fmt.Errorf("sending to the box: %w", err)
+		return nil, fmt.Errorf("sending to the box: %w", err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
-		return fmt.Errorf("sending to the box: %w", err)
+		return nil, fmt.Errorf("sending to the box: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("sending to the box: it answered %s: %s", resp.Status, bytes.TrimSpace(body))
+		return nil, fmt.Errorf("sending to the box: it answered %s: %s", resp.Status, bytes.TrimSpace(body[:min(len(body), 4096)]))
 	}
-	return nil
+	return body, nil
+}
+
+// askBox reports whether the box has a ballot, waiting or in its log.
+func (d *Deployment) askBox(ctx context.Context, e *running, id suite.BallotID) (bool, error) {
+	body, err := d.postBox(ctx, e, "/find", "application/json", fmt.Appendf(nil, `{"ballot_id":%q}`, id))
+	if err != nil {
+		return false, err
+	}
+	var found struct{ State ballotbox.State }
+	if err := json.Unmarshal(body, &found); err != nil {
+		return false, fmt.Errorf("reading the box's answer: %w", err)
+	}
+	return found.State == ballotbox.Received || found.State == ballotbox.InTheLog, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"strikevote/internal/platform/postgres"
@@ -22,8 +23,10 @@ func (d *Deployment) Wipe(ctx context.Context, id suite.ElectionID, by string) e
 		return errors.New("this is a real election; its record and its roll are kept for as long as the union has to keep them")
 	}
 	// First, so that no process opens it again.
-	if err := d.committee.Forget(ctx, id, by); err != nil {
-		return err
+	if d.names() {
+		if err := d.committee.Forget(ctx, id, by); err != nil {
+			return err
+		}
 	}
 	d.forget(id)
 	for _, side := range []struct {
@@ -65,28 +68,19 @@ func (d *Deployment) forget(id suite.ElectionID) {
 	defer e.rounds.Unlock()
 	e.mails.Lock()
 	defer e.mails.Unlock()
+	e.looks.Lock()
+	defer e.looks.Unlock()
 	e.close()
 }
 
-// closeForgotten stops serving elections that another process has wiped.
-func (d *Deployment) closeForgotten(ctx context.Context) error {
-	if !d.names() {
-		return nil
-	}
-	known, err := d.known(ctx)
-	if err != nil {
-		return err
-	}
-	there := make(map[suite.ElectionID]bool, len(known))
-	for _, id := range known {
-		there[id] = true
-	}
+// closeForgotten stops serving elections that another process has wiped: those
+// that are not known any more.
+func (d *Deployment) closeForgotten(known []suite.ElectionID) {
 	for _, id := range d.ids() {
-		if !there[id] {
+		if !slices.Contains(known, id) {
 			d.forget(id)
 		}
 	}
-	return nil
 }
 
 // destroyAll destroys every key of an election, and removes what is left of its

@@ -397,8 +397,6 @@ func (w *world) ask(t *testing.T, url, kind string, body []byte) answer {
 	return answer{resp.StatusCode, resp.Header, string(b)}
 }
 
-const octets = "application/octet-stream"
-
 func (w *world) box(path string) string {
 	return w.d.Origins().Box + "/v1/" + w.id.String() + path
 }

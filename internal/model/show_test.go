@@ -252,7 +252,7 @@ func (w *show) later() {
 
 // enter brings what was accepted to the box, as the deployment does.
 func (w *show) enter() {
-	list, err := w.r.Accepted(w.t.Context(), 0)
+	list, err := w.r.Accepted(w.t.Context(), nil)
 	w.must(err)
 	if want := w.envelopes(0, "accepted"); len(list) != len(want) {
 		w.t.Errorf("%d envelopes are accepted, want %d", len(list), len(want))

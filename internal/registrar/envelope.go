@@ -244,10 +244,37 @@ type Envelope struct {
 	Sig      credential.Signature // of an accepted one
 }
 
-// Accepted returns the envelopes that the committee has accepted, in the order of
-// its acts and without the first skip ones, signed, for the box's next batch. It
-// needs the issuer keys.
-func (r *Registrar) Accepted(ctx context.Context, skip int) ([]Envelope, error) {
+// Accepted returns the envelopes that the committee has accepted, signed, for the
+// box's next batch, without those that the box has, as known says. known may be
+// nil. It needs the issuer keys, unless the box has all of them: after a crash
+// between their destruction and the statement of it, nothing is left to sign.
+func (r *Registrar) Accepted(ctx context.Context, known func(suite.BallotID) (bool, error)) ([]Envelope, error) {
+	all, err := r.accepted(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading accepted envelopes: %w", err)
+	}
+	var out []Envelope
+	for _, e := range all {
+		if known != nil {
+			has, err := known(e.BallotID)
+			if err != nil {
+				return nil, err
+			}
+			if has {
+				continue
+			}
+		}
+		e.Sig, err = r.signer.signMessage(e.Group, credential.Message(r.mid, e.Group, e.BallotID))
+		if err != nil {
+			return nil, fmt.Errorf("signing an accepted envelope: %w", err)
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// accepted reads the accepted envelopes, in the order of the acts.
+func (r *Registrar) accepted(ctx context.Context) ([]Envelope, error) {
 	var out []Envelope
 	err := postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		acts, err := readActs(ctx, tx)
@@ -259,12 +286,8 @@ func (r *Registrar) Accepted(ctx context.Context, skip int) ([]Envelope, error) 
 			return err
 		}
 		out = nil
-		seen := 0
 		for _, d := range s.Decisions {
 			for _, id := range d.Accepted {
-				if seen++; seen <= skip {
-					continue
-				}
 				e := Envelope{Group: d.Group, BallotID: id}
 				if err := tx.QueryRow(ctx, `SELECT body, on_roll FROM registrar.envelope WHERE ballot_id = $1`, id[:]).Scan(&e.Body, &e.OnRoll); err != nil {
 					return err
@@ -274,17 +297,7 @@ func (r *Registrar) Accepted(ctx context.Context, skip int) ([]Envelope, error) 
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("reading accepted envelopes: %w", err)
-	}
-	for i := range out {
-		e := &out[i]
-		e.Sig, err = r.signer.signMessage(e.Group, credential.Message(r.mid, e.Group, e.BallotID))
-		if err != nil {
-			return nil, fmt.Errorf("signing an accepted envelope: %w", err)
-		}
-	}
-	return out, nil
+	return out, err
 }
 
 // Envelopes returns all envelopes, with their ids and without their bodies, for
