@@ -97,6 +97,7 @@ func TestGrantsRegistrar(t *testing.T) {
 		sv_registrar registrar.token_revoked SELECT INSERT
 		sv_registrar registrar.used SELECT INSERT
 		sv_registrar registrar.envelope SELECT INSERT
+		sv_registrar registrar.rejection SELECT INSERT
 		sv_registrar registrar.act SELECT INSERT
 		sv_registrar registrar.factor_failure SELECT INSERT
 		sv_registrar registrar.queue SELECT INSERT DELETE

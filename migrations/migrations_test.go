@@ -131,7 +131,7 @@ func TestAppendOnly(t *testing.T) {
 	}{
 		{registrar, "board", board},
 		{box, "board", board},
-		{registrar, "registrar", strings.Fields("token token_revoked used envelope act election")},
+		{registrar, "registrar", strings.Fields("token token_revoked used envelope rejection act election")},
 		{box, "ballotbox", strings.Fields("act cast_index election")},
 		{committee, "committee", strings.Fields("teller message proposal proposal_signature proposal_end log outage")},
 	} {

@@ -2,10 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -74,6 +73,9 @@ takes effect when two of the committee have signed.` + operatorHelp},
 		{name: "cancel", args: "-data DIR [-yes]", short: "propose to cancel the election", run: runElectionCancel, long: `
 Proposes an act that cancels the election. A cancelled election is locked at once; it has
 no result, and nobody can take the cancellation back.` + operatorHelp},
+		{name: "acts", args: "-data DIR", short: "list the acts of the committee, and whom they are about", run: runElectionActs, long: `
+Lists every act that was proposed, what became of it, and for an addition or a strike the
+member it is about, for those who are asked to sign it.` + operatorHelp},
 		{name: "withdraw", args: "-data DIR [-yes] SEQUENCE", short: "take back a proposed act", run: runElectionWithdraw, long: `
 Takes back an act that waits for signatures, and those proposed after it.` + operatorHelp},
 		{name: "envelopes", args: "-data DIR", short: "list the envelopes of disputed people", run: runElectionEnvelopes, long: `
@@ -106,66 +108,7 @@ func runElectionSample(_ context.Context, e *env, fs *flag.FlagSet, args []strin
 	return err
 }
 
-func runElectionNew(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operation
-	o.add(e, fs, true)
-	rehearsal := fs.Bool("rehearsal", false, "make a rehearsal: it says so everywhere, and can never become the real election")
-	invitations := fs.String("invitations", "", "write the tellers' invitations to files in this folder instead of printing them")
-	if err := o.parse(fs, args, 1, "name one election file; strikevote election sample writes one"); err != nil {
-		return err
-	}
-	text, err := os.ReadFile(fs.Arg(0))
-	if err != nil {
-		return fmt.Errorf("reading the election file: %w", err)
-	}
-	d, err := o.open(ctx, e)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if d.Origins() == (election.Origins{}) {
-		return fmt.Errorf("the addresses of the service are not known; start strikevote serve -data %s once, or configure them", o.data)
-	}
-	draft, err := parseElectionFile(text, d.Origins(), *rehearsal)
-	if err != nil {
-		return fmt.Errorf("the election file cannot be used yet:\n%w", err)
-	}
-	describeDraft(e, draft)
-	if o.dry(e) {
-		return nil
-	}
-	list, err := d.Create(ctx, draft)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(e.out, "\nElection %s is made.\n", draft.ElectionID)
-	for i, inv := range list {
-		if err := handOver(e, *invitations, i+1, draft.Tellers.Names[i], inv.String()); err != nil {
-			return err
-		}
-	}
-	fmt.Fprintln(e.out, "Next: strikevote roll import, and the tellers' ceremony (strikevote teller init).")
-	return nil
-}
-
-// handOver prints a teller's invitation, or writes it to a file.
-func handOver(e *env, folder string, number int, name, invitation string) error {
-	if folder == "" {
-		fmt.Fprintf(e.out, "Invitation of teller %d, %s:\n  %s\n", number, name, invitation)
-		return nil
-	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("writing an invitation: %w", err)
-	}
-	path := filepath.Join(folder, fmt.Sprintf("teller-%d", number))
-	if err := os.WriteFile(path, []byte(invitation+"\n"), 0o600); err != nil {
-		return fmt.Errorf("writing an invitation: %w", err)
-	}
-	fmt.Fprintf(e.out, "Invitation of teller %d, %s, is in %s\n", number, name, path)
-	return nil
-}
-
-func describeDraft(e *env, m *election.Manifest) {
+func describeDraft(e *env, m *election.Manifest, zone *time.Location) {
 	watermark(e, m)
 	fmt.Fprintln(e.out, m.Title[0])
 	for _, q := range m.Questions {
@@ -179,7 +122,7 @@ func describeDraft(e *env, m *election.Manifest) {
 		groups = append(groups, g.Name)
 	}
 	fmt.Fprintf(e.out, "Groups: %s\nOpens %s, closes %s, latest close %s.\n", strings.Join(groups, ", "),
-		moment(m.Schedule.Open), moment(m.Schedule.Close), moment(m.Schedule.LatestClose))
+		momentAt(m.Schedule.Open, zone), momentAt(m.Schedule.Close, zone), momentAt(m.Schedule.LatestClose, zone))
 	fmt.Fprintf(e.out, "Tellers: %s; %d of them open a sum.\n", strings.Join(m.Tellers.Names, ", "), m.Tellers.T)
 	var members []string
 	for _, member := range m.Committee.Members {
@@ -199,8 +142,16 @@ func watermark(e *env, m *election.Manifest) {
 	}
 }
 
-func moment(unix int64) string {
-	return time.Unix(unix, 0).Format("Monday, January 2 2006, 15:04 MST")
+func moment(unix int64) string { return momentAt(unix, time.Local) }
+
+// momentAt writes a moment in a time zone, and in UTC where that is another one.
+func momentAt(unix int64, zone *time.Location) string {
+	t := time.Unix(unix, 0).In(zone)
+	text := t.Format("Monday, January 2 2006, 15:04 MST")
+	if _, offset := t.Zone(); offset != 0 {
+		text += t.UTC().Format(" (15:04 UTC)")
+	}
+	return text
 }
 
 func runElectionList(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
@@ -226,7 +177,11 @@ func runElectionList(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.out, "%s  %-10s %s\n", id, v.Phase, v.Manifest.Title[0])
+		mark := ""
+		if v.Manifest.Rehearsal {
+			mark = "REHEARSAL: "
+		}
+		fmt.Fprintf(e.out, "%s  %-10s %s%s\n", id, v.Phase, mark, v.Manifest.Title[0])
 	}
 	return nil
 }
@@ -245,7 +200,7 @@ func runElectionPropose(ctx context.Context, e *env, fs *flag.FlagSet, args []st
 		if v.Phase != "draft" {
 			return fmt.Errorf("the election is sealed already; six words: %s", election.SixWords(v.MID))
 		}
-		describeDraft(e, v.Manifest)
+		describeDraft(e, v.Manifest, v.Zone)
 		describeRoll(e, v)
 		if o.dry(e) {
 			return nil
@@ -272,7 +227,7 @@ func runElectionSeal(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 		if err != nil {
 			return err
 		}
-		describeDraft(e, v.Manifest)
+		describeDraft(e, v.Manifest, v.Zone)
 		if o.dry(e) {
 			return nil
 		}
@@ -307,12 +262,18 @@ func (o *operation) actCommand(ctx context.Context, e *env, kind act.Kind, paylo
 		if err != nil {
 			return err
 		}
+		if v.Phase == "draft" {
+			return errors.New("the election is not sealed yet; change the draft instead")
+		}
 		b, words, err := payload(v)
 		if err != nil {
 			return err
 		}
 		watermark(e, v.Manifest)
 		fmt.Fprintf(e.out, "%s\n%s\n", v.Manifest.Title[0], words)
+		if err := d.CheckAct(ctx, id, kind, b); err != nil {
+			return err
+		}
 		if o.dry(e) {
 			return nil
 		}

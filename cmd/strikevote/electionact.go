@@ -19,22 +19,6 @@ import (
 	"strikevote/internal/protocol/suite"
 )
 
-// newClose reads the moment that a command is given.
-func newClose(fs *flag.FlagSet, zone string) (int64, error) {
-	loc := time.Local
-	if zone != "" {
-		var err error
-		if loc, err = time.LoadLocation(zone); err != nil {
-			return 0, usageError("-zone takes a time zone like America/Los_Angeles")
-		}
-	}
-	at, err := parseMoment(fs.Arg(0), loc)
-	if err != nil {
-		return 0, usageError("the new close: %v", err)
-	}
-	return at, nil
-}
-
 func runElectionExtend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	return moveClose(ctx, e, fs, args, act.KindExtend, func(at int64) []byte { return act.Extend{Close: at}.Bytes() })
 }
@@ -43,19 +27,27 @@ func runElectionClose(ctx context.Context, e *env, fs *flag.FlagSet, args []stri
 	return moveClose(ctx, e, fs, args, act.KindCloseEarly, func(at int64) []byte { return act.CloseEarly{Close: at}.Bytes() })
 }
 
+// moveClose proposes another close. The moment is read in the election's time zone.
 func moveClose(ctx context.Context, e *env, fs *flag.FlagSet, args []string, kind act.Kind, payload func(int64) []byte) error {
 	var o operation
 	o.add(e, fs, true)
-	zone := fs.String("zone", "", "time zone of the moment (default: this computer's)")
+	zone := fs.String("zone", "", "time zone of the moment (default: the election's)")
 	if err := o.parse(fs, args, 1, "give one moment in quotes, like '2027-02-06 20:00'"); err != nil {
 		return err
 	}
-	at, err := newClose(fs, *zone)
-	if err != nil {
-		return err
-	}
 	return o.actCommand(ctx, e, kind, func(v *deployment.Overview) ([]byte, string, error) {
-		return payload(at), fmt.Sprintf("Voting closes %s.\nIt would close %s.", moment(v.Close), moment(at)), nil
+		loc := v.Zone
+		if *zone != "" {
+			var err error
+			if loc, err = time.LoadLocation(*zone); err != nil {
+				return nil, "", usageError("-zone takes a time zone like America/Los_Angeles")
+			}
+		}
+		at, err := parseMoment(fs.Arg(0), loc)
+		if err != nil {
+			return nil, "", usageError("the new close: %v", err)
+		}
+		return payload(at), fmt.Sprintf("Voting closes %s.\nIt would close %s.", momentAt(v.Close, loc), momentAt(at, loc)), nil
 	})
 }
 
@@ -138,16 +130,19 @@ func runElectionEnvelopes(ctx context.Context, e *env, fs *flag.FlagSet, args []
 		if len(list) == 0 {
 			fmt.Fprintln(e.out, "There are no envelopes.")
 		}
+		v, err := d.Overview(ctx, id)
+		if err != nil {
+			return err
+		}
 		for _, x := range list {
 			on := "not on the roll: " + x.Reason
 			if x.OnRoll {
 				on = "on the roll, number " + x.Number
 			}
-			state := "waits"
-			if x.Accepted {
-				state = "accepted"
+			if x.Campus != "" {
+				on = x.Campus + "; " + on
 			}
-			fmt.Fprintf(e.out, "%s  %-8s group %d  %s, %s (%s)\n", receipt.Tracker(x.BallotID), state, x.Group, x.Name, x.Campus, on)
+			fmt.Fprintf(e.out, "%s  %-8s  %s  %s (%s)\n", receipt.Tracker(x.BallotID), x.Decision, v.Manifest.Group(x.Group).Name, x.Name, on)
 		}
 		return nil
 	})
@@ -185,6 +180,13 @@ func runElectionDecide(ctx context.Context, e *env, fs *flag.FlagSet, args []str
 				lists[i] = append(lists[i], all[at].BallotID)
 				fmt.Fprintf(e.out, "%s would be %s: %s\n", receipt.Tracker(all[at].BallotID), []string{"counted", "never opened"}[i], all[at].Name)
 			}
+		}
+		p, err := d.Decision(ctx, id, lists[0], lists[1])
+		if err != nil {
+			return err
+		}
+		if err := d.CheckAct(ctx, id, act.KindDecide, p.Bytes()); err != nil {
+			return err
 		}
 		if o.dry(e) {
 			return nil
@@ -276,7 +278,11 @@ func boxKeys(ctx context.Context, e *env, o *operation, fs *flag.FlagSet) error 
 		if o.dry(e) {
 			return nil
 		}
-		return d.GiveBoxKeys(id, file)
+		if err := d.GiveBoxKeys(id, file); err != nil {
+			return err
+		}
+		fmt.Fprintln(e.out, "\nThe keys of the box are kept.")
+		return nil
 	})
 }
 
@@ -295,7 +301,7 @@ func boxAccept(ctx context.Context, e *env, o *operation, fs *flag.FlagSet) erro
 	if err != nil {
 		return fmt.Errorf("reading manifest: %w", err)
 	}
-	describeDraft(e, m)
+	describeDraft(e, m, time.Local)
 	fmt.Fprintf(e.out, "Six words: %s\n", election.SixWords(election.MID(files[0])))
 	if o.dry(e) {
 		return nil

@@ -142,6 +142,9 @@ func runElectionWipe(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 			return err
 		}
 		watermark(e, v.Manifest)
+		if err := d.MayWipe(id); err != nil {
+			return err
+		}
 		fmt.Fprintf(e.out, "%s, %s: everything of it would be deleted for good: roll, ballots, mails in the queue, keys.\n", v.Manifest.Title[0], id)
 		if o.dry(e) {
 			return nil
@@ -154,7 +157,10 @@ func runElectionWipe(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 		if err := d.Wipe(ctx, id, by); err != nil {
 			return err
 		}
-		fmt.Fprintln(e.out, "\nIt is deleted. Copies of its keys and backups are yours to destroy.")
+		fmt.Fprintf(e.out, "\nIt is deleted. Yours to delete are copies of its keys, backups, and its mails in %s.\n", d.MailDir())
+		if !d.HasBox() {
+			fmt.Fprintln(e.out, "The box is on another host; the same command deletes it there.")
+		}
 		return nil
 	})
 }

@@ -71,10 +71,10 @@ type fileGroup struct {
 
 // parseElectionFile reads an election file and makes the draft of a manifest. All
 // that is wrong with what it says is returned at once.
-func parseElectionFile(b []byte, origins election.Origins, rehearsal bool) (*election.Manifest, error) {
+func parseElectionFile(b []byte, origins election.Origins, rehearsal bool) (*election.Manifest, *time.Location, error) {
 	var f electionFile
 	if err := decodeNotes(b, &f); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m := &election.Manifest{
 		Suite: election.Suite, Demo: f.Demo, Rehearsal: rehearsal,
@@ -92,10 +92,27 @@ func parseElectionFile(b []byte, origins election.Origins, rehearsal bool) (*ele
 	for _, fill := range []func(*election.Manifest) error{f.fillRule, f.fillGroups, f.fillCommittee, f.fillSchedule} {
 		errs = append(errs, fill(m))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
+	zone, err := f.zone()
+	// What the rules of a manifest say of parts that could not be read would only
+	// repeat it.
+	unread := errors.Join(append(errs, err)...)
+	for _, p := range election.Problems(m.ValidateDraft()) {
+		part, _, _ := strings.Cut(p.Path, ".")
+		part, _, _ = strings.Cut(part, "[")
+		if unread == nil || !strings.Contains(unread.Error(), part+".") && !strings.Contains(unread.Error(), part+"[") && !strings.Contains(unread.Error(), part+":") {
+			errs = append(errs, p)
+		}
 	}
-	return m, m.ValidateDraft()
+	return m, zone, errors.Join(append(errs, err)...)
+}
+
+// zone returns the time zone in which the file's moments are written.
+func (f *electionFile) zone() (*time.Location, error) {
+	zone, err := time.LoadLocation(f.Schedule.Zone)
+	if err != nil || f.Schedule.Zone == "" || f.Schedule.Zone == "Local" {
+		return nil, errors.New("schedule.zone: not a time zone like America/Los_Angeles")
+	}
+	return zone, nil
 }
 
 // decodeNotes decodes JSON in which lines that begin with // are notes. A mistake
@@ -185,9 +202,9 @@ const momentForm = "2006-01-02 15:04"
 
 func (f *electionFile) fillSchedule(m *election.Manifest) error {
 	s := f.Schedule
-	zone, err := time.LoadLocation(s.Zone)
-	if err != nil || s.Zone == "" {
-		return errors.New("schedule.zone: not a time zone like America/Los_Angeles")
+	zone, err := f.zone()
+	if err != nil {
+		return nil // it is said once
 	}
 	m.Schedule.Grace = int64(math.Round(s.GraceMinutes * 60))
 	var errs []error

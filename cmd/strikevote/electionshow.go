@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -9,10 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"strikevote/internal/agenda"
 	"strikevote/internal/ceremony"
+	"strikevote/internal/committee"
 	"strikevote/internal/deployment"
+	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/registrar"
 )
 
 func runElectionShow(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
@@ -40,8 +45,11 @@ func show(e *env, d *deployment.Deployment, v *deployment.Overview) {
 	if v.MID != (suite.MID{}) {
 		fmt.Fprintf(e.out, "six words  %s\nin full    %s\n", election.SixWords(v.MID), v.MID)
 	}
+	fmt.Fprintf(e.out, "opens      %s\n", momentAt(v.Manifest.Schedule.Open, v.Zone))
 	if v.Close != 0 {
-		fmt.Fprintf(e.out, "closes     %s\nrecord     %s\n", moment(v.Close), d.Record(v.ID))
+		fmt.Fprintf(e.out, "closes     %s\nrecord     %s/\n", momentAt(v.Close, v.Zone), d.Record(v.ID))
+	} else {
+		fmt.Fprintf(e.out, "closes     %s\n", momentAt(v.Manifest.Schedule.Close, v.Zone))
 	}
 	fmt.Fprintf(e.out, "console    %s\n", d.Console(v.ID))
 	showCeremony(e, v.Ceremony)
@@ -54,7 +62,9 @@ func show(e *env, d *deployment.Deployment, v *deployment.Overview) {
 	}
 	showMails(e, v)
 	for _, a := range v.Acts {
-		fmt.Fprintf(e.out, "act %d      kind %d, signed by %d of %d: %s\n", a.Sequence, a.Kind, len(a.Signed), v.Manifest.Committee.Quorum, a.State)
+		if a.State != agenda.Applied {
+			fmt.Fprintf(e.out, "act %-6d %s\n", a.Sequence, describeAct(v, a))
+		}
 	}
 	fmt.Fprintf(e.out, "next       %s\n", next(v))
 }
@@ -67,7 +77,7 @@ func showDowntime(ctx context.Context, e *env, d *deployment.Deployment, id suit
 		return err
 	}
 	for _, o := range outages {
-		fmt.Fprintf(e.out, "downtime   %s, %s for %s\n", o.Part, moment(o.From), time.Duration(o.To-o.From)*time.Second)
+		fmt.Fprintf(e.out, "downtime   %s, %s for %s\n", o.Part, momentAt(o.From, d.Zone(id)), time.Duration(o.To-o.From)*time.Second)
 	}
 	if ok {
 		at := time.Unix(to, 0).UTC().Format(momentForm + ":05")
@@ -95,6 +105,100 @@ func showCeremony(e *env, st *ceremony.State) {
 		done = append(done, fmt.Sprintf("%s (%s)", name, what))
 	}
 	fmt.Fprintf(e.out, "tellers    %s\n", strings.Join(done, ", "))
+}
+
+// describeAct says what an act does and how it stands.
+func describeAct(v *deployment.Overview, a committee.ProposedAct) string {
+	text := actWords(v, a) + ": " + a.State
+	if a.State == agenda.Open {
+		text += fmt.Sprintf(", signed by %d of %d", len(a.Signed), v.Manifest.Committee.Quorum)
+	}
+	if a.Reason != "" {
+		text += " (" + a.Reason + ")"
+	}
+	if a.State == agenda.Withdrawn {
+		text += "; propose it again if it is still wanted"
+	}
+	return text
+}
+
+func actWords(v *deployment.Overview, a committee.ProposedAct) string {
+	payload, err := (&act.Act{Kind: a.Kind, Sequence: a.Sequence, Payload: a.Payload}).Decode()
+	if err != nil {
+		return "cannot be read"
+	}
+	switch p := payload.(type) {
+	case act.Extend:
+		return "voting closes later, " + momentAt(p.Close, v.Zone)
+	case act.CloseEarly:
+		return "voting closes earlier, " + momentAt(p.Close, v.Zone)
+	case act.Cancel:
+		return "the election is cancelled"
+	case act.Amend:
+		if p.Op == act.OpAdd {
+			return "a member is added to " + groupName(v, p.Group)
+		}
+		return "a member of " + groupName(v, p.Group) + " is struck"
+	case act.Decide:
+		return fmt.Sprintf("envelopes of %s: %d accepted, %d rejected", groupName(v, p.Group), p.AcceptedOn+p.AcceptedOff, p.RejectedOn+p.RejectedOff)
+	case act.ClientBundle:
+		return "another program for voters' browsers"
+	case act.Replace:
+		return "a member of the committee is replaced"
+	}
+	return "something this program does not know"
+}
+
+func groupName(v *deployment.Overview, id suite.GroupID) string {
+	if g := v.Manifest.Group(id); g != nil {
+		return g.Name
+	}
+	return fmt.Sprintf("group %d", id)
+}
+
+func runElectionActs(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operation
+	o.add(e, fs, false)
+	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		v, err := d.Overview(ctx, id)
+		if err != nil {
+			return err
+		}
+		if len(v.Acts) == 0 {
+			fmt.Fprintln(e.out, "Nothing was proposed yet.")
+		}
+		for _, a := range v.Acts {
+			fmt.Fprintf(e.out, "act %d  %s\n", a.Sequence, describeAct(v, a))
+			if a.Kind != act.KindAmend {
+				continue
+			}
+			if err := showSubject(ctx, e, d, id, a.Payload); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// showSubject prints whom an amendment is about, with the digits that the
+// committee's program shows of it.
+func showSubject(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID, payload []byte) error {
+	x, err := (&act.Act{Kind: act.KindAmend, Sequence: 1, Payload: payload}).Decode()
+	amend, ok := x.(act.Amend)
+	if err != nil || !ok {
+		return nil
+	}
+	number, name, err := d.Named(ctx, id, amend)
+	if errors.Is(err, registrar.ErrNoMember) {
+		number, name = "unknown", "it is not noted here who that is"
+	} else if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.out, "       member %s, %s\n       %s\n", number, name, amend.Hash)
+	return nil
 }
 
 // describeRoll counts the roll by unit.
@@ -134,7 +238,7 @@ func next(v *deployment.Overview) string {
 }
 
 func nextSealed(v *deployment.Overview) string {
-	if len(v.Acts) > 0 {
+	if slices.ContainsFunc(v.Acts, func(a committee.ProposedAct) bool { return a.State == agenda.Open }) {
 		return "the committee signs what waits: strikevote committee sign"
 	}
 	switch v.Phase {
@@ -143,7 +247,12 @@ func nextSealed(v *deployment.Overview) string {
 	case election.PhaseOpen:
 		return "members vote; strikevote election mail reminder"
 	case election.PhaseClosed:
-		return "decide on envelopes: strikevote election envelopes; then the election is locked"
+		for _, g := range v.Counts {
+			if g.Undecided() > 0 {
+				return "decide on envelopes: strikevote election envelopes; then the election is locked"
+			}
+		}
+		return "wait: the election is locked in a moment"
 	case election.PhaseLocked:
 		return fmt.Sprintf("%d tellers open the totals: strikevote teller open", v.Manifest.Tellers.T)
 	case election.PhaseTallied:

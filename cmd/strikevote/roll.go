@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"strikevote/internal/roll"
@@ -20,8 +21,14 @@ func rollCommand() command {
 The list of members: checked and imported before the election is sealed, corrected by
 acts of the committee afterwards. Everything that changes it is only shown until you
 add -yes.`,
-		subs: []command{
-			{name: "check", args: "[-units HX,RX,TX] [-employer DOMAIN] FILE", short: "check a file before it is imported", run: runRollCheck, long: `
+		subs: slices.Concat(draftRollCommands(), openRollCommands()),
+	}
+}
+
+// draftRollCommands lead a roll to its declaration.
+func draftRollCommands() []command {
+	return []command{
+		{name: "check", args: "[-units HX,RX,TX] [-employer DOMAIN] FILE", short: "check a file before it is imported", run: runRollCheck, long: `
 Reads a roll file, CSV or XLSX, as an import would and names every problem by row,
 column and value, with what to do about it. Nothing is stored or sent.
 
@@ -29,10 +36,10 @@ Columns, in any order, by any of the usual names: member number, name, e-mail,
 bargaining unit, campus, worksite, title, language, factor.
 
 Exit code 0: it can be imported. 3: it cannot yet. 1: it could not be read.`},
-			{name: "import", args: "-data DIR [-yes] FILE", short: "import the roll of an election that is not sealed", run: runRollImport, long: `
+		{name: "import", args: "-data DIR [-yes] FILE", short: "import the roll of an election that is not sealed", run: runRollImport, long: `
 Checks a file as roll check does, against the groups of the election, and makes it the
 roll, in place of any imported before. Nothing of a file with a fault is imported.` + operatorHelp},
-			{name: "reconcile", args: "-data DIR [-csv FILE] [-name WHAT -explain WHY -by YOU -yes] SECOND", short: "compare the roll with a second list, and declare it", run: runRollReconcile, long: `
+		{name: "reconcile", args: "-data DIR [-csv FILE] [-name WHAT -explain WHY -by YOU -yes] SECOND", short: "compare the roll with a second list, and declare it", run: runRollReconcile, long: `
 Compares the imported roll with a second list, from another source: dues, payroll, the
 last ballot. By member number, group, campus and worksite, as far as SECOND (CSV or
 XLSX) has them; every difference is shown. Correct the roll and import it again until
@@ -41,34 +48,43 @@ only what can be explained is left.
 With -yes it puts a declaration before the committee: this roll was compared with that
 list, and differs in so much, for this reason. Two of the committee sign it with
 strikevote committee sign. No election is proposed with a roll that is not declared.` + operatorHelp},
-			{name: "stats", args: "-data DIR", short: "count the roll by unit and campus", run: runRollStats, long: `
+		{name: "stats", args: "-data DIR", short: "count the roll by unit and campus", run: runRollStats, long: `
 Counts the members by unit and campus, and how many have no address.` + operatorHelp},
-			{name: "add", args: "-data DIR -by YOU -name NAME -unit UNIT [-email ADDRESS] [-yes] NUMBER", short: "propose to add a member after sealing", run: runRollAdd, long: `
+	}
+}
+
+// openRollCommands are for the roll of an election that is sealed.
+func openRollCommands() []command {
+	return []command{
+		{name: "add", args: "-data DIR -by YOU -name NAME -unit UNIT [-email ADDRESS] [-yes] NUMBER", short: "propose to add a member after sealing", run: runRollAdd, long: `
 Proposes the act that adds a member who belongs on the roll; they get an ordinary link
 when two of the committee have signed.` + operatorHelp},
-			{name: "strike", args: "-data DIR -by YOU [-yes] NUMBER", short: "propose to strike a member before a ballot was issued", run: runRollStrike, long: `
+		{name: "strike", args: "-data DIR -by YOU [-yes] NUMBER", short: "propose to strike a member before a ballot was issued", run: runRollStrike, long: `
 Proposes the act that strikes a member. It is refused once a ballot was issued: what is
 cast cannot be told apart.` + operatorHelp},
-			{name: "address", args: "-data DIR -by YOU -reason WHY [-email ADDRESS] [-yes] NUMBER", short: "correct an address, or replace a stolen link", run: runRollAddress, long: `
+		{name: "address", args: "-data DIR -by YOU -reason WHY [-email ADDRESS] [-yes] NUMBER", short: "correct an address, or replace a stolen link", run: runRollAddress, long: `
 Sends a member a new link and ends the old one, after an address was corrected or a
 theft reported. It is refused once a ballot was issued.` + operatorHelp},
-			{name: "slips", args: "-data DIR -by YOU [-numbers A,B] [-reason WHY | -print NUMBER -o FILE] [-yes]", short: "print sealed slips with codes, by two", run: runRollSlips, long: `
+		{name: "undelivered", args: "-data DIR", short: "whose mail was refused for good", run: runRollUndelivered, long: `
+Lists the members whose mail could not be sent: correct the address with roll address, or
+give them a sealed slip.` + operatorHelp},
+		{name: "slips", args: "-data DIR -by YOU [-numbers A,B] [-reason WHY | -print NUMBER -o FILE] [-yes]", short: "print sealed slips with codes, by two", run: runRollSlips, long: `
 Prints slips with a typed code for members without an address, or for those whose
 numbers are given, one page each, to be folded and sealed. First it asks the committee:
 
   strikevote roll slips -data DIR -by YOU -reason 'no address' -yes
 
-and when two have signed (strikevote committee sign), it prints exactly those slips, once:
+and when two have signed (strikevote committee sign), it prints exactly those slips, once,
+with the same -numbers as were asked for:
 
   strikevote roll slips -data DIR -by YOU -print 1 -o slips.html -yes
 
 FILE holds a live code of each of them: print it, and delete it.` + operatorHelp},
-			{name: "resend", args: "-data DIR [-yes] NUMBER|ADDRESS", short: "send a member's link again", run: runRollResend, long: `
+		{name: "resend", args: "-data DIR [-yes] NUMBER|ADDRESS", short: "send a member's link again", run: runRollResend, long: `
 Sends the same link again to the address on the roll. It never ends a link.` + operatorHelp},
-			{name: "admit", args: "-data DIR -by YOU -name NAME -unit UNIT -reason WHY [-email ADDRESS] [-yes]", short: "let a disputed person vote in an envelope", run: runRollAdmit, long: `
+		{name: "admit", args: "-data DIR -by YOU -name NAME -unit UNIT -email ADDRESS -reason WHY [-yes]", short: "let a disputed person vote in an envelope", run: runRollAdmit, long: `
 Gives somebody who is not on the roll, and says that they should be, a link for an
 envelope. It is counted only if two of the committee accept it after the close.` + operatorHelp},
-		},
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"strikevote/internal/agenda"
@@ -157,128 +156,6 @@ func reconcile(ctx context.Context, d *deployment.Deployment, id suite.ElectionI
 	return differences, agenda.SecondList{SHA256: second.Digest, Rows: uint32(second.Rows)}, err
 }
 
-// A newcomer is somebody described by flags.
-type newcomer struct {
-	name, email, unit, campus, worksite, title, language, factor string
-}
-
-func (p *newcomer) add(fs *flag.FlagSet) {
-	fs.StringVar(&p.name, "name", "", "the person's name")
-	fs.StringVar(&p.email, "email", "", "the person's address; empty: they get a sealed slip")
-	fs.StringVar(&p.unit, "unit", "", "the bargaining unit, as on the roll")
-	fs.StringVar(&p.campus, "campus", "", "the campus")
-	fs.StringVar(&p.worksite, "worksite", "", "the worksite")
-	fs.StringVar(&p.title, "title", "", "the job title")
-	fs.StringVar(&p.language, "language", "", "the language of the mails (default: the election's first)")
-	fs.StringVar(&p.factor, "factor", "", "the answer to the extra question, where the election asks one")
-}
-
-func runRollAdd(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operation
-	var p newcomer
-	o.add(e, fs, true)
-	p.add(fs)
-	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
-		return err
-	}
-	by, err := o.who()
-	if err != nil {
-		return err
-	}
-	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		v, err := d.Overview(ctx, id)
-		if err != nil {
-			return err
-		}
-		// The same checks as for a row of a file.
-		member, err := oneMember(v.Manifest, fs.Arg(0), p)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(e.out, "%s would be added to %s, and get an ordinary link.\n", member.Name, member.Group)
-		if o.dry(e) {
-			return nil
-		}
-		sequence, err := d.AddMember(ctx, id, member, by)
-		if err != nil {
-			return err
-		}
-		propose(e, d, id, sequence)
-		return nil
-	})
-}
-
-// oneMember checks one person as a row of a roll file.
-func oneMember(m *election.Manifest, number string, p newcomer) (roll.Member, error) {
-	fields := []string{number, p.name, p.email, p.unit, p.campus, p.worksite, p.title, p.language, p.factor}
-	for i, f := range fields {
-		fields[i] = `"` + strings.ReplaceAll(f, `"`, `""`) + `"`
-	}
-	text := "member number,name,email,unit,campus,worksite,title,language,factor\n" + strings.Join(fields, ",") + "\n"
-	file, err := roll.Read([]byte(text), optionsOf(m, nil, true))
-	if err != nil {
-		return roll.Member{}, err
-	}
-	for _, f := range file.Faults {
-		if !f.Warning {
-			return roll.Member{}, usageError("%s: %s. %s", f.Column, f.Problem, f.Remedy)
-		}
-	}
-	return file.Members[0], nil
-}
-
-func runRollStrike(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operation
-	o.add(e, fs, true)
-	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
-		return err
-	}
-	by, err := o.who()
-	if err != nil {
-		return err
-	}
-	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		fmt.Fprintf(e.out, "Member %s would be struck from the roll. It is possible only before a ballot was issued.\n", fs.Arg(0))
-		if o.dry(e) {
-			return nil
-		}
-		sequence, err := d.StrikeMember(ctx, id, fs.Arg(0), by)
-		if err != nil {
-			return err
-		}
-		propose(e, d, id, sequence)
-		return nil
-	})
-}
-
-func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operation
-	o.add(e, fs, true)
-	email := fs.String("email", "", "the new address; without it the member keeps theirs and only the link is replaced (theft)")
-	reason := fs.String("reason", "", "why, for the registrar's record")
-	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
-		return err
-	}
-	by, err := o.who()
-	if err != nil {
-		return err
-	}
-	if *reason == "" {
-		return usageError("say why with -reason")
-	}
-	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		fmt.Fprintf(e.out, "Member %s would get a new link; the old one ends. It is possible only before a ballot was issued.\n", fs.Arg(0))
-		if o.dry(e) {
-			return nil
-		}
-		if err := d.CorrectAddress(ctx, id, fs.Arg(0), *email, by, *reason); err != nil {
-			return err
-		}
-		fmt.Fprintln(e.out, "\nDone. The new link leaves with the next mails.")
-		return nil
-	})
-}
-
 func runRollResend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
@@ -298,46 +175,24 @@ func runRollResend(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 	})
 }
 
-func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+func runRollUndelivered(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	var p newcomer
-	o.add(e, fs, true)
-	p.add(fs)
-	reason := fs.String("reason", "", "why the person is disputed, for the committee's decision")
-	if err := o.parse(fs, args, 0, "describe the person with flags"); err != nil {
+	o.add(e, fs, false)
+	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
-	}
-	by, err := o.who()
-	if err != nil {
-		return err
-	}
-	if p.name == "" || *reason == "" {
-		return usageError("name the person with -name, and say with -reason why they are disputed")
 	}
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		v, err := d.Overview(ctx, id)
+		members, err := d.Undelivered(ctx, id)
 		if err != nil {
 			return err
 		}
-		at := slices.IndexFunc(v.Manifest.Groups, func(g election.Group) bool {
-			return slices.ContainsFunc(g.Units, func(u string) bool { return strings.EqualFold(u, p.unit) })
-		})
-		if at < 0 {
-			return usageError("-unit names no bargaining unit of this election")
+		if len(members) == 0 {
+			fmt.Fprintln(e.out, "No mail was refused.")
 		}
-		fmt.Fprintf(e.out, "%s, who is not on the roll, would get a link for an envelope in %s. The committee decides on it after the close.\n",
-			p.name, v.Manifest.Groups[at].Name)
-		if o.dry(e) {
-			return nil
+		for _, m := range members {
+			fmt.Fprintf(e.out, "%s  %s, %s, %s\n", m.Number, m.Name, m.Unit, m.Campus)
 		}
-		err = d.Admit(ctx, id, registrar.Applicant{
-			Name: p.name, Email: p.email, Campus: p.campus, Worksite: p.worksite, Title: p.title, Language: p.language,
-			Group: v.Manifest.Groups[at].ID, Reason: *reason,
-		}, by)
-		if err == nil {
-			fmt.Fprintln(e.out, "\nDone. The link leaves with the next mails.")
-		}
-		return err
+		return nil
 	})
 }
 

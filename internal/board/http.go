@@ -54,6 +54,15 @@ func (s *Site) Handler() http.Handler {
 	r.Get("/", s.handle(s.getIndex))
 	r.Get("/elections", s.handle(s.getElections))
 	r.Get("/{election}/", s.handle(s.getElection))
+	// As people type it: links on the page are below the slash.
+	r.Get("/{election}", s.handle(func(w http.ResponseWriter, r *http.Request) error {
+		e, err := s.find(r)
+		if err != nil {
+			return err
+		}
+		http.Redirect(w, r, "/"+e.id.String()+"/", http.StatusMovedPermanently)
+		return nil
+	}))
 	r.Get("/{election}/*", s.handle(s.getFile))
 	r.Head("/{election}/*", s.handle(s.getFile))
 	r.Post("/{election}/{log}/cosignatures", s.handle(s.postCosignature))

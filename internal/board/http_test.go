@@ -158,6 +158,9 @@ func testHandler(t *testing.T, s *site) {
 			t.Errorf("%s: got %d, want 404", path, w.Code)
 		}
 	}
+	if w := s.do("GET", "/"+s.id.String(), ""); w.Code != 301 || w.Header().Get("Location") != "/"+s.id.String()+"/" {
+		t.Errorf("without a slash: got %d to %q", w.Code, w.Header().Get("Location"))
+	}
 	if w := s.do("DELETE", "/"+s.id.String()+"/manifest", ""); w.Code != 405 {
 		t.Errorf("DELETE: got %d, want 405", w.Code)
 	}

@@ -52,13 +52,9 @@ func (s *Service) ProposeAct(ctx context.Context, id suite.ElectionID, kind act.
 				return nil
 			}
 		}
-		now := s.c.Now()
-		p := &proposal{number: d.next(), kind: uint8(kind), body: bytes.Clone(payload), by: by, at: now.UTC()}
-		if p.body == nil {
-			p.body = []byte{}
-		}
-		if err := d.judge(p, now.Unix()); err != nil {
-			return &RefusedError{err}
+		p, err := s.judged(d, kind, payload, by)
+		if err != nil {
+			return err
 		}
 		if err := tx.addProposal(ctx, id, whatAct, p); err != nil {
 			return err
@@ -67,6 +63,24 @@ func (s *Service) ProposeAct(ctx context.Context, id suite.ElectionID, kind act.
 		return s.note(ctx, tx, id, by, "act proposed", describe(p))
 	})
 	return sequence, err
+}
+
+// CheckAct returns the error that [Service.ProposeAct] would, and proposes nothing.
+func (s *Service) CheckAct(ctx context.Context, id suite.ElectionID, kind act.Kind, payload []byte) error {
+	return s.onDocket(ctx, id, func(_ store, d *docket) error {
+		_, err := s.judged(d, kind, payload, "")
+		return err
+	})
+}
+
+// judged returns an act as a proposal that may be signed, at the next sequence.
+func (s *Service) judged(d *docket, kind act.Kind, payload []byte, by string) (*proposal, error) {
+	now := s.c.Now()
+	p := &proposal{number: d.next(), kind: uint8(kind), body: append([]byte{}, payload...), by: by, at: now.UTC()}
+	if err := d.judge(p, now.Unix()); err != nil {
+		return nil, &RefusedError{err}
+	}
+	return p, nil
 }
 
 // onDocket runs fn alone, on a docket whose ends are written first. It returns a

@@ -52,6 +52,37 @@ func (d *Deployment) applyActs(ctx context.Context, e *running) error {
 	}
 }
 
+// CheckAct returns the error that proposing an act would, and proposes nothing.
+func (d *Deployment) CheckAct(ctx context.Context, id suite.ElectionID, kind act.Kind, payload []byte) error {
+	if d.running(id) == nil {
+		return errNotSealed
+	}
+	return d.committee.CheckAct(ctx, id, kind, payload)
+}
+
+// Acts lists every act that was proposed or applied, by sequence.
+func (d *Deployment) Acts(ctx context.Context, id suite.ElectionID) ([]committee.ProposedAct, error) {
+	return d.committee.Acts(ctx, id)
+}
+
+// Named returns the number and name of the member whom an amendment is about.
+func (d *Deployment) Named(ctx context.Context, id suite.ElectionID, a act.Amend) (number, name string, err error) {
+	e := d.running(id)
+	if e == nil {
+		return "", "", errNotSealed
+	}
+	return e.registrar.Named(ctx, a)
+}
+
+// Undelivered lists the members whose mail was refused for good.
+func (d *Deployment) Undelivered(ctx context.Context, id suite.ElectionID) ([]registrar.Member, error) {
+	e := d.running(id)
+	if e == nil {
+		return nil, errNotSealed
+	}
+	return e.registrar.Undelivered(ctx)
+}
+
 // AddMember notes a member who comes late and proposes the act that adds them
 // (SPEC.md section 10).
 func (d *Deployment) AddMember(ctx context.Context, id suite.ElectionID, m roll.Member, by string) (uint32, error) {
@@ -62,18 +93,18 @@ func (d *Deployment) AddMember(ctx context.Context, id suite.ElectionID, m roll.
 	return d.ProposeAct(ctx, id, act.KindAmend, payload, by)
 }
 
-// StrikeMember proposes the act that strikes a member before a ballot was issued.
-func (d *Deployment) StrikeMember(ctx context.Context, id suite.ElectionID, number, by string) (uint32, error) {
+// Strike returns the payload of the act that strikes a member before a ballot was
+// issued.
+func (d *Deployment) Strike(ctx context.Context, id suite.ElectionID, number string) ([]byte, error) {
 	e := d.running(id)
 	if e == nil {
-		return 0, errNotSealed
+		return nil, errNotSealed
 	}
-	group, blinded, err := e.registrar.BlindedLeaf(ctx, number)
+	group, blinded, err := e.registrar.Strikable(ctx, number)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	payload := act.Amend{Op: act.OpStrike, Group: group, Hash: blinded}.Bytes()
-	return d.ProposeAct(ctx, id, act.KindAmend, payload, by)
+	return act.Amend{Op: act.OpStrike, Group: group, Hash: blinded}.Bytes(), nil
 }
 
 // CorrectAddress gives a member a new link at a new address, or at the one on the
@@ -87,7 +118,7 @@ func (d *Deployment) CorrectAddress(ctx context.Context, id suite.ElectionID, nu
 	if err := e.registrar.NewLink(ctx, number, email, by, reason); err != nil {
 		return err
 	}
-	return d.committee.Note(ctx, id, by, "gave a member a new link")
+	return d.committee.Note(ctx, id, by, "gave a member a new link: "+reason)
 }
 
 // Admit gives a disputed person who is not on the roll a link that opens an
@@ -115,11 +146,22 @@ func (d *Deployment) Deposits(ctx context.Context, id suite.ElectionID) ([]regis
 // Decide proposes the act that decides on envelopes of one group. What is named in
 // neither list stays undecided.
 func (d *Deployment) Decide(ctx context.Context, id suite.ElectionID, accept, reject []suite.BallotID, by string) (uint32, error) {
-	all, err := d.Deposits(ctx, id)
+	p, err := d.Decision(ctx, id, accept, reject)
 	if err != nil {
 		return 0, err
 	}
-	var p act.Decide
+	if err := d.running(id).registrar.NoteRejected(ctx, p, reject); err != nil {
+		return 0, err
+	}
+	return d.ProposeAct(ctx, id, act.KindDecide, p.Bytes(), by)
+}
+
+// Decision returns what the act would say.
+func (d *Deployment) Decision(ctx context.Context, id suite.ElectionID, accept, reject []suite.BallotID) (p act.Decide, err error) {
+	all, err := d.Deposits(ctx, id)
+	if err != nil {
+		return p, err
+	}
 	seen := make(map[suite.BallotID]bool)
 	for i, list := range [][]suite.BallotID{accept, reject} {
 		counts := [][2]*uint32{{&p.AcceptedOff, &p.AcceptedOn}, {&p.RejectedOff, &p.RejectedOn}}[i]
@@ -127,21 +169,23 @@ func (d *Deployment) Decide(ctx context.Context, id suite.ElectionID, accept, re
 			at := slices.IndexFunc(all, func(x registrar.Depositor) bool { return x.BallotID == ballot })
 			switch {
 			case at < 0:
-				return 0, fmt.Errorf("there is no envelope %s", ballot)
+				return p, errors.New("there is no such envelope")
+			case all[at].Decision != registrar.Undecided:
+				return p, fmt.Errorf("an envelope that is named was %s before", all[at].Decision)
 			case p.Group != 0 && p.Group != all[at].Group:
-				return 0, errors.New("one act decides on envelopes of one group; name those of each group apart")
+				return p, errors.New("one act decides on envelopes of one group; decide on those of each group apart")
 			case seen[ballot]:
-				return 0, fmt.Errorf("the envelope %s is named twice", ballot)
+				return p, errors.New("an envelope is named twice")
 			}
 			p.Group, seen[ballot] = all[at].Group, true
 			*counts[onOff(all[at].OnRoll)]++
 		}
 	}
 	if p.Group == 0 {
-		return 0, errors.New("no envelope is named")
+		return p, errors.New("no envelope is named")
 	}
 	p.Accepted = slices.SortedFunc(slices.Values(accept), func(a, b suite.BallotID) int { return bytes.Compare(a[:], b[:]) })
-	return d.ProposeAct(ctx, id, act.KindDecide, p.Bytes(), by)
+	return p, nil
 }
 
 func onOff(on bool) int {

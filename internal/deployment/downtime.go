@@ -122,12 +122,12 @@ func (d *Deployment) probe(ctx context.Context, url string) error {
 }
 
 // beatPath is a file whose time says when this process last found that it works.
-func (d *Deployment) beatPath(e *running) string {
-	return filepath.Join(d.c.Data, "beat-"+e.manifest.ElectionID.String())
+func (d *Deployment) beatPath(id suite.ElectionID) string {
+	return filepath.Join(d.c.Data, "beat-"+id.String())
 }
 
 func (d *Deployment) beat(e *running, now time.Time) error {
-	path := d.beatPath(e)
+	path := d.beatPath(e.manifest.ElectionID)
 	err := os.Chtimes(path, now, now)
 	if errors.Is(err, os.ErrNotExist) {
 		err = os.WriteFile(path, nil, 0o600)
@@ -143,7 +143,7 @@ func (d *Deployment) beat(e *running, now time.Time) error {
 
 // recordGap records the time in which this process did not run.
 func (d *Deployment) recordGap(ctx context.Context, e *running, now time.Time) error {
-	info, err := os.Stat(d.beatPath(e))
+	info, err := os.Stat(d.beatPath(e.manifest.ElectionID))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

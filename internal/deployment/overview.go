@@ -3,6 +3,7 @@ package deployment
 import (
 	"context"
 	"errors"
+	"time"
 
 	"strikevote/internal/ceremony"
 	"strikevote/internal/committee"
@@ -20,12 +21,13 @@ type Overview struct {
 	MID      suite.MID          // zero before a manifest is proposed
 	Phase    election.Phase
 	Close    int64 // in force; 0 before sealing
+	Zone     *time.Location
 
 	Ceremony *ceremony.State
 	Roll     []registrar.UnitCount // before sealing
 	Counts   []ledger.FinalGroup   // after it
 	Mails    []registrar.MailCount
-	Acts     []committee.ProposedAct // that wait
+	Acts     []committee.ProposedAct // all of them, by sequence
 }
 
 // Elections lists the elections of the deployment, oldest first.
@@ -33,7 +35,7 @@ func (d *Deployment) Elections(ctx context.Context) ([]suite.ElectionID, error) 
 
 // Overview returns where an election stands.
 func (d *Deployment) Overview(ctx context.Context, id suite.ElectionID) (*Overview, error) {
-	o := &Overview{ID: id}
+	o := &Overview{ID: id, Zone: d.Zone(id)}
 	if !d.names() {
 		return d.overviewBox(o)
 	}
@@ -60,7 +62,7 @@ func (d *Deployment) Overview(ctx context.Context, id suite.ElectionID) (*Overvi
 	if o.Mails, err = e.registrar.Mails(ctx); err != nil {
 		return nil, err
 	}
-	o.Acts, err = d.committee.OpenActs(ctx, id)
+	o.Acts, err = d.committee.Acts(ctx, id)
 	return o, err
 }
 

@@ -401,8 +401,9 @@ func testDowntime(t *testing.T, w *world) {
 		}
 		return newClose, ok
 	}
-	// The test took its time before this.
-	if err := os.Remove(w.d.beatPath(e)); err != nil {
+	// The test took its time before this. Its own looks are the only ones.
+	e.looks.Lock()
+	if err := os.Remove(w.d.beatPath(w.id)); err != nil {
 		t.Fatal(err)
 	}
 	look(100)
@@ -418,6 +419,7 @@ func testDowntime(t *testing.T, w *world) {
 	if _, ok := find("box for 60 s"); ok {
 		t.Error("a minute proposes an extension")
 	}
+	e.looks.Unlock()
 	w.shut(t)
 	w.ahead.Store(900)
 	w.open(t)

@@ -55,7 +55,7 @@ func (d *Deployment) PrintSlips(ctx context.Context, id suite.ElectionID, number
 	if _, err := d.committee.SlipsApproved(ctx, id, number, places(list)); err != nil {
 		return err
 	}
-	slips := &mailer.Slips{Manifest: e.manifest, MID: e.mid, Minter: e.minter, Zone: d.c.Zone}
+	slips := &mailer.Slips{Manifest: e.manifest, MID: e.mid, Minter: e.minter, Zone: d.Zone(id)}
 	recipients := make([]mailer.Recipient, len(list))
 	for i, s := range list {
 		m := s.Member

@@ -19,8 +19,8 @@ import (
 // keys destroyed. A service that serves it stops doing so. The record of a real
 // election is kept, and this refuses it.
 func (d *Deployment) Wipe(ctx context.Context, id suite.ElectionID, by string) error {
-	if e := d.running(id); e != nil && !e.manifest.Rehearsal && !e.manifest.Demo {
-		return errors.New("this is a real election; its record and its roll are kept for as long as the union has to keep them")
+	if err := d.MayWipe(id); err != nil {
+		return err
 	}
 	// First, so that no process opens it again.
 	if d.names() {
@@ -40,7 +40,20 @@ func (d *Deployment) Wipe(ctx context.Context, id suite.ElectionID, by string) e
 			return err
 		}
 	}
+	for _, path := range []string{d.zonePath(id), d.beatPath(id)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("wiping: %w", err)
+		}
+	}
 	return d.keys(id).destroyAll()
+}
+
+// MayWipe returns an error for an election that decided something.
+func (d *Deployment) MayWipe(id suite.ElectionID) error {
+	if e := d.running(id); e != nil && !e.manifest.Rehearsal && !e.manifest.Demo {
+		return errors.New("this is a real election; its record and its roll are kept for as long as the union has to keep them")
+	}
+	return nil
 }
 
 func drop(ctx context.Context, s postgres.Server, name string, kind migrations.Database) error {

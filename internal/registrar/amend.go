@@ -184,18 +184,40 @@ func liveToken(ctx context.Context, tx pgx.Tx, number string) (at Place, id []by
 	return at, id, version, nil
 }
 
-// BlindedLeaf returns what an act names to strike a member.
+// BlindedLeaf returns what an act names to strike a member, also one who can not
+// be struck any more. It returns [ErrNoMember].
 func (r *Registrar) BlindedLeaf(ctx context.Context, number string) (suite.GroupID, suite.Hash, error) {
-	var g suite.GroupID
+	g, blinded, _, err := r.blindedLeaf(ctx, number)
+	return g, blinded, err
+}
+
+// Strikable is [Registrar.BlindedLeaf] for a member who can be struck now, so that
+// nobody signs an act in vain. It returns [ErrAlreadyIssued] or [ErrStruck] for
+// another.
+func (r *Registrar) Strikable(ctx context.Context, number string) (suite.GroupID, suite.Hash, error) {
+	g, blinded, used, err := r.blindedLeaf(ctx, number)
+	switch {
+	case err != nil || used == "":
+	case used == usedStrike:
+		err = ErrStruck
+	default:
+		err = ErrAlreadyIssued
+	}
+	return g, blinded, err
+}
+
+func (r *Registrar) blindedLeaf(ctx context.Context, number string) (g suite.GroupID, blinded suite.Hash, used string, err error) {
 	var leaf []byte
-	err := r.c.Pool.QueryRow(ctx, `SELECT group_id, leaf FROM registrar.member WHERE member_no = $1`, number).Scan(&g, &leaf)
+	err = r.c.Pool.QueryRow(ctx, `SELECT m.group_id, m.leaf, COALESCE(u.kind, '') FROM registrar.member m
+		LEFT JOIN registrar.used u ON u.group_id = m.group_id AND u.roll_index = m.roll_index
+		WHERE m.member_no = $1`, number).Scan(&g, &leaf, &used)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, suite.Hash{}, ErrNoMember
+		return 0, suite.Hash{}, "", ErrNoMember
 	}
 	if err != nil {
-		return 0, suite.Hash{}, fmt.Errorf("reading a leaf: %w", err)
+		return 0, suite.Hash{}, "", fmt.Errorf("reading a leaf: %w", err)
 	}
-	return g, ledger.Blinded(suite.Hash(leaf)), nil
+	return g, ledger.Blinded(suite.Hash(leaf)), used, nil
 }
 
 // An Applicant is a disputed person who is not on the roll. It redacts itself.

@@ -2,11 +2,16 @@ package registrar
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
 	"strikevote/internal/platform/postgres"
+	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/ledger"
+	"strikevote/internal/protocol/suite"
 )
 
 // A Depositor is a person whose envelope waits for the committee, or was decided.
@@ -15,16 +20,25 @@ type Depositor struct {
 	Envelope             // without its body
 	Number, Name, Campus string
 	Reason               string // why somebody off the roll was admitted
-	Accepted             bool
+	Decision             Decision
 }
+
+// A Decision is what became of an envelope.
+type Decision string
+
+// The decisions.
+const (
+	Undecided Decision = "waits"
+	Accepted  Decision = "accepted" // it is counted
+	Rejected  Decision = "rejected" // it is never opened
+)
 
 // Format keeps a depositor out of logs and error texts.
 func (Depositor) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("depositor [redacted]")) }
 
 // Depositors lists the envelopes with the people who sealed them, by group and
 // name, so that the committee can decide on persons. What an envelope holds,
-// nobody sees. Which of them were rejected is not known here: an act says only
-// how many.
+// nobody sees.
 func (r *Registrar) Depositors(ctx context.Context) ([]Depositor, error) {
 	var out []Depositor
 	err := postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
@@ -36,35 +50,133 @@ func (r *Registrar) Depositors(ctx context.Context) ([]Depositor, error) {
 		if err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `
-			SELECT e.group_id, e.ballot_id, e.on_roll, COALESCE(m.member_no, ''), COALESCE(m.name, a.name),
-				COALESCE(m.campus, a.campus), COALESCE(a.reason, '')
-			FROM registrar.envelope e
-			LEFT JOIN registrar.member m ON e.on_roll AND m.group_id = e.group_id AND m.roll_index = e.roll_index
-			LEFT JOIN registrar.applicant a ON NOT e.on_roll AND a.group_id = e.group_id AND a.roll_index = e.roll_index
-			ORDER BY e.group_id, 5, e.ballot_id`)
+		if out, err = readDepositors(ctx, tx); err != nil {
+			return err
+		}
+		rejected, err := readRejected(ctx, tx, s.Decisions)
 		if err != nil {
 			return err
 		}
-		out, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Depositor, err error) {
-			var id []byte
-			err = row.Scan(&d.Group, &id, &d.OnRoll, &d.Number, &d.Name, &d.Campus, &d.Reason)
-			copy(d.BallotID[:], id)
-			return d, err
-		})
 		for i := range out {
-			for _, decision := range s.Decisions {
-				for _, id := range decision.Accepted {
-					if id == out[i].BallotID {
-						out[i].Accepted = true
-					}
-				}
+			d := &out[i]
+			d.Decision = Undecided
+			if rejected[d.BallotID] {
+				d.Decision = Rejected
+			}
+			if slices.ContainsFunc(s.Decisions, func(x act.Decide) bool { return slices.Contains(x.Accepted, d.BallotID) }) {
+				d.Decision = Accepted
 			}
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing envelopes: %w", scrub(err))
 	}
 	return out, nil
+}
+
+func readDepositors(ctx context.Context, tx pgx.Tx) ([]Depositor, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT e.group_id, e.ballot_id, e.on_roll, COALESCE(m.member_no, ''), COALESCE(m.name, a.name),
+			COALESCE(m.campus, a.campus), COALESCE(a.reason, '')
+		FROM registrar.envelope e
+		LEFT JOIN registrar.member m ON e.on_roll AND m.group_id = e.group_id AND m.roll_index = e.roll_index
+		LEFT JOIN registrar.applicant a ON NOT e.on_roll AND a.group_id = e.group_id AND a.roll_index = e.roll_index
+		ORDER BY e.group_id, 5, e.ballot_id`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Depositor, err error) {
+		var id []byte
+		err = row.Scan(&d.Group, &id, &d.OnRoll, &d.Number, &d.Name, &d.Campus, &d.Reason)
+		copy(d.BallotID[:], id)
+		return d, err
+	})
+}
+
+// readRejected returns which envelopes the decisions reject.
+func readRejected(ctx context.Context, tx pgx.Tx, decisions []act.Decide) (map[suite.BallotID]bool, error) {
+	var hashes [][]byte
+	for _, d := range decisions {
+		h := sha256.Sum256(d.Bytes())
+		hashes = append(hashes, h[:])
+	}
+	rows, err := tx.Query(ctx, `SELECT ballot_id FROM registrar.rejection WHERE payload_hash = ANY ($1)`, hashes)
+	if err != nil {
+		return nil, err
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		return nil, err
+	}
+	rejected := make(map[suite.BallotID]bool)
+	for _, id := range list {
+		rejected[suite.BallotID(id)] = true
+	}
+	return rejected, nil
+}
+
+// NoteRejected keeps which envelopes a decision rejects, before it is proposed.
+func (r *Registrar) NoteRejected(ctx context.Context, d act.Decide, rejected []suite.BallotID) error {
+	h := sha256.Sum256(d.Bytes())
+	ids := make([][]byte, len(rejected))
+	for i, id := range rejected {
+		ids[i] = id[:]
+	}
+	_, err := r.c.Pool.Exec(ctx, `INSERT INTO registrar.rejection (payload_hash, ballot_id) SELECT $1, unnest($2::bytea[])
+		ON CONFLICT DO NOTHING`, h[:], ids)
+	if err != nil {
+		return fmt.Errorf("noting what is rejected: %w", scrub(err))
+	}
+	return nil
+}
+
+// Named returns the number and the name of the member whom an amendment adds or
+// strikes, for the committee to compare. It returns [ErrNoMember].
+func (r *Registrar) Named(ctx context.Context, a act.Amend) (number, name string, err error) {
+	rows, err := r.c.Pool.Query(ctx, `
+		SELECT member_no, name, leaf FROM registrar.member WHERE group_id = $1 AND leaf IS NOT NULL
+		UNION ALL SELECT member_no, name, leaf FROM registrar.addition WHERE group_id = $1`, a.Group)
+	if err != nil {
+		return "", "", fmt.Errorf("finding a member: %w", scrub(err))
+	}
+	found := false
+	var no, who string
+	var leaf []byte
+	_, err = pgx.ForEachRow(rows, []any{&no, &who, &leaf}, func() error {
+		h := suite.Hash(leaf)
+		if a.Op == act.OpStrike {
+			h = ledger.Blinded(h)
+		}
+		if h == a.Hash {
+			number, name, found = no, who, true
+		}
+		return nil
+	})
+	if err != nil {
+		return "", "", fmt.Errorf("finding a member: %w", scrub(err))
+	}
+	if !found {
+		return "", "", ErrNoMember
+	}
+	return number, name, nil
+}
+
+// Undelivered lists the members whose last mail with a link was refused for good.
+func (r *Registrar) Undelivered(ctx context.Context) ([]Member, error) {
+	rows, err := r.c.Pool.Query(ctx, `
+		SELECT DISTINCT m.member_no, m.name, m.unit, m.campus FROM registrar.outbox o
+		JOIN registrar.member m ON o.on_roll AND m.group_id = o.group_id AND m.roll_index = o.roll_index
+		WHERE o.state = 'failed' ORDER BY m.campus, m.name, m.member_no`)
+	if err != nil {
+		return nil, fmt.Errorf("listing undelivered mails: %w", scrub(err))
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Member, err error) {
+		err = row.Scan(&m.Number, &m.Name, &m.Unit, &m.Campus)
+		return m, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing undelivered mails: %w", scrub(err))
+	}
+	return list, nil
 }

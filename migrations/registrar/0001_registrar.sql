@@ -96,6 +96,14 @@ CREATE TABLE registrar.envelope (
     UNIQUE (on_roll, group_id, roll_index)
 );
 
+-- Which envelopes a decision rejects, for whoever has to see it: the act says only
+-- how many. It counts once the act with this payload is applied.
+CREATE TABLE registrar.rejection (
+    payload_hash bytea NOT NULL CHECK (octet_length(payload_hash) = 32),
+    ballot_id    bytea NOT NULL REFERENCES registrar.envelope (ballot_id),
+    PRIMARY KEY (payload_hash, ballot_id)
+);
+
 -- Ledger entries that wait for their batch.
 CREATE TABLE registrar.queue (
     entry    bytea   PRIMARY KEY,
@@ -168,6 +176,8 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON registrar.used
     FOR EACH STATEMENT EXECUTE FUNCTION registrar.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON registrar.envelope
     FOR EACH STATEMENT EXECUTE FUNCTION registrar.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON registrar.rejection
+    FOR EACH STATEMENT EXECUTE FUNCTION registrar.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON registrar.act
     FOR EACH STATEMENT EXECUTE FUNCTION registrar.refuse_change();
 
@@ -225,7 +235,7 @@ GRANT SELECT, INSERT, UPDATE (manifest, sealing, phase, close_at, next_act) ON r
 -- may be corrected at any time: it is not part of what is proved.
 GRANT SELECT, INSERT, DELETE, UPDATE (email, language, leaf) ON registrar.member TO sv_registrar;
 GRANT SELECT, INSERT, UPDATE (email, language) ON registrar.applicant TO sv_registrar;
-GRANT SELECT, INSERT ON registrar.token, registrar.token_revoked, registrar.used, registrar.envelope,
+GRANT SELECT, INSERT ON registrar.token, registrar.token_revoked, registrar.used, registrar.envelope, registrar.rejection,
     registrar.act, registrar.factor_failure TO sv_registrar;
 GRANT SELECT, INSERT, DELETE ON registrar.queue, registrar.addition TO sv_registrar;
 GRANT SELECT, INSERT, UPDATE (state, lease_until, attempts, not_before) ON registrar.outbox TO sv_registrar;

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+
+	"strikevote/internal/deployment"
+	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/registrar"
+	"strikevote/internal/roll"
+)
+
+// A newcomer is somebody described by flags.
+type newcomer struct {
+	name, email, unit, campus, worksite, title, language, factor string
+}
+
+func (p *newcomer) add(fs *flag.FlagSet) {
+	fs.StringVar(&p.name, "name", "", "the person's name")
+	fs.StringVar(&p.email, "email", "", "the person's address; empty: they get a sealed slip")
+	fs.StringVar(&p.unit, "unit", "", "the bargaining unit, as on the roll")
+	fs.StringVar(&p.campus, "campus", "", "the campus")
+	fs.StringVar(&p.worksite, "worksite", "", "the worksite")
+	fs.StringVar(&p.title, "title", "", "the job title")
+	fs.StringVar(&p.language, "language", "", "the language of the mails (default: the election's first)")
+	fs.StringVar(&p.factor, "factor", "", "the answer to the extra question, where the election asks one")
+}
+
+func runRollAdd(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operation
+	var p newcomer
+	o.add(e, fs, true)
+	p.add(fs)
+	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
+		return err
+	}
+	by, err := o.who()
+	if err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		v, err := d.Overview(ctx, id)
+		if err != nil {
+			return err
+		}
+		// The same checks as for a row of a file.
+		member, err := oneMember(v.Manifest, fs.Arg(0), p)
+		if err != nil {
+			return err
+		}
+		if _, err := d.Strike(ctx, id, member.Number); !errors.Is(err, registrar.ErrNoMember) {
+			return errors.Join(registrar.ErrOnRoll, ignoreFound(err))
+		}
+		fmt.Fprintf(e.out, "%s would be added to %s, and get an ordinary link.\n", member.Name, member.Group)
+		if o.dry(e) {
+			return nil
+		}
+		sequence, err := d.AddMember(ctx, id, member, by)
+		if err != nil {
+			return err
+		}
+		return proposeAmendment(ctx, e, d, id, sequence)
+	})
+}
+
+// ignoreFound drops the errors of a member who is there and cannot be struck.
+func ignoreFound(err error) error {
+	if errors.Is(err, registrar.ErrAlreadyIssued) || errors.Is(err, registrar.ErrStruck) {
+		return nil
+	}
+	return err
+}
+
+// oneMember checks one person as a row of a roll file.
+func oneMember(m *election.Manifest, number string, p newcomer) (roll.Member, error) {
+	fields := []string{number, p.name, p.email, p.unit, p.campus, p.worksite, p.title, p.language, p.factor}
+	for i, f := range fields {
+		fields[i] = `"` + strings.ReplaceAll(f, `"`, `""`) + `"`
+	}
+	text := "member number,name,email,unit,campus,worksite,title,language,factor\n" + strings.Join(fields, ",") + "\n"
+	file, err := roll.Read([]byte(text), optionsOf(m, nil, true))
+	if err != nil {
+		return roll.Member{}, err
+	}
+	for _, f := range file.Faults {
+		if !f.Warning {
+			return roll.Member{}, usageError("%s: %s", f.Column, strings.TrimSuffix(f.Problem, "."))
+		}
+	}
+	return file.Members[0], nil
+}
+
+// checkAddress checks an address as a row of a roll file.
+func checkAddress(m *election.Manifest, email string) error {
+	if email == "" {
+		return nil
+	}
+	_, err := oneMember(m, "1", newcomer{name: "Somebody", email: email, unit: m.Groups[0].Units[0], factor: "1"})
+	return err
+}
+
+// proposeAmendment says how an amendment is signed, and prints what the committee
+// has to compare: their program knows no names.
+func proposeAmendment(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID, sequence uint32) error {
+	propose(e, d, id, sequence)
+	acts, err := d.Acts(ctx, id)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(e.out, "Tell them by a separate way whom it is about, so that they can compare the digits:")
+	for _, a := range slices.Backward(acts) {
+		if a.Sequence == sequence {
+			return showSubject(ctx, e, d, id, a.Payload)
+		}
+	}
+	return nil
+}
+
+func runRollStrike(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operation
+	o.add(e, fs, true)
+	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
+		return err
+	}
+	by, err := o.who()
+	if err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		payload, err := d.Strike(ctx, id, fs.Arg(0))
+		if err == nil {
+			err = d.CheckAct(ctx, id, act.KindAmend, payload)
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "Member %s would be struck from the roll. It is possible only before a ballot was issued.\n", fs.Arg(0))
+		if o.dry(e) {
+			return nil
+		}
+		sequence, err := d.ProposeAct(ctx, id, act.KindAmend, payload, by)
+		if err != nil {
+			return err
+		}
+		return proposeAmendment(ctx, e, d, id, sequence)
+	})
+}
+
+func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operation
+	o.add(e, fs, true)
+	email := fs.String("email", "", "the new address; without it the member keeps theirs and only the link is replaced (theft)")
+	reason := fs.String("reason", "", "why, for the registrar's record")
+	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
+		return err
+	}
+	by, err := o.who()
+	if err != nil {
+		return err
+	}
+	if *reason == "" {
+		return usageError("say why with -reason")
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		v, err := d.Overview(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := checkAddress(v.Manifest, *email); err != nil {
+			return err
+		}
+		if _, err := d.Strike(ctx, id, fs.Arg(0)); err != nil {
+			return err // nobody of that number, or a ballot was issued
+		}
+		fmt.Fprintf(e.out, "Member %s would get a new link; the old one ends. It is possible only before a ballot was issued.\n", fs.Arg(0))
+		if o.dry(e) {
+			return nil
+		}
+		if err := d.CorrectAddress(ctx, id, fs.Arg(0), *email, by, *reason); err != nil {
+			return err
+		}
+		fmt.Fprintln(e.out, "\nDone. The new link leaves with the next mails.")
+		return nil
+	})
+}
+
+func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operation
+	var p newcomer
+	o.add(e, fs, true)
+	p.add(fs)
+	reason := fs.String("reason", "", "why the person is disputed, for the committee's decision")
+	if err := o.parse(fs, args, 0, "describe the person with flags"); err != nil {
+		return err
+	}
+	by, err := o.who()
+	if err != nil {
+		return err
+	}
+	if p.name == "" || p.email == "" || *reason == "" {
+		return usageError("name the person with -name and their address with -email, where the link goes, and say with -reason why they are disputed")
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		v, err := d.Overview(ctx, id)
+		if err != nil {
+			return err
+		}
+		at := slices.IndexFunc(v.Manifest.Groups, func(g election.Group) bool {
+			return slices.ContainsFunc(g.Units, func(u string) bool { return strings.EqualFold(u, p.unit) })
+		})
+		if at < 0 {
+			return usageError("-unit names no bargaining unit of this election")
+		}
+		if err := checkAddress(v.Manifest, p.email); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "%s, who is not on the roll, would get a link for an envelope in %s. The committee decides on it after the close.\n",
+			p.name, v.Manifest.Groups[at].Name)
+		if o.dry(e) {
+			return nil
+		}
+		err = d.Admit(ctx, id, registrar.Applicant{
+			Name: p.name, Email: p.email, Campus: p.campus, Worksite: p.worksite, Title: p.title, Language: p.language,
+			Group: v.Manifest.Groups[at].ID, Reason: *reason,
+		}, by)
+		if err == nil {
+			fmt.Fprintln(e.out, "\nDone. The link leaves with the next mails.")
+		}
+		return err
+	})
+}
