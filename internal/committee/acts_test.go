@@ -342,6 +342,9 @@ func TestProposeActRefused(t *testing.T) {
 			t.Errorf("by %q: got %v", who, err)
 		}
 	}
+	s.now = electiontest.Close - act.Margin(s.m.Demo) + 1
+	s.refused("seconds before", act.KindExtend, extend(900).Bytes())
+	s.refused("seconds before", act.KindCloseEarly, act.CloseEarly{Close: electiontest.Close - 1}.Bytes())
 	s.propose(1, act.KindAmend, add(1))
 	s.refused("already", act.KindAmend, act.Amend{Op: act.OpStrike, Group: 1, Hash: suite.Hash{1}}.Bytes())
 	s.propose(2, act.KindCancel, act.Cancel{})

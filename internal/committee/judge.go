@@ -46,9 +46,9 @@ func judgePayload(m *election.Manifest, before *act.State, payload any, now int6
 	closed := now >= before.Close
 	switch p := payload.(type) {
 	case act.Extend:
-		return judgeExtension(m, before, p.Close, closed)
+		return judgeExtension(m, before, p.Close, now)
 	case act.CloseEarly:
-		return judgeEarlyClose(m, before, p.Close, closed, now)
+		return judgeEarlyClose(m, before, p.Close, now)
 	case act.Amend:
 		if m.Group(p.Group) == nil {
 			return fmt.Errorf("there is no group %d", p.Group)
@@ -77,10 +77,12 @@ func judgePayload(m *election.Manifest, before *act.State, payload any, now int6
 	return nil
 }
 
-func judgeExtension(m *election.Manifest, before *act.State, to int64, closed bool) error {
+func judgeExtension(m *election.Manifest, before *act.State, to, now int64) error {
 	switch {
-	case closed:
+	case now >= before.Close:
 		return fmt.Errorf("voting closed on %s, so it cannot be extended any more", moment(before.Close))
+	case now > before.Close-act.Margin(m.Demo):
+		return errLateMove(before.Close, m.Demo)
 	case to > m.Schedule.LatestClose:
 		return fmt.Errorf("the latest close that the sealed manifest allows is %s", moment(m.Schedule.LatestClose))
 	case to <= before.Close:
@@ -89,10 +91,12 @@ func judgeExtension(m *election.Manifest, before *act.State, to int64, closed bo
 	return nil
 }
 
-func judgeEarlyClose(m *election.Manifest, before *act.State, to int64, closed bool, now int64) error {
+func judgeEarlyClose(m *election.Manifest, before *act.State, to, now int64) error {
 	switch {
-	case closed:
+	case now >= before.Close:
 		return fmt.Errorf("voting has closed on %s", moment(before.Close))
+	case now > before.Close-act.Margin(m.Demo):
+		return errLateMove(before.Close, m.Demo)
 	case to <= now:
 		return errors.New("the new close is in the past; name a moment that leaves time to sign")
 	case to <= m.Schedule.Open:
@@ -101,6 +105,11 @@ func judgeEarlyClose(m *election.Manifest, before *act.State, to int64, closed b
 		return fmt.Errorf("voting closes on %s, so an early close must name an earlier moment", moment(before.Close))
 	}
 	return nil
+}
+
+// errLateMove refuses another close that the witnesses may not sign in time.
+func errLateMove(at int64, demo bool) error {
+	return fmt.Errorf("voting closes on %s: another close takes effect only if two members and the witnesses sign for it before, so it must come at least %d seconds before", moment(at), act.Margin(demo))
 }
 
 func moment(at int64) string { return unix(at).UTC().Format("2 January 2006, 15:04:05 UTC") }

@@ -182,14 +182,7 @@ func (r *Registrar) takeEffect(ctx context.Context, tx pgx.Tx, a *act.Act, e row
 	}
 	voting := e.phase != election.PhaseClosed && r.c.Now().Unix() < e.close
 	switch p := payload.(type) {
-	case act.Extend:
-		if !voting {
-			return refuse("voting has closed: it is too late")
-		}
-		if margin := r.extensionMargin(); r.c.Now().Unix() > e.close-margin {
-			return refuse("an extension takes effect only if the witnesses sign for it before the close: send it at least %d minutes before", margin/60)
-		}
-	case act.Amend:
+	case act.Extend, act.Amend:
 		if !voting {
 			return refuse("voting has closed: it is too late")
 		}
@@ -200,6 +193,11 @@ func (r *Registrar) takeEffect(ctx context.Context, tx pgx.Tx, a *act.Act, e row
 		// Ballots that were issued after a close could not be told from the others.
 		if p.Close <= r.c.Now().Unix() {
 			return refuse("the new close is in the past")
+		}
+	}
+	if a.Kind == act.KindExtend || a.Kind == act.KindCloseEarly {
+		if margin := act.Margin(r.manifest.Demo); r.c.Now().Unix() > e.close-margin {
+			return refuse("another close takes effect only if the witnesses sign for it before the one in force: send it at least %d seconds before", margin)
 		}
 	}
 	switch p := payload.(type) {
@@ -215,16 +213,6 @@ func (r *Registrar) takeEffect(ctx context.Context, tx pgx.Tx, a *act.Act, e row
 		return r.depositsFirst(ctx, tx, p.Group)
 	}
 	return nil
-}
-
-// extensionMargin is how long before the close an extension must come, in
-// seconds: a witness that follows by polling may need minutes, and a close that
-// was moved without their signatures is a fault of the record (SPEC 10).
-func (r *Registrar) extensionMargin() int64 {
-	if r.manifest.Demo {
-		return 5
-	}
-	return 600
 }
 
 func refuse(format string, args ...any) error { return &ActError{fmt.Errorf(format, args...)} }

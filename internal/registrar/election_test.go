@@ -370,6 +370,29 @@ func TestActs(t *testing.T) {
 	}
 }
 
+// TestLateMove moves the close at the last moment at which the witnesses may
+// sign in time, and refuses to a second later.
+func TestLateMove(t *testing.T) {
+	t.Parallel()
+	for _, later := range []bool{true, false} {
+		w := newWorld(t, real)
+		move := func() error {
+			if later {
+				return w.act(act.KindExtend, act.Extend{Close: electiontest.Close + 60})
+			}
+			return w.act(act.KindCloseEarly, act.CloseEarly{Close: electiontest.Close - 60})
+		}
+		w.at(electiontest.Close - 599)
+		if refused := new(registrar.ActError); !errors.As(move(), &refused) {
+			t.Errorf("later %v: not refused", later)
+		}
+		w.at(electiontest.Close - 600)
+		if err := move(); err != nil {
+			t.Errorf("later %v: %v", later, err)
+		}
+	}
+}
+
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, real)

@@ -78,6 +78,16 @@ func cloneCommittee(c election.Committee) election.Committee {
 	return c
 }
 
+// Margin is how long before the close in force an act that moves it must come, in
+// seconds: a witness that follows by polling may need minutes, and a close that
+// was moved without their signatures is a fault of the record (SPEC 10).
+func Margin(demo bool) int64 {
+	if demo {
+		return 5
+	}
+	return 600
+}
+
 // Clone returns a state that shares nothing with s, so that a service can apply
 // an act inside a transaction that may still fail.
 func (s *State) Clone() *State {
