@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	// maxAhead is what the board allows a moment to be in the future.
+	// maxAhead is what the board allows a moment to be in the future, and what the
+	// record allows it to be before the close.
 	maxAhead = 300 * time.Second
 	// maxApart is how far the two clocks may be apart before the operator is
 	// told: the moments that a witness signs decide whether an act came in time.

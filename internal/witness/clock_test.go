@@ -29,25 +29,27 @@ func TestClocks(t *testing.T) {
 	t.Cleanup(func() { _ = w.Close() })
 	size, posted := int64(1), 0
 	for _, tt := range []struct {
-		ahead  int64 // seconds
-		age    string
-		signed bool
-		says   string
+		ahead int64 // seconds
+		age   string
+		want  error
+		says  string
 	}{
-		{ahead: 0, signed: true},
-		{ahead: 60, signed: true},
-		{ahead: 61, signed: true, says: "apart"},
-		{ahead: 299, signed: true},
-		{ahead: 3600, signed: false},
-		{ahead: 1 << 40, signed: false},
-		{ahead: -30, signed: true, says: "agree again"},
-		{ahead: -3600, signed: true, says: "apart"},
-		{ahead: 0, signed: true, says: "agree again"},
-		{ahead: 301, age: "-900000000000000000", signed: false, says: "apart"},
-		{ahead: 3902, age: "900000000000000000", signed: false},
-		{ahead: 1, age: "x", signed: true, says: "agree again"},
-		{ahead: 3600, signed: false, says: "apart"},
-		{ahead: 3600, age: "3599", signed: true, says: "agree again"},
+		{ahead: 0},
+		{ahead: 60},
+		{ahead: 61, says: "apart"},
+		{ahead: 300},
+		{ahead: 301, want: witness.ErrAhead},
+		{ahead: 1 << 40, want: witness.ErrAhead},
+		{ahead: -30, says: "agree again"},
+		{ahead: -300, says: "apart"},
+		{ahead: -301, want: witness.ErrBehind},
+		{ahead: -3600, want: witness.ErrBehind},
+		{ahead: 0, says: "agree again"},
+		{ahead: 301, age: "-900000000000000000", want: witness.ErrAhead, says: "apart"},
+		{ahead: 3902, age: "900000000000000000", want: witness.ErrAhead},
+		{ahead: 1, age: "x", says: "agree again"},
+		{ahead: 3600, want: witness.ErrAhead, says: "apart"},
+		{ahead: 3600, age: "3599", says: "agree again"},
 	} {
 		size++
 		b.show("ballots", b.tree(size), size)
@@ -55,18 +57,18 @@ func TestClocks(t *testing.T) {
 		b.clock.Store(electiontest.Open + tt.ahead)
 		said.Reset()
 		err := w.Poll(t.Context())
-		if tt.signed != (err == nil) || !tt.signed && !errors.Is(err, witness.ErrAhead) {
+		if !errors.Is(err, tt.want) {
 			t.Errorf("%d ahead: got %v", tt.ahead, err)
 		}
-		if tt.signed {
+		if err == nil {
 			posted++
 		}
 		lines := b.posted("ballots")
 		if len(lines) != posted {
 			t.Fatalf("%d ahead: %d lines were posted, want %d", tt.ahead, len(lines), posted)
 		}
-		if tt.signed {
-			if at := b.checkLine("ballots", lines[posted-1]); at > electiontest.Open+300 && tt.age == "" {
+		if err == nil {
+			if at := b.checkLine("ballots", lines[posted-1]); tt.age == "" && (at > electiontest.Open+300 || at < electiontest.Open-300) {
 				t.Errorf("%d ahead: signed at %d", tt.ahead, at)
 			}
 		}

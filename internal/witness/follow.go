@@ -63,8 +63,11 @@ func (w *Witness) poll(ctx context.Context, l followed) error {
 			return w.convict(c.Origin, signed(note))
 		}
 	}
-	if time.Duration(w.ahead.Load()) > maxAhead {
+	switch ahead := time.Duration(w.ahead.Load()); {
+	case ahead > maxAhead:
 		return ErrAhead
+	case ahead < -maxAhead:
+		return ErrBehind
 	}
 	line, err := w.cosign(c, signed(note), last.Size, proof)
 	if err != nil {

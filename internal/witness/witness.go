@@ -19,10 +19,12 @@
 // move it to another computer, stop the witness, move the whole directory, and
 // start it there only.
 //
-// The moment in a cosignature is this computer's. One that is ahead of the
-// board's clock is not signed, because the board would not take it, and every
-// later one would have to be later still; the board can only keep a witness from
-// signing by that, which it can do anyway.
+// The moment in a cosignature is this computer's. While its clock and the board's
+// are more than five minutes apart nothing is signed. If this one is ahead, the
+// board would not take the line, and every later one would have to be later still;
+// if the board's is, it would open and close the voting too early, which is found
+// by this before any mail leaves. The board can only keep a witness from signing
+// by that, which it can do anyway.
 package witness
 
 import (
@@ -56,6 +58,10 @@ var (
 	// ErrAhead is returned where this computer's clock is further ahead of the
 	// board's than the board allows. Nothing is signed.
 	ErrAhead = errors.New("this computer's clock is ahead of the board's by more than five minutes; set it right")
+	// ErrBehind is returned where this computer's clock is as far behind the
+	// board's. Nothing is signed: a service whose clock is ahead would close the
+	// voting early, and what it locks then is a false record (SPEC 18).
+	ErrBehind = errors.New("this computer's clock is behind the board's by more than five minutes; set it right, and if it is right, tell the operator of the vote that the service's is wrong")
 	// ErrManifest is returned for another manifest than the first.
 	ErrManifest = errors.New("the board shows another manifest than before")
 )
