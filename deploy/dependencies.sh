@@ -48,11 +48,12 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-quietly() { "${root[@]}" "$@" >"$log" 2>&1; }
+quietly() { "${root[@]}" "$@" >>"$log" 2>&1; }
 
 # Lists of packages may be absent or old, so a first try may fail.
 install() {
   local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -y --no-install-recommends install "$@")
+  : >"$log"
   if quietly "${apt[@]}"; then
     return 0
   fi

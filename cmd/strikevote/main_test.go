@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"strikevote/internal/platform/postgres/pgtest"
 )
 
 // TestMain lets scripts call the program by its name: in a process of its own,
 // from the test binary.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"strikevote": main})
+	testscript.Main(pgtest.Tests{M: m}, map[string]func(){"strikevote": main})
 }
 
 func TestScripts(t *testing.T) {

@@ -135,6 +135,9 @@ func (a *auditor) parallel(f *finding, step string, n int, work func(i int, f *f
 		next++
 		return next - 1, next <= n && a.ctx.Err() == nil
 	}
+	if n > 0 && a.o.Progress != nil {
+		a.o.Progress(step, 0, n)
+	}
 	for range min(a.o.Workers, n) {
 		group.Go(func() {
 			for i, ok := take(); ok; i, ok = take() {

@@ -273,7 +273,8 @@ func (w *World) audit(ctx context.Context) (*audit.Report, error) {
 		return nil, fmt.Errorf("opening the record: %w", err)
 	}
 	defer closer.Close()
-	report, err := audit.Verify(ctx, fsys, audit.Options{Stage: layout.Certified, MID: &w.mid, Progress: w.o.Progress})
+	report, err := audit.Verify(ctx, fsys, audit.Options{Stage: layout.Certified, MID: &w.mid,
+		Progress: func(step string, done, total int) { w.o.Progress("checking the "+step, done, total) }})
 	if err != nil {
 		return nil, fmt.Errorf("verifying the record: %w", err)
 	}

@@ -66,11 +66,18 @@ var (
 //
 // Without it the clusters stop all the same, since they do not outlive the
 // process that started them; only their files stay until the next run.
-func Main(m *testing.M) {
-	code := m.Run()
+func Main(m *testing.M) { os.Exit(Tests{m}.Run()) }
+
+// Tests are the tests of a package whose TestMain hands them to something else
+// that runs them, as testscript.Main does.
+type Tests struct{ *testing.M }
+
+// Run is what Main does, without the exit.
+func (t Tests) Run() int {
+	code := t.M.Run()
 	registrar.stop()
 	ballotbox.stop()
-	os.Exit(code)
+	return code
 }
 
 // Registrar returns a database of an election on the registrar's side.
