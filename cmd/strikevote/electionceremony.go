@@ -137,15 +137,15 @@ func runElectionWipe(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 		return err
 	}
 	return o.anywhere(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		v, err := d.Overview(ctx, id)
-		if err != nil {
-			return err
-		}
-		watermark(e, v.Manifest)
 		if err := d.MayWipe(id); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.out, "%s, %s: everything of it would be deleted for good: roll, ballots, mails in the queue, keys.\n", v.Manifest.Title[0], id)
+		title := "An election that cannot be opened"
+		if v, err := d.Overview(ctx, id); err == nil {
+			watermark(e, v.Manifest)
+			title = v.Manifest.Title[0]
+		} // else it may be half deleted, by a wipe that was interrupted
+		fmt.Fprintf(e.out, "%s, %s: everything of it would be deleted for good: roll, ballots, mails in the queue, keys.\n", title, id)
 		if o.dry(e) {
 			return nil
 		}

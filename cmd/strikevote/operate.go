@@ -110,6 +110,9 @@ func (o *operation) election(ctx context.Context, d *deployment.Deployment) (sui
 	switch {
 	case len(found) == 1:
 		return found[0], nil
+	case len(found) == 0 && len(o.id) == 2*len(suite.ElectionID{}):
+		// One that is not listed any more, to finish a wipe that was interrupted.
+		return suite.ParseElectionID(strings.ToLower(o.id))
 	case len(ids) == 0:
 		return suite.ElectionID{}, errors.New("there is no election yet; make one with strikevote election new")
 	case len(found) == 0:

@@ -33,16 +33,12 @@ func (s *Service) ProposeDeclaration(ctx context.Context, id suite.ElectionID, d
 		return &RefusedError{err}
 	}
 	return s.store.alone(ctx, id, func(tx store) error {
-		session, _, err := tx.session(ctx, id)
+		sealed, err := tx.sealed(ctx, id)
 		if err != nil {
 			return err
 		}
-		_, err = tx.get(ctx, place{id, session, manifestPaper.fixed, 0})
-		if err == nil {
+		if sealed {
 			return &RefusedError{errors.New("the election is sealed, and with it the roll; a member who is missing is added by an act")}
-		}
-		if !errors.Is(err, ErrNotYet) {
-			return err
 		}
 		return s.propose(ctx, tx, id, 1, declarationPaper, declaration, by)
 	})

@@ -153,6 +153,10 @@ func TestRollGate(t *testing.T) {
 		t.Error(err)
 	}
 	wantRefused(t, "after sealing", w.service.ProposeDeclaration(ctx, w.id(), other, "Olga"), "the election is sealed")
+	wantRefused(t, "forgotten", w.service.Forget(ctx, w.id(), "Olga"), "a real election that was sealed")
+	if list, err := w.service.Elections(ctx); err != nil || len(list) != 1 {
+		t.Errorf("got %v, %v", list, err)
+	}
 }
 
 // TestDeclarationOutlivesRestart restarts the ceremony: the roll is still the

@@ -14,16 +14,12 @@ import (
 // small to be counted by themselves. Once the election is sealed it is refused.
 func (s *Service) Regroup(ctx context.Context, id suite.ElectionID, groups []election.Group, by string) error {
 	return s.store.alone(ctx, id, func(tx store) error {
-		session, _, err := tx.session(ctx, id)
+		sealed, err := tx.sealed(ctx, id)
 		if err != nil {
 			return err
 		}
-		_, err = tx.get(ctx, place{id, session, manifestPaper.fixed, 0})
-		if err == nil {
+		if sealed {
 			return &RefusedError{errors.New("the election is sealed, and with it its groups")}
-		}
-		if !errors.Is(err, ErrNotYet) {
-			return err
 		}
 		m, err := tx.readDraft(ctx, id)
 		if err != nil {
@@ -41,11 +37,40 @@ func (s *Service) Regroup(ctx context.Context, id suite.ElectionID, groups []ele
 	})
 }
 
+// sealed reports whether the manifest is fixed, which is the first step of sealing.
+func (s store) sealed(ctx context.Context, id suite.ElectionID) (bool, error) {
+	session, _, err := s.session(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	_, err = s.get(ctx, place{id, session, manifestPaper.fixed, 0})
+	if errors.Is(err, ErrNotYet) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Forget takes an election off the list for good, before its databases are
-// dropped. What tellers and members handed in stays, so that nobody can say that
-// there was no such election.
+// dropped, and can be repeated. What tellers and members handed in stays, so that
+// nobody can say that there was no such election. It returns a [*RefusedError] for
+// a sealed one that decides something. Sealing waits for it or it for sealing, so
+// that what is being sealed is not dropped.
 func (s *Service) Forget(ctx context.Context, id suite.ElectionID, by string) error {
-	return s.store.alone(ctx, id, func(tx store) error {
+	return s.store.aloneIn(ctx, id, func(tx store, wiped bool) error {
+		if wiped {
+			return nil
+		}
+		m, err := tx.readDraft(ctx, id)
+		if err != nil {
+			return err
+		}
+		sealed, err := tx.sealed(ctx, id)
+		if err != nil {
+			return err
+		}
+		if sealed && !m.Demo && !m.Rehearsal {
+			return &RefusedError{errors.New("this is a real election that was sealed; its record and its roll are kept for as long as the union has to keep them")}
+		}
 		if _, err := tx.Exec(ctx, `UPDATE committee.election SET state = 'wiped' WHERE election_id = $1`, id[:]); err != nil {
 			return fmt.Errorf("forgetting election: %w", err)
 		}

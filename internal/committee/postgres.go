@@ -36,14 +36,24 @@ type querier interface {
 // alone runs fn while nobody else restarts a ceremony or proposes and fixes a
 // paper of the same election: each of those depends on what it read before.
 func (s store) alone(ctx context.Context, id suite.ElectionID, fn func(store) error) error {
+	return s.aloneIn(ctx, id, func(tx store, wiped bool) error {
+		if wiped {
+			return ErrUnknown
+		}
+		return fn(tx)
+	})
+}
+
+// aloneIn is alone also for an election that was wiped.
+func (s store) aloneIn(ctx context.Context, id suite.ElectionID, fn func(tx store, wiped bool) error) error {
 	return postgres.InTx(ctx, s.pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
-		var found bool
+		var wiped bool
 		err := tx.QueryRow(ctx, `
-			SELECT true FROM committee.election WHERE election_id = $1 FOR NO KEY UPDATE`, id[:]).Scan(&found)
+			SELECT state = 'wiped' FROM committee.election WHERE election_id = $1 FOR NO KEY UPDATE`, id[:]).Scan(&wiped)
 		if err != nil {
 			return unknown(err)
 		}
-		return fn(store{querier: tx})
+		return fn(store{querier: tx}, wiped)
 	})
 }
 

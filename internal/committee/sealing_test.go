@@ -30,6 +30,27 @@ func ready(t *testing.T, change ...func(*election.Manifest)) (*world, []byte) {
 	return w, manifest
 }
 
+// TestForget takes a draft that is ready to be sealed off the list: nobody seals
+// it any more, and it can be forgotten again.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	w, manifest := ready(t)
+	for member := range 2 {
+		w.fine("seal", w.ask("POST", sealPath, w.signSeal(member, manifest)))
+	}
+	for range 2 {
+		if err := w.service.Forget(t.Context(), w.id(), "Olga"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.service.Sealing(t.Context(), w.id()); !errors.Is(err, committee.ErrUnknown) {
+		t.Errorf("sealing one that is forgotten: got %v", err)
+	}
+	if list, err := w.service.Elections(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("got %v, %v", list, err)
+	}
+}
+
 // TestSealing collects signatures over a manifest.
 func TestSealing(t *testing.T) {
 	t.Parallel()

@@ -246,7 +246,7 @@ func (d *Deployment) boothHandler() http.Handler {
 		if d.names() {
 			return nil, booth.ErrUnknown
 		}
-		b, err := d.half(id, layout.Ledger).Resource(ctx, layout.Manifest)
+		b, err := d.resource(ctx, id, layout.Ledger, layout.Manifest)
 		if errors.Is(err, board.ErrNotFound) {
 			return nil, booth.ErrUnknown
 		}
@@ -259,7 +259,7 @@ func (d *Deployment) boardHandler(names ...string) http.Handler {
 	return (&board.Site{
 		Lookup: func(id suite.ElectionID) (ledger, ballots board.Half, ok bool) {
 			if d.names() && d.running(id) == nil {
-				return nil, nil, false // not sealed
+				return nil, nil, false // not sealed: there is no other half either
 			}
 			if slices.Contains(names, layout.Ledger) {
 				ledger = d.half(id, layout.Ledger)
@@ -267,7 +267,7 @@ func (d *Deployment) boardHandler(names ...string) http.Handler {
 			if slices.Contains(names, layout.Ballots) {
 				ballots = d.half(id, layout.Ballots)
 			}
-			return ledger, ballots, true
+			return ledger, ballots, ledger != nil || ballots != nil
 		},
 		List: d.list,
 		Log:  d.c.Log,

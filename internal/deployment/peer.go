@@ -24,32 +24,45 @@ type Upstream struct {
 }
 
 // half returns one half of an election's record: from this process's database,
-// or from whoever has it.
+// or from whoever has it. It is nil where this process should have it and does
+// not: asking anybody else, this one would ask itself, without end.
 func (d *Deployment) half(id suite.ElectionID, name string) board.Half {
 	e := d.running(id)
-	switch {
-	case name == layout.Ledger && e != nil && e.publicLedger != nil:
-		return board.Local(name, e.publicLedger)
-	case name == layout.Ballots && e != nil && e.publicBallots != nil:
-		return board.Local(name, e.publicBallots)
-	}
-	origin := d.c.Upstream.Ledger
+	origin, own := d.c.Upstream.Ledger, d.names()
 	if name == layout.Ballots {
-		origin = d.c.Upstream.Ballots
+		origin, own = d.c.Upstream.Ballots, d.votes()
 	}
-	if origin == "" {
+	switch {
+	case own && e == nil:
+		return nil
+	case own && name == layout.Ledger:
+		return board.Local(name, e.publicLedger)
+	case own:
+		return board.Local(name, e.publicBallots)
+	case origin == "" && d.runs(PartBoard):
+		return nil
+	case origin == "":
 		origin = d.origins.Board
 	}
 	return board.Remote(d.client, origin, id, name)
 }
 
-// ballotsHalf is what the registrar's side sees of the box's: what is published,
-// and no more.
-func (d *Deployment) ballotsHalf(e *running) board.Half {
-	if e.ballots != nil {
-		return board.Local(layout.Ballots, e.ballots)
+// resource reads from a half of the record.
+func (d *Deployment) resource(ctx context.Context, id suite.ElectionID, half, path string) ([]byte, error) {
+	h := d.half(id, half)
+	if h == nil {
+		return nil, board.ErrNotFound
 	}
-	return d.half(e.manifest.ElectionID, layout.Ballots)
+	return h.Resource(ctx, path)
+}
+
+// ballotsResource is what the registrar's side sees of the box's: what is
+// published, and no more.
+func (d *Deployment) ballotsResource(ctx context.Context, e *running, path string) ([]byte, error) {
+	if e.ballots != nil {
+		return board.Local(layout.Ballots, e.ballots).Resource(ctx, path)
+	}
+	return d.resource(ctx, e.manifest.ElectionID, layout.Ballots, path)
 }
 
 // boxCosigned checks that a checkpoint of the ballot log satisfies the manifest's
@@ -59,7 +72,7 @@ func (d *Deployment) boxCosigned(ctx context.Context, e *running, path string) e
 	if err != nil {
 		return err
 	}
-	note, err := d.ballotsHalf(e).Resource(ctx, path)
+	note, err := d.ballotsResource(ctx, e, path)
 	if errors.Is(err, board.ErrNotFound) {
 		return fmt.Errorf("%w: the box has not published %s", errWaiting, path)
 	}
@@ -74,7 +87,7 @@ func (d *Deployment) boxCosigned(ctx context.Context, e *running, path string) e
 
 // boxHas reports whether the box's half has a file.
 func (d *Deployment) boxHas(ctx context.Context, e *running, path string) (bool, error) {
-	_, err := d.ballotsHalf(e).Resource(ctx, path)
+	_, err := d.ballotsResource(ctx, e, path)
 	if errors.Is(err, board.ErrNotFound) {
 		return false, nil
 	}

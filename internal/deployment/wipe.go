@@ -11,6 +11,7 @@ import (
 
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/registrar"
 	"strikevote/migrations"
 )
 
@@ -19,14 +20,18 @@ import (
 // keys destroyed. A service that serves it stops doing so. The record of a real
 // election is kept, and this refuses it.
 func (d *Deployment) Wipe(ctx context.Context, id suite.ElectionID, by string) error {
-	if err := d.MayWipe(id); err != nil {
-		return err
-	}
-	// First, so that no process opens it again.
+	// First, so that no process opens it again. The committee's papers decide,
+	// beside a seal that is being made.
 	if d.names() {
 		if err := d.committee.Forget(ctx, id, by); err != nil {
 			return err
 		}
+	} else if err := d.openElection(ctx, id); err != nil && !errors.Is(err, registrar.ErrDraft) {
+		// The box has nothing but its database to say what the election is.
+		return err
+	}
+	if err := d.MayWipe(id); err != nil {
+		return err
 	}
 	d.forget(id)
 	for _, side := range []struct {
@@ -48,7 +53,7 @@ func (d *Deployment) Wipe(ctx context.Context, id suite.ElectionID, by string) e
 	return d.keys(id).destroyAll()
 }
 
-// MayWipe returns an error for an election that decided something.
+// MayWipe returns an error for an election that is open here and decides something.
 func (d *Deployment) MayWipe(id suite.ElectionID) error {
 	if e := d.running(id); e != nil && !e.manifest.Rehearsal && !e.manifest.Demo {
 		return errors.New("this is a real election; its record and its roll are kept for as long as the union has to keep them")
