@@ -55,9 +55,13 @@ func describeLog(l *logState) string {
 // the log is worth looking at.
 func (a *auditor) openLog(f *finding, name string, policy tlog.Policy) *logState {
 	l := &logState{name: name, policy: policy}
-	a.checkFirst(f, l)
 	path := layout.Checkpoint(name)
 	note, err := a.read(path)
+	if err == nil && a.begins(name, policy, note) {
+		f.broken = &sourceError{layout.ErrNotLocked}
+		return nil
+	}
+	a.checkFirst(f, l)
 	if err != nil {
 		f.fail(9, path, err)
 		return nil
@@ -87,6 +91,18 @@ func (a *auditor) openLog(f *finding, name string, policy tlog.Policy) *logState
 		}
 	}
 	return l
+}
+
+// begins reports whether a board shows a ledger that holds nothing yet but its
+// first entry. It withholds no file of such a log, so that only the size says
+// that the election runs: that is no false record. In a folder it is one: nobody
+// has a reason to keep it, and a cut log must not pass for an early one.
+func (a *auditor) begins(name string, policy tlog.Policy, note []byte) bool {
+	if _, remote := a.fsys.(layout.Remote); !remote || name != layout.Ledger {
+		return false
+	}
+	o, err := policy.OpenLog(note)
+	return err == nil && o.Checkpoint.Size == 1 && o.Checkpoint.Root == tlog.LeafHash(ledger.ManifestEntry(a.mid))
 }
 
 // checkFirst checks that witnesses saw the log begin with this manifest and

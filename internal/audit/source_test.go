@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"strikevote/internal/audit"
 	"strikevote/internal/audit/audittest"
+	"strikevote/internal/protocol/ledger"
+	"strikevote/internal/protocol/tlog"
 	"strikevote/internal/record/layout"
 )
 
@@ -134,4 +137,44 @@ func TestRemote(t *testing.T) {
 	if r := verify(t, remote{files}, audit.Options{}); !strings.Contains(faults(r), "files: drill/2: the file is missing (SPEC 17).") {
 		t.Errorf("a missing file: got %s", faults(r))
 	}
+}
+
+// TestBegun: a board whose ledger holds the manifest's entry alone shows an
+// election that runs. In a folder the same log is cut, and so is one whose entry
+// is another's, or that the log's key did not sign.
+func TestBegun(t *testing.T) {
+	t.Parallel()
+	e, files := audittest.Record(t, small)
+	begun := maps.Clone(files)
+	begun[layout.Checkpoint(layout.Ledger)] = files[layout.FirstCheckpoint(layout.Ledger)]
+	for _, witnessed := range []bool{true, false} {
+		if !witnessed {
+			delete(begun, layout.FirstCheckpoint(layout.Ledger))
+			begun = with(begun, layout.Checkpoint(layout.Ledger), e.Ledger.Sign(firstOf(e)))
+		}
+		if _, err := audit.Verify(t.Context(), remote{begun}, audit.Options{}); !errors.Is(err, layout.ErrNotLocked) {
+			t.Errorf("on the web: got %v, want %v", err, layout.ErrNotLocked)
+		}
+		if found := tampered(t, begun, "a cut ledger in a folder"); !strings.Contains(found, "ledger") {
+			t.Errorf("in a folder: got %s", found)
+		}
+	}
+	other := firstOf(e)
+	other.Root[0] ^= 1
+	ballots := maps.Clone(files)
+	ballots[layout.Checkpoint(layout.Ballots)] = files[layout.FirstCheckpoint(layout.Ballots)]
+	for name, changed := range map[string]fs.FS{
+		"another entry": with(files, layout.Checkpoint(layout.Ledger), e.Ledger.Sign(other)),
+		"no signature":  with(files, layout.Checkpoint(layout.Ledger), []byte(firstOf(e).Text())),
+		"the ballots":   ballots,
+	} {
+		if r, err := audit.Verify(t.Context(), remote{changed}, audit.Options{}); err != nil || r.Verified {
+			t.Errorf("%s: got %v, or it holds", name, err)
+		}
+	}
+}
+
+// firstOf is the ledger's checkpoint over the manifest's entry.
+func firstOf(e *audittest.Election) tlog.Checkpoint {
+	return tlog.Checkpoint{Origin: e.Manifest.Ledger.Origin, Size: 1, Root: tlog.LeafHash(ledger.ManifestEntry(e.MID))}
 }

@@ -142,9 +142,8 @@ func (w *web) get(name string) (b []byte, again bool, err error) {
 	return nil, again, fmt.Errorf("the server answers %d", resp.StatusCode)
 }
 
-// ErrNotLocked is returned for a file that a board publishes at the lock. It is
-// no hole in the record: there is no whole record yet.
-var ErrNotLocked = errors.New("the election is not locked yet: its record is published, and can be checked, when voting has ended")
+// ErrNotLocked is [layout.ErrNotLocked].
+var ErrNotLocked = layout.ErrNotLocked
 
 // withheld reports whether a board says that a file comes later.
 func withheld(resp *http.Response) bool {

@@ -214,6 +214,11 @@ var ErrTooLarge = errors.New("larger than a file of its kind can be")
 // part of it, and a named pipe could let it wait for ever.
 var ErrNotPlain = errors.New("it is not a plain file")
 
+// ErrNotLocked is returned for a file that a board publishes at the lock, and for
+// a board whose ledger has only begun. It is no hole in the record: there is no
+// whole record yet.
+var ErrNotLocked = errors.New("the election is not locked yet: its record is published, and can be checked, when voting has ended")
+
 // A Remote source of a record cannot list its files: whoever reads it asks for
 // those that must be there, and cannot tell whether there are others.
 type Remote interface {
