@@ -8,10 +8,12 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"strikevote/internal/platform/web"
@@ -59,7 +61,9 @@ under the old name: tell the committee. The other witnesses are enough meanwhile
 The clock counts: the time in a signature decides whether the committee changed the
 end of voting in time. Let the system set it (NTP). The program says when it and the
 board's are more than a minute apart, and signs nothing while it is more than five
-ahead.`,
+ahead.
+
+What happens is told in plain lines, or as JSON lines with -json.`,
 		run: runWitness,
 	}
 }
@@ -72,6 +76,7 @@ func runWitness(ctx context.Context, e *env, fs *flag.FlagSet, args []string) er
 	interval := fs.Duration("interval", 10*time.Second, "how often to look")
 	once := fs.Bool("once", false, "look once and end")
 	listen := fs.String("listen", "", "also take checkpoints that are brought to this host:port")
+	asJSON := fs.Bool("json", false, "write what happens as JSON lines, for programs")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -90,7 +95,11 @@ func runWitness(ctx context.Context, e *env, fs *flag.FlagSet, args []string) er
 		fmt.Fprintln(e.out, key.VKey())
 		return nil
 	}
-	c := witness.Config{URL: strings.TrimSuffix(*follow, "/"), Key: key, Dir: *dir, Interval: *interval, Log: newLogger(e.err, true)}
+	log := newLogger(e.err, true)
+	if !*asJSON {
+		log = slog.New(&plainLines{w: e.err, mu: new(sync.Mutex)})
+	}
+	c := witness.Config{URL: strings.TrimSuffix(*follow, "/"), Key: key, Dir: *dir, Interval: *interval, Log: log}
 	if *midText != "" {
 		mid, err := suite.ParseMID(*midText)
 		if err != nil {

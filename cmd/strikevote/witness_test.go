@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -101,6 +105,7 @@ func TestWitness(t *testing.T) {
 	if c, err := policy.CheckLine(text, b.lines[0]); err != nil || c.Witness != "w.example" || len(b.lines) != 2 {
 		t.Errorf("got %q, %v", b.lines, err)
 	}
+	b.signedLines(p, once)
 	b.set(func() { b.gone = true })
 	p.command(exitFailed, "", once...)
 	b.set(func() { b.gone, b.other["ballots"] = false, true })
@@ -119,6 +124,43 @@ func TestWitness(t *testing.T) {
 	p.command(exitFailed, "", "witness", "-dir", dir, "-name", "v.example", "-follow", server.URL+"/x", "-once")
 	p.command(exitUsage, "", append(once, "-listen", "127.0.0.1:0")...)
 	p.command(exitUsage, "", "witness", "-dir", dir, "-name", "w.example")
+}
+
+// signedLines looks as a new witness with an empty state would, and reads what is
+// told: lines for a person, and JSON for a program that asks for it.
+func (b *smallBoard) signedLines(p *person, once []string) {
+	line := regexp.MustCompile(`(?m)^signed: (ledger|ballots), 1 entry, \d\d:\d\d:\d\d$`)
+	for _, form := range []struct {
+		flags []string
+		lines int
+	}{{nil, 2}, {[]string{"-json"}, 0}} {
+		fresh := p.t.TempDir()
+		key, err := os.ReadFile(filepath.Join(once[2], "witness.key"))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(fresh, "witness.key"), key, 0o600); err != nil {
+			p.t.Fatal(err)
+		}
+		args := slices.Concat(once[:2], []string{fresh}, once[3:], form.flags)
+		said := p.command(exitOK, "", args...)
+		if got := len(line.FindAllString(said, -1)); got != form.lines || strings.Contains(said, "{") != (form.lines == 0) {
+			p.t.Errorf("with %v: %d lines\n%s", form.flags, got, said)
+		}
+	}
+}
+
+// TestPlainLines: what a board makes a witness say stays on one line.
+func TestPlainLines(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log := slog.New(&plainLines{w: &out, mu: new(sync.Mutex)})
+	log.Debug("not shown")
+	log.With("a", 1).WithGroup("g").Warn("two", "b", "x\x1b[2J\ny")
+	log.Warn("waiting", "err", "gone")
+	if !regexp.MustCompile(`^two \(a 1, b x\?\[2J y\), [0-9:]{8}\nwaiting: gone, [0-9:]{8}\n$`).MatchString(out.String()) {
+		t.Errorf("got %q", &out)
+	}
 }
 
 // TestNeedsLinux reads what is said on other systems.
