@@ -17,32 +17,47 @@ import (
 
 func committeeCommand() command {
 	return command{
-		name: "committee", args: "key|list|sign [flags] [URL]",
+		name: "committee", args: "NAME [flags] [URL]",
 		short: "a committee member's program: keep a key, look at what waits, sign it",
 		long: `
-On the member's own computer:
+On the member's own computer. URL is the address of the election at the console:
+https://…/v1/ and 32 digits.
 
-  committee key -key FILE            make a key, once, and show its public half: give
-                                     those 64 digits to whoever writes the election
-                                     file; run again, it only shows them
-  committee list URL                 what waits for signatures, and who has signed
-  committee sign -key FILE URL       show in plain words what each of it would do;
-                                     with -yes, sign it
-
-URL is the address of the election at the console: https://…/v1/ and 32 digits.
 The key is kept in FILE, sealed with a passphrase. It is asked for, or read from
 the file that -passphrase names. Nobody can restore a forgotten passphrase; the
-others of the committee can then replace your key.
+others of the committee can then replace your key.`,
+		subs: []command{
+			committeeStep("key", "-key FILE", "make a key, once, and show its public half", `
+Makes a key, once, and shows its public half: give those 64 digits to whoever writes the
+election file. Run again, it only shows them.`, "key passphrase", committeeKey),
+			committeeStep("list", "URL", "what waits for signatures, and who has signed", `
+Lists everything that was put before the committee, how it stands, and who has signed.`, "mid", committeeList),
+			committeeStep("sign", "-key FILE [-only NAME] [-yes] URL", "show what each of it would do; with -yes, sign it", `
+Shows in plain words what each thing that waits would do; with -yes, signs it.
 
-What is signed is made on this computer from what it shows. A certificate is
-signed only after the public record was downloaded and verified here, unless
--trust is given. -only names what to sign: declaration, manifest, act:3, slips:1,
-certificate, or all acts with act; with the digits after @ that were shown before,
-it signs exactly what you looked at, and nothing that took its place.
+What is signed is made on this computer from what it shows. A certificate is signed only
+after the public record was downloaded and verified here, unless -trust is given. -only
+names what to sign: declaration, manifest, act:3, slips:1, certificate, or all acts with
+act; with the digits after @ that were shown before, it signs exactly what you looked
+at, and nothing that took its place.
 
 Exit code 3: the certificate was checked and does not follow from the record.`,
-		run: runCommittee,
+				"key passphrase mid as only yes trust", committeeSign),
+		},
 	}
+}
+
+// committeeStep is a sub-command with these flags of the committee's.
+func committeeStep(name, args, short, long, flags string, run func(context.Context, *env, committeeFlags, []string) error) command {
+	return command{name: name, args: args, short: short, long: long,
+		run: func(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+			var f committeeFlags
+			f.add(fs, strings.Fields(flags))
+			if err := parse(fs, args); err != nil {
+				return err
+			}
+			return run(ctx, e, f, fs.Args())
+		}}
 }
 
 type committeeFlags struct {
@@ -50,28 +65,26 @@ type committeeFlags struct {
 	yes, trust                     bool
 }
 
-func runCommittee(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var f committeeFlags
-	fs.StringVar(&f.key, "key", "", "the key file")
-	fs.StringVar(&f.passphrase, "passphrase", "", "file that holds the passphrase, instead of asking")
-	fs.StringVar(&f.as, "as", "", "who you are in the committee, by name or by number; found by the key where it is not given")
-	fs.StringVar(&f.mid, "mid", "", "the election you mean, as 64 hexadecimal digits; nothing of another one is signed")
-	fs.StringVar(&f.only, "only", "", "only this: declaration, manifest, act:3, slips:1, certificate, act, slips")
-	fs.BoolVar(&f.yes, "yes", false, "sign; without it, sign only shows what it would sign")
-	fs.BoolVar(&f.trust, "trust", false, "sign a certificate without verifying the public record")
-	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" {
-		return flag.ErrHelp
+// add defines the flags of these names.
+func (f *committeeFlags) add(fs *flag.FlagSet, names []string) {
+	for _, name := range names {
+		switch name {
+		case "key":
+			fs.StringVar(&f.key, name, "", "the key file")
+		case "passphrase":
+			fs.StringVar(&f.passphrase, name, "", "file that holds the passphrase, instead of asking")
+		case "as":
+			fs.StringVar(&f.as, name, "", "who you are in the committee, by name or by number; found by the key where it is not given")
+		case "mid":
+			fs.StringVar(&f.mid, name, "", "the election you mean, as 64 hexadecimal digits; nothing of another one is shown or signed")
+		case "only":
+			fs.StringVar(&f.only, name, "", "only this: declaration, manifest, act:3, slips:1, certificate, act, slips")
+		case "yes":
+			fs.BoolVar(&f.yes, name, false, "sign; without it, it is only shown what would be signed")
+		case "trust":
+			fs.BoolVar(&f.trust, name, false, "sign a certificate without verifying the public record")
+		}
 	}
-	step, ok := map[string]func(context.Context, *env, committeeFlags, []string) error{
-		"key": committeeKey, "list": committeeList, "sign": committeeSign,
-	}[args[0]]
-	if !ok {
-		return usageError("there is no step %q", args[0])
-	}
-	if err := parse(fs, args[1:]); err != nil {
-		return err
-	}
-	return step(ctx, e, f, fs.Args())
 }
 
 func committeeKey(ctx context.Context, e *env, f committeeFlags, args []string) error {

@@ -147,7 +147,7 @@ func TestCommittee(t *testing.T) {
 	w.says(w.program(exitUsage, "sign", w.url), "-key")
 	w.says(w.program(exitUsage, "list"), "address of the election")
 	w.says(w.program(exitUsage, "list", "https://console.example"), "it looks like")
-	w.says(w.program(exitUsage, "lend"), `no step "lend"`)
+	w.says(w.program(exitUsage, "lend"), `there is no "lend"`)
 	w.says(w.program(exitUsage, "key"), "-key")
 	w.says(w.program(exitFailed, "sign", "-key", filepath.Join(w.dir, "none"), w.url), "committee key makes one")
 	w.says(w.program(exitFailed, "list", strings.Replace(w.url, "/v1/"+w.m.ElectionID.String(), "/v1/"+strings.Repeat("0", 32), 1)), "no such election")

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -16,37 +17,19 @@ import (
 )
 
 func tellerCommand() command {
-	return command{
-		name: "teller", args: "init|copy|drill|check|open|destroy [flags]",
+	c := command{
+		name: "teller", args: "NAME -key FILE [flags]",
 		short: "a teller's program: keep one share of the opening key, open the total",
 		long: `
-On the teller's own computer, in this order:
-
-  teller init -key FILE INVITATION   make a key, and go through the ceremony with
-                                     the other tellers; may be stopped and run again.
-                                     Compare the six words at its end by phone
-  teller copy -key FILE COPY         a second copy, for another medium
-  teller drill -key FILE -copy COPY  prove that both copies work, before voting opens
-  teller check -key FILE             once the election is sealed: does it name your
-                                     key? If not, nobody may vote in it
-  teller open -key FILE              after the lock: verify the whole record, show
-                                     what would be opened; -yes opens it
-  teller destroy -key FILE           after certification; -yes destroys the key
+On the teller's own computer. In this order: init and copy, drill before voting opens,
+check once the election is sealed, open after the lock, destroy after certification.
 
 The key is kept in FILE, sealed with a passphrase. It is asked for, or read from
 the file that -passphrase names. Nobody can restore a forgotten passphrase; a wrong
 one does no harm. While one program has FILE open, a second one is refused.
 
 Without a network on that computer, files go to and from the operator, on a stick:
-
-  teller init -key FILE -in STATE -out MESSAGE INVITATION
-                                     read the state that the operator exported, and
-                                     write your next message; again with every new
-                                     state, until it says that the ceremony is done
-  teller drill -key FILE -copy COPY -in STATE -out MESSAGE
-  teller check -key FILE -in STATE
-  teller open -key FILE -record DIR|ZIP -out MESSAGE -yes
-  teller destroy -key FILE -record DIR|ZIP -out MESSAGE -yes
+-in, -record and -out, as the steps explain.
 
 If a teller's computer is lost before sealing, the committee starts the ceremony
 again, and each teller takes part in it with a new key file if the old one had been
@@ -54,8 +37,11 @@ through to the end. After sealing the others open, as long as there are enough.
 
 While the program runs the key is in this computer's memory, and may be in its swap
 space: use a disk that is encrypted, and switch the computer off afterwards.`,
-		run: runTeller,
 	}
+	for _, step := range tellerSteps() {
+		c.subs = append(c.subs, step.command())
+	}
+	return c
 }
 
 type tellerFlags struct {
@@ -69,70 +55,114 @@ func (f tellerFlags) byFiles() bool { return f.in+f.out+f.record != "" }
 
 // A tellerStep is one word after teller.
 type tellerStep struct {
-	run func(context.Context, *env, tellerFlags, []string) error
+	name, args, short, long string
+	run                     func(context.Context, *env, tellerFlags, []string) error
 	// What the step reads and writes without a network, as usage says it. The
 	// flags in it are needed; out of open and destroy only with -yes.
 	files string
+	more  string // its other flags
 }
 
-func tellerSteps() map[string]tellerStep {
-	return map[string]tellerStep{
-		"init":    {tellerInit, "-in STATE -out MESSAGE"},
-		"copy":    {tellerCopy, ""},
-		"drill":   {tellerDrill, "-in STATE -out MESSAGE"},
-		"check":   {tellerCheck, "-in STATE"},
-		"open":    {tellerOpen, "-record DIR|ZIP -out MESSAGE"},
-		"destroy": {tellerDestroy, "-record DIR|ZIP -out MESSAGE"},
+func tellerSteps() []tellerStep {
+	return []tellerStep{
+		{name: "init", args: "-key FILE INVITATION", short: "make a key, and go through the ceremony with the others", long: `
+Makes a key and goes through the ceremony with the other tellers. It may be stopped and
+run again. Compare the six words at its end with every other teller, by phone.
+
+Without a network: -in STATE -out MESSAGE. It reads the state that the operator
+exported and writes your next message; run it again with every new state, until it
+says that the ceremony is done.`, run: tellerInit, files: "-in STATE -out MESSAGE"},
+		{name: "copy", args: "-key FILE COPY", short: "make a second copy of the key, for another medium", long: `
+Writes a second copy of the key to the new file COPY, sealed with the same passphrase.
+Keep it on another medium. It needs no network.`, run: tellerCopy},
+		{name: "drill", args: "-key FILE -copy COPY", short: "prove that both copies work, before voting opens", long: `
+Proves that both copies of the key work, before the election is sealed. It opens nothing.
+
+Without a network: -in STATE -out MESSAGE.`, run: tellerDrill, files: "-in STATE -out MESSAGE", more: "copy"},
+		{name: "check", args: "-key FILE [-mid HEX]", short: "once it is sealed: does the election name your key?", long: `
+Looks, once the election is sealed and before voting opens, whether it names your key
+and the witnesses have seen it. If it does not, nobody may vote in it: call the
+committee and the other tellers.
+
+Without a network: -in STATE.`, run: tellerCheck, files: "-in STATE", more: "mid"},
+		{name: "open", args: "-key FILE [-mid HEX] [-root HEX] [-yes]", short: "after the lock: verify the record, open the total", long: `
+Verifies the whole public record of the locked election and shows what would be opened:
+sums, never a single ballot. With -yes it opens them.
+
+The second copy of the key needs -root too: the 64 digits that the first copy, or the
+program of any other teller, prints as "Check digits of the closed box". So the two
+copies cannot be made to open two different boxes.
+
+Without a network: -record DIR|ZIP, and with -yes -out MESSAGE.`, run: tellerOpen, files: "-record DIR|ZIP -out MESSAGE", more: "mid root yes"},
+		{name: "destroy", args: "-key FILE [-yes]", short: "after certification: destroy the key", long: `
+Destroys the key for ever, after it has verified that the result is certified. It shows
+what it would do; with -yes it asks once more and does it. Each copy is destroyed by a
+run of its own.
+
+Without a network: -record DIR|ZIP, and with -yes -out MESSAGE.`, run: tellerDestroy, files: "-record DIR|ZIP -out MESSAGE", more: "yes"},
 	}
 }
 
-// fits returns an error unless the flags for files are those of the step.
+func (step tellerStep) command() command {
+	return command{name: step.name, args: step.args, short: step.short, long: step.long,
+		run: func(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+			var f tellerFlags
+			f.add(fs, step)
+			if err := parse(fs, args); err != nil {
+				return err
+			}
+			if f.key == "" {
+				return usageError("name your key file with -key")
+			}
+			if f.byFiles() {
+				if err := f.fits(step); err != nil {
+					return err
+				}
+			}
+			return step.run(ctx, e, f, fs.Args())
+		}}
+}
+
+// add defines the flags of a step, and no others.
+func (f *tellerFlags) add(fs *flag.FlagSet, step tellerStep) {
+	fs.StringVar(&f.key, "key", "", "the key file")
+	fs.StringVar(&f.passphrase, "passphrase", "", "file that holds the passphrase, instead of asking")
+	for _, one := range []struct {
+		name  string
+		value *string
+		usage string
+	}{
+		{"copy", &f.copy, "the second copy of the key file"},
+		{"mid", &f.mid, "the election you mean, as 64 hexadecimal digits"},
+		{"root", &f.root, "for the second copy: the check digits of the closed box (64) that the first copy printed"},
+		{"in", &f.in, "without a network: the state file that the operator exported"},
+		{"record", &f.record, "without a network: folder or ZIP file with a copy of the public record"},
+		{"out", &f.out, "without a network: a new file for the message to the operator"},
+	} {
+		if slices.Contains(strings.Fields(step.more), one.name) || step.reads(one.name) {
+			fs.StringVar(one.value, one.name, "", one.usage)
+		}
+	}
+	if slices.Contains(strings.Fields(step.more), "yes") {
+		fs.BoolVar(&f.yes, "yes", false, "do it; without it, it is only shown what would be done")
+	}
+}
+
+// reads reports whether a flag is one for files, and the step's.
+func (step tellerStep) reads(name string) bool { return strings.Contains(step.files, "-"+name+" ") }
+
+// fits returns an error unless the flags for files are all there.
 func (f tellerFlags) fits(step tellerStep) error {
-	for _, flag := range []struct{ name, value string }{{"-in", f.in}, {"-record", f.record}, {"-out", f.out}} {
-		wanted := strings.Contains(step.files, flag.name+" ")
-		if wanted && flag.value == "" && flag.name == "-out" && f.record != "" && !f.yes {
+	for _, flag := range []struct{ name, value string }{{"in", f.in}, {"record", f.record}, {"out", f.out}} {
+		if flag.value != "" || !step.reads(flag.name) {
+			continue
+		}
+		if flag.name == "out" && f.record != "" && !f.yes {
 			continue // it only shows what it would do
 		}
-		if wanted != (flag.value != "") {
-			if step.files == "" {
-				return usageError("copy takes no %s: it makes no connection", flag.name)
-			}
-			return usageError("without a network, this step takes %s", step.files)
-		}
+		return usageError("without a network, this step takes %s", step.files)
 	}
 	return nil
-}
-
-func runTeller(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var f tellerFlags
-	fs.StringVar(&f.key, "key", "", "the key file")
-	fs.StringVar(&f.copy, "copy", "", "the second copy of the key file")
-	fs.StringVar(&f.passphrase, "passphrase", "", "file that holds the passphrase, instead of asking")
-	fs.StringVar(&f.mid, "mid", "", "the election you mean, as 64 hexadecimal digits")
-	fs.StringVar(&f.root, "root", "", "for the second copy: the close root that the first copy opened")
-	fs.StringVar(&f.in, "in", "", "without a network: the state file that the operator exported")
-	fs.StringVar(&f.out, "out", "", "without a network: a new file for the message to the operator")
-	fs.StringVar(&f.record, "record", "", "without a network: folder or ZIP file with a copy of the public record")
-	fs.BoolVar(&f.yes, "yes", false, "do it; without it, open and destroy only show what they would do")
-	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" {
-		return flag.ErrHelp
-	}
-	step, ok := tellerSteps()[args[0]]
-	if !ok {
-		return usageError("there is no step %q", args[0])
-	}
-	if err := parse(fs, args[1:]); err != nil {
-		return err
-	}
-	if f.key == "" {
-		return usageError("name your key file with -key")
-	}
-	if f.byFiles() {
-		if err := f.fits(step); err != nil {
-			return err
-		}
-	}
-	return step.run(ctx, e, f, fs.Args())
 }
 
 // passphrase reads the passphrase from a file, or asks for it without showing it.

@@ -189,6 +189,7 @@ func tellerCheck(ctx context.Context, e *env, f tellerFlags, _ []string) error {
 	if err != nil {
 		return err
 	}
+	watermark(e, s.Manifest)
 	fmt.Fprintf(e.out, "The sealed election names your key, and the witnesses have seen it.\nElection: %s\nSix check words: %s\nCompare the words with the other tellers.\n",
 		s.Manifest.Title[0], election.SixWords(s.MID))
 	return nil

@@ -36,6 +36,9 @@ func tellerOpen(ctx context.Context, e *env, f tellerFlags, _ []string) error {
 	o.Progress = bars.step
 	opening, err := t.Examine(ctx, o)
 	bars.done()
+	if errors.Is(err, teller.ErrSecondCopy) {
+		return secondCopy(err, f.root != "")
+	}
 	if err != nil {
 		return err
 	}
@@ -56,8 +59,23 @@ func tellerOpen(ctx context.Context, e *env, f tellerFlags, _ []string) error {
 	return nil
 }
 
+// secondCopy says what the second copy of a key needs, and where to have it from.
+func secondCopy(err error, given bool) error {
+	if given {
+		return fmt.Errorf(`%w.
+The digits given with -root are not those of this record. Open nothing: compare the digits
+that the programs of the other tellers print, and call the committee if they differ`, err)
+	}
+	return fmt.Errorf(`%w.
+Add -root and the 64 digits that the first copy printed as "Check digits of the closed box".
+If the first copy was lost before it opened anything, ask two other tellers for the digits:
+strikevote teller open prints them for each of them, and strikevote verify for anybody, as
+the root of the ballot log`, err)
+}
+
 func showOpening(e *env, r *audit.Report) {
-	fmt.Fprintf(e.out, "The whole record was verified and holds.\nElection: %s\nSix check words: %s\nClose root: %s\n\nThis would be opened, and nothing else:\n",
+	watermark(e, r.Manifest)
+	fmt.Fprintf(e.out, "The whole record was verified and holds.\nElection: %s\nSix check words: %s\nCheck digits of the closed box (-root): %s\n\nThis would be opened, and nothing else:\n",
 		r.Manifest.Title[0], election.SixWords(r.MID), r.CloseRoot)
 	for _, set := range r.Partition {
 		var names []string
@@ -75,7 +93,7 @@ func tellerDestroy(ctx context.Context, e *env, f tellerFlags, _ []string) error
 	}
 	defer t.Close()
 	if !f.yes {
-		fmt.Fprintf(e.out, "This would destroy the key in %s for ever. Run it again with -yes; then destroy the second copy too.\n", f.key)
+		fmt.Fprintf(e.out, "This would destroy the key in %s for ever. Run it again with -yes. %s\n", f.key, otherCopy(t))
 		return nil
 	}
 	line, err := newQuestions(ctx, e).line(fmt.Sprintf("Type destroy to destroy the key in %s: ", f.key))
@@ -89,10 +107,18 @@ func tellerDestroy(ctx context.Context, e *env, f tellerFlags, _ []string) error
 		return err
 	}
 	if f.byFiles() {
-		fmt.Fprintln(e.out, "The key is destroyed. Destroy the second copy too.")
+		fmt.Fprintf(e.out, "The key in %s is destroyed. %s\n", f.key, otherCopy(t))
 		sayCarry(e, f)
 		return nil
 	}
-	fmt.Fprintln(e.out, "The key is destroyed and your statement of it is sent. Destroy the second copy too.")
+	fmt.Fprintf(e.out, "The key in %s is destroyed and your statement of it is sent. %s\n", f.key, otherCopy(t))
 	return nil
+}
+
+// otherCopy says what is to be done with the other copy.
+func otherCopy(t *teller.Teller) string {
+	if t.Second() {
+		return "It is the second copy; the first is destroyed by a run of its own."
+	}
+	return "Destroy the second copy too."
 }

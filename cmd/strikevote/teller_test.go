@@ -156,6 +156,7 @@ func (o *operator) refused(p *person, key, pass, state string) {
 		{exitFailed, "another election or teller", []string{"init", "-key", key, "-passphrase", pass, "-in", state, "-out", o.fresh(), o.invitation(2)}},
 		{exitFailed, "this key has been through the ceremony", []string{"init", "-key", key, "-passphrase", pass, "-in", again, "-out", o.fresh(), o.invitation(1)}},
 		{exitFailed, "this key has been through the ceremony", []string{"drill", "-key", key, "-copy", key + ".copy", "-passphrase", pass, "-in", again, "-out", o.fresh()}},
+		{exitFailed, key + ".copy is there already; name a new file", []string{"copy", "-key", key, "-passphrase", pass, key + ".copy"}},
 		{exitFailed, "is there already", []string{"init", "-key", key, "-passphrase", pass, "-in", state, "-out", pass, o.invitation(1)}},
 		{exitFailed, "is there already", []string{"init", "-key", key, "-passphrase", pass, "-in", state, "-out", key, o.invitation(1)}},
 		{exitFailed, "not a teller's key file", []string{"init", "-key", cut, "-passphrase", pass, "-in", state, "-out", o.fresh(), o.invitation(1)}},
@@ -165,11 +166,11 @@ func (o *operator) refused(p *person, key, pass, state string) {
 		{exitUsage, "one file", []string{"drill", "-key", key, "-copy", key, "-passphrase", pass, "-in", state, "-out", o.fresh()}},
 		{exitUsage, "takes -in STATE -out MESSAGE", []string{"init", "-key", key, "-in", state, o.invitation(1)}},
 		{exitUsage, "takes -in STATE -out MESSAGE", []string{"drill", "-key", key, "-copy", key + ".copy", "-out", o.fresh()}},
-		{exitUsage, "takes -in STATE", []string{"check", "-key", key, "-record", o.dir}},
-		{exitUsage, "takes -record DIR|ZIP -out MESSAGE", []string{"open", "-key", key, "-in", state}},
+		{exitUsage, "not defined: -record", []string{"check", "-key", key, "-record", o.dir}},
+		{exitUsage, "not defined: -in", []string{"open", "-key", key, "-in", state}},
 		{exitUsage, "takes -record DIR|ZIP -out MESSAGE", []string{"open", "-key", key, "-record", o.dir, "-yes"}},
 		{exitUsage, "takes -record DIR|ZIP -out MESSAGE", []string{"destroy", "-key", key, "-yes", "-out", o.fresh()}},
-		{exitUsage, "copy takes no -out", []string{"copy", "-key", key, "-out", o.fresh(), o.fresh()}},
+		{exitUsage, "not defined: -out", []string{"copy", "-key", key, "-out", o.fresh(), o.fresh()}},
 	} {
 		if said := p.command(tt.code, "", append([]string{"teller"}, tt.args...)...); !strings.Contains(said, tt.want) {
 			o.t.Errorf("%v: got %s, want %q", tt.args, said, tt.want)
@@ -232,8 +233,8 @@ func (o *operator) opens(p *person, record string) {
 		return append([]string{"teller", step, "-key", o.path(key), "-passphrase", pass, "-record", record}, more...)
 	}
 	said := p.command(exitOK, "", args("open", "teller-1.key")...)
-	root := regexp.MustCompile(`Close root: ([0-9a-f]{64})\n`).FindStringSubmatch(said)
-	if root == nil || !strings.Contains(said, "run this again with -yes") {
+	root := regexp.MustCompile(`Check digits of the closed box \(-root\): ([0-9a-f]{64})\n`).FindStringSubmatch(said)
+	if root == nil || !strings.Contains(said, "run this again with -yes") || !strings.HasPrefix(said, "DEMO. This is not a real vote.\n") {
 		o.t.Fatalf("looking: %s", said)
 	}
 	if said := p.command(exitFailed, "", args("open", "teller-1.key", "-mid", strings.Repeat("0", 64))...); !strings.Contains(said, "does not hold") {
@@ -242,10 +243,9 @@ func (o *operator) opens(p *person, record string) {
 	first := o.fresh()
 	p.command(exitOK, "", args("open", "teller-1.key", "-yes", "-out", first)...)
 	second := o.fresh()
-	for _, more := range [][]string{nil, {"-root", strings.Repeat("0", 64)}} {
-		if said := p.command(exitFailed, "", args("open", "teller-1.key.copy", append(more, "-yes", "-out", second)...)...); !strings.Contains(said, "second copy") {
-			o.t.Errorf("the second copy: %s", said)
-		}
+	for want, more := range map[string][]string{"Add -root and the 64 digits": nil, "are not those of this record": {"-root", strings.Repeat("0", 64)}} {
+		said := p.command(exitFailed, "", args("open", "teller-1.key.copy", append(more, "-yes", "-out", second)...)...)
+		has(o.t, said, "this is the second copy of the key", want)
 	}
 	if _, err := os.Stat(second); err == nil {
 		o.t.Error("the second copy answered")
@@ -267,7 +267,10 @@ func (o *operator) opens(p *person, record string) {
 		if _, err := os.Stat(o.path(key)); err != nil {
 			o.t.Errorf("%s is gone: %v", key, err)
 		}
-		p.command(exitOK, "destroy\n", args("destroy", key, "-yes", "-out", out)...)
+		said := p.command(exitOK, "destroy\n", args("destroy", key, "-yes", "-out", out)...)
+		if second := strings.HasSuffix(key, ".copy"); strings.Contains(said, "Destroy the second copy too.") == second {
+			o.t.Errorf("after %s: %s", key, said)
+		}
 		if _, err := os.Stat(o.path(key)); err == nil {
 			o.t.Errorf("%s is there", key)
 		}

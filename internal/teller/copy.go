@@ -78,6 +78,9 @@ func (t *Teller) drill() (*share.Share, error) {
 	return share.Drill(x, t.k.Election, t.k.Number, y, yi), nil
 }
 
+// Second reports whether this is a copy that [Teller.Copy] made.
+func (t *Teller) Second() bool { return t.k.Copy > 1 }
+
 // Discard destroys the key file without a statement: that of the other copy
 // speaks for both.
 func (t *Teller) Discard() error { return t.file.destroy() }

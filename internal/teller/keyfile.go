@@ -266,6 +266,9 @@ func remove(path string) error {
 // key yet, and would only be in the way.
 func writeNew(path string, b []byte) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return existsError{path}
+	}
 	if err != nil {
 		return fmt.Errorf("creating key file: %w", err)
 	}
@@ -274,6 +277,13 @@ func writeNew(path string, b []byte) error {
 	}
 	return syncDir(filepath.Dir(path))
 }
+
+// An existsError says that a key file would take the place of another file. It
+// is [fs.ErrExist].
+type existsError struct{ path string }
+
+func (e existsError) Error() string { return e.path + " is there already; name a new file" }
+func (existsError) Unwrap() error   { return fs.ErrExist }
 
 // finish writes a file and closes it.
 func finish(file *os.File, b []byte) error {

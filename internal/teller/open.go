@@ -48,6 +48,10 @@ func (t *Teller) Examine(ctx context.Context, o Options) (*Opening, error) {
 	return &Opening{Report: r, by: t}, nil
 }
 
+// ErrSecondCopy is returned for the second copy of a key without the close root,
+// or with another one than the record's: two copies must not open two boxes.
+var ErrSecondCopy = errors.New("this is the second copy of the key: it opens only the closed box whose check digits the first copy answered for")
+
 var errNotDone = errors.New("this key has not been through the ceremony")
 
 // verify verifies all of the record.
@@ -77,7 +81,7 @@ func (t *Teller) mayOpen(r *audit.Report, first *suite.Hash) error {
 	case len(t.k.CloseRoot) > 0 && (!bytes.Equal(t.k.CloseRoot, r.CloseRoot[:]) || !bytes.Equal(t.k.MID, r.MID[:])):
 		return ErrOtherClose
 	case t.k.Copy > 1 && (first == nil || *first != r.CloseRoot):
-		return errors.New("this is the second copy of the key: it needs the close root that the first copy answered for")
+		return ErrSecondCopy
 	}
 	return nil
 }
