@@ -1,9 +1,11 @@
 package signer_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -46,7 +48,7 @@ func newOpened(t *testing.T) (*world, *audittest.Election, audittest.Files) {
 // signs it.
 func TestCertificate(t *testing.T) {
 	t.Parallel()
-	w, e, _ := newOpened(t)
+	w, e, files := newOpened(t)
 	c, a := w.read()
 	i := a.Items[len(a.Items)-1]
 	if i.Name != agenda.PaperCertificate {
@@ -61,6 +63,7 @@ func TestCertificate(t *testing.T) {
 		material = "MATERIAL"
 	}
 	w.says(i.Name, cert.Sentence, e.Manifest.Groups[0].Name, "uphold: 1", material, election.SixWords(e.MID))
+	showsTotals(w, e, cert, files)
 	steps := 0
 	w.must(a.Verify(t.Context(), i, func(string, int, int) { steps++ }))
 	if steps == 0 {
@@ -89,6 +92,44 @@ func TestCertificate(t *testing.T) {
 	if _, err := w.service.Certification(t.Context(), e.Manifest.ElectionID); err != nil {
 		t.Error(err)
 	}
+}
+
+// showsTotals demands the totals with what each percentage is of, the turnout and
+// the watermark; and that a record with another result, or none, is told.
+func showsTotals(w *world, e *audittest.Election, cert *tally.Certificate, files audittest.Files) {
+	w.t.Helper()
+	r, err := tally.ParseResult(files[layout.Result].Data)
+	w.must(err)
+	want := []string{"\"Not me\" is the report of a member", "It means that", "Envelopes: ", "Rule: authorized if", " yes and no votes ("}
+	if e.Manifest.Demo {
+		want = append(want, "DEMO. This is not a real vote.")
+	}
+	var entitled, cast uint64
+	for _, g := range cert.Groups {
+		entitled, cast = entitled+g.Entitled, cast+g.Cast
+	}
+	want = append(want, fmt.Sprintf("Turnout: %d of %d people entitled cast a ballot (%.1f%%).", cast, entitled, 100*float64(cast)/float64(entitled)))
+	for _, set := range r.Sets {
+		for q, votes := range set.Votes {
+			for i, n := range votes {
+				o := e.Manifest.Questions[q].Options[i]
+				want = append(want, fmt.Sprintf("%8d of %d ballots  %6s  %s (%s)\n", n, set.Count, fmt.Sprintf("%.1f%%", 100*float64(n)/float64(set.Count)), o.Text[0], o.Role))
+			}
+		}
+	}
+	w.says(agenda.PaperCertificate, want...)
+	other := maps.Clone(files)
+	other[layout.Result] = &fstest.MapFile{Data: append(bytes.Clone(files[layout.Result].Data), ' ')}
+	before := w.status.Record
+	for said, record := range map[string]fstest.MapFS{"another result than the certificate names": fstest.MapFS(other), "does not answer now": {}} {
+		server := httptest.NewServer(http.FileServerFS(record))
+		w.set(election.PhaseTallied, server.URL)
+		w.says(agenda.PaperCertificate, said, cert.Sentence)
+		server.Close()
+	}
+	w.set(election.PhaseTallied, w.t.TempDir()) // a folder of this computer is not opened
+	w.says(agenda.PaperCertificate, "does not answer now")
+	w.set(election.PhaseTallied, before)
 }
 
 // TestFalseCertificate proposes certificates, and serves records, that are not

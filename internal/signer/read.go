@@ -2,8 +2,11 @@ package signer
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
 	"time"
 
 	"strikevote/internal/agenda"
@@ -11,6 +14,8 @@ import (
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/tally"
+	"strikevote/internal/record"
+	"strikevote/internal/record/layout"
 )
 
 // Read fetches everything that was proposed to be signed. mid is the election
@@ -185,7 +190,36 @@ func (c *Console) readCertificate(ctx context.Context, a *Agenda, o *agenda.Over
 	if cert.MID != a.MID {
 		return errors.New("the service shows the certificate of another election; sign nothing, and call the others of the committee")
 	}
-	i.Message, i.Words, i.Committee, i.body = tally.CertificateMessage(a.MID, body), w.certificate(a.Manifest, cert), committee, body
+	result, why := a.result(ctx, cert)
+	i.Message, i.Words = tally.CertificateMessage(a.MID, body), w.certificate(a.Manifest, cert, result, why)
+	i.Committee, i.body = committee, body
 	a.Items = append(a.Items, i)
 	return nil
+}
+
+// result reads the result that a certificate names, by its hash, from the public
+// record: the certificate has no totals. Where it cannot be had, why says so; what
+// is signed is verified all the same.
+func (a *Agenda) result(ctx context.Context, c *tally.Certificate) (r *tally.Result, why string) {
+	const missing = "The totals cannot be shown: the public record does not answer now."
+	// A path would be one on this computer.
+	if !strings.HasPrefix(a.record, "https://") && !strings.HasPrefix(a.record, "http://") {
+		return nil, missing
+	}
+	fsys, closer, err := record.Open(ctx, a.record)
+	if err != nil {
+		return nil, missing
+	}
+	defer closer.Close()
+	b, err := fs.ReadFile(fsys, layout.Result)
+	if err != nil {
+		return nil, missing
+	}
+	if sha256.Sum256(b) != c.Result {
+		return nil, "The totals cannot be shown: the public record has another result than the certificate names.\nDo not sign it, and call the others of the committee."
+	}
+	if r, err = tally.ParseResult(b); err != nil || !fits(a.Manifest, r) {
+		return nil, "The totals cannot be shown: the result is not one of this election.\nDo not sign it, and call the others of the committee."
+	}
+	return r, ""
 }

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"strikevote/internal/agenda"
 	"strikevote/internal/protocol/act"
@@ -44,7 +45,13 @@ func TestDial(t *testing.T) {
 // TestManifest shows a manifest and seals it with two members' signatures.
 func TestManifest(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, func(m *election.Manifest) {
+		m.Statement[0], m.Schedule.Grace = "Why we vote.", 120
+		m.Factor = &election.Factor{Label: make([]string, len(m.Languages))}
+		for i := range m.Languages {
+			m.Factor.Label[i] = "Your year of birth"
+		}
+	})
 	if _, a := w.read(); len(a.Items) != 0 || a.Manifest != nil || a.Phase != "draft" {
 		t.Errorf("got %+v", a)
 	}
@@ -59,6 +66,7 @@ func TestManifest(t *testing.T) {
 		// 1,900,000,000 is 17 March 2030, 17:46:40 UTC.
 		"Sunday 17 March 2030, 10:46:40 PDT (2030-03-17 17:46:40 UTC)", "(2030-03-18 17:46:40 UTC)", "(2030-03-19 17:46:40 UTC)",
 		election.SixWords(w.mid), w.mid.String(), w.m.Origins.Booth)
+	w.everything()
 	c, i := w.item("manifest")
 	if !bytes.Equal(i.Message, election.SealMessage(w.mid)) || i.Waits() != true {
 		t.Errorf("got %+v", i)
@@ -129,9 +137,10 @@ func TestActs(t *testing.T) {
 	w.says("act:1", "voting would close", "(2030-03-18 18:01:40 UTC)", "instead of Monday 18 March 2030, 10:46:40 PDT")
 	w.says("act:2", "(2030-03-18 18:16:40 UTC)", "instead of Monday 18 March 2030, 11:01:40 PDT")
 	w.says("act:3", "CLOSE EARLY", "instead of Monday 18 March 2030, 11:16:40 PDT")
-	w.says("act:4", "ADD", "group Unit 1", suite.Hash{0xcd}.String(), "operator's list")
-	w.says("act:5", "STRIKE", "group Unit 2", suite.Hash{0xef}.String(), "operator's list")
-	w.says("act:6", "accepted: 0 of people on the roll, 1 of people off it", "rejected: 2 of people on", receipt.Tracker(id))
+	w.says("act:4", "ADD", "group Unit 1", suite.Hash{0xcd}.String(), "the list that strikevote election acts prints, by a separate way")
+	w.says("act:5", "STRIKE", "group Unit 2", suite.Hash{0xef}.String(), "the list that strikevote election acts prints, by a separate way")
+	w.says("act:6", "accepted: 0 of people on the roll, 1 of people off it", "rejected: 2 of people on", receipt.Tracker(id),
+		"rejected ones are only counted", "strikevote election acts")
 	w.says("act:7", "another ballot page", "https://board.example/client.zip", suite.Hash{0x12}.String())
 	w.says("act:8", "Member 3 (number 2) would sign nothing", "Mariana", fmt.Sprintf("%x", []byte(public)))
 	w.says("act:9", "CANCEL", "for ever")
@@ -181,6 +190,34 @@ func TestSlips(t *testing.T) {
 	w.sign("slips:1", 0, 1)
 	if _, err := w.service.SlipsApproved(t.Context(), w.m.ElectionID, 1, places); err != nil {
 		t.Error(err)
+	}
+}
+
+// everything demands that all that a person can judge is shown.
+func (w *world) everything() {
+	w.t.Helper()
+	m := w.m
+	s := []string{
+		m.Statement[0], "Witnesses: " + fmt.Sprint(len(m.Witnesses.Keys)), fmt.Sprintf("of whom %d must sign", m.Witnesses.Threshold),
+		"Smallest count: ", m.Help.Email, m.Help.Phone, m.Separation.Operators[0], "on one machine", m.Origins.Board,
+		"Grace: ", "for 2 minutes after it", "Envelopes are decided until ", "(" + time.Unix(m.Schedule.DecideUntil, 0).UTC().Format("2006-01-02 15:04:05") + " UTC)",
+		"Second question that members are asked", "six words of their ceremony: " + election.SixWords(suite.MID(m.Tellers.Certificate)),
+		fmt.Sprintf("at least %d at a time", m.Groups[0].BatchMin), "check digits of the roll",
+	}
+	for _, k := range m.Witnesses.Keys {
+		name, _, _ := strings.Cut(k, "+")
+		s = append(s, "  "+name+"\n")
+	}
+	for _, label := range m.Factor.Label {
+		s = append(s, label)
+	}
+	w.says("manifest", s...)
+	c, err := signer.Dial(w.url)
+	w.must(err)
+	a, err := c.Read(w.t.Context(), nil, time.UTC)
+	w.must(err)
+	if words := a.Items[0].Words; !strings.Contains(words, "Sunday 17 March 2030, 17:46:40 UTC\n") || strings.Contains(words, " UTC)") {
+		w.t.Errorf("in UTC a moment is said twice:\n%s", words)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/receipt"
 	"strikevote/internal/protocol/suite"
-	"strikevote/internal/protocol/tally"
 )
 
 // words say for a person what a signature would do. Every text in them comes
@@ -18,9 +17,12 @@ import (
 type words struct{ zone *time.Location }
 
 // moment says a moment where the member is, and in UTC, in which others will
-// read it.
+// read it, unless that is the same.
 func (w words) moment(at int64) string {
 	t := time.Unix(at, 0)
+	if _, offset := t.In(w.zone).Zone(); offset == 0 {
+		return t.In(w.zone).Format("Monday 2 January 2006, 15:04:05 MST")
+	}
 	return t.In(w.zone).Format("Monday 2 January 2006, 15:04:05 MST") + " (" + t.UTC().Format("2006-01-02 15:04:05") + " UTC)"
 }
 
@@ -28,7 +30,7 @@ func (w words) declaration(d *agenda.Declaration) string {
 	var b strings.Builder
 	b.WriteString("You would declare that the roll was compared with a second, independent list.\n\nThe roll:\n")
 	for _, g := range d.Groups {
-		fmt.Fprintf(&b, "  group %d, %s: %d members, root %s\n", g.ID, g.Name, g.Size, g.Root)
+		fmt.Fprintf(&b, "  group %d, %s: %d members\n     check digits of the roll %s\n", g.ID, g.Name, g.Size, g.Root)
 	}
 	fmt.Fprintf(&b, "The second list: %s, %d rows, SHA-256 %s\n", d.Second.Name, d.Second.Rows, d.Second.SHA256)
 	n := d.Differences
@@ -41,68 +43,13 @@ func (w words) declaration(d *agenda.Declaration) string {
 	return b.String()
 }
 
-func (w words) manifest(m *election.Manifest, mid suite.MID) string {
-	var b strings.Builder
-	b.WriteString("You would seal this election. Nothing of it can change afterwards but by an act of the committee.\n\n")
-	switch {
-	case m.Demo:
-		b.WriteString("DEMO. This is not a real vote.\n")
-	case m.Rehearsal:
-		b.WriteString("REHEARSAL. This is not a real vote.\n")
-	}
-	for i, tag := range m.Languages {
-		fmt.Fprintf(&b, "Title (%s): %s\n", tag, m.Title[i])
-	}
-	for n, q := range m.Questions {
-		fmt.Fprintf(&b, "\nQuestion %d:\n", n+1)
-		for i, tag := range m.Languages {
-			fmt.Fprintf(&b, "  (%s) %s\n", tag, q.Text[i])
-		}
-		for k, o := range q.Options {
-			fmt.Fprintf(&b, "    %d. %s: counted as %s\n", k+1, strings.Join(o.Text, " / "), o.Role)
-		}
-	}
-	fmt.Fprintf(&b, "\nRule: %s\n", rule(m.Rule))
-	b.WriteString("\nGroups, each with the root of its roll:\n")
-	var total uint64
-	for _, g := range m.Groups {
-		fmt.Fprintf(&b, "  %d, %s (%s): %d members\n     root %s\n", g.ID, g.Name, strings.Join(g.Units, ", "), g.RollSize, g.RollRoot)
-		total += uint64(g.RollSize)
-	}
-	fmt.Fprintf(&b, "  in all %d members\n", total)
-	w.people(&b, m)
-	s := m.Schedule
-	fmt.Fprintf(&b, "\nOpens:        %s\nCloses:       %s\nLatest close: %s, whatever extends it\nEnvelopes are decided until %s\n",
-		w.moment(s.Open), w.moment(s.Close), w.moment(s.LatestClose), w.moment(s.DecideUntil))
-	fmt.Fprintf(&b, "\nSix words: %s\nHash:      %s\nCompare the hash, all 64 digits, with the others of the committee.\n", election.SixWords(mid), mid)
-	return b.String()
-}
-
-func (w words) people(b *strings.Builder, m *election.Manifest) {
-	fmt.Fprintf(b, "\nTellers, any %d of %d open the total: %s\n", m.Tellers.T, m.Tellers.N, strings.Join(m.Tellers.Names, ", "))
-	fmt.Fprintf(b, "Committee, any %d sign:\n", m.Committee.Quorum)
-	for i, member := range m.Committee.Members {
-		fmt.Fprintf(b, "  %d, %s:", i, member.Name)
-		for _, k := range member.Keys {
-			fmt.Fprintf(b, " %s %x", k.Kind, []byte(k.Key))
-		}
-		b.WriteByte('\n')
-	}
-	fmt.Fprintf(b, "Witnesses: %d, of whom %d must cosign\n", len(m.Witnesses.Keys), m.Witnesses.Threshold)
-	fmt.Fprintf(b, "Members vote at %s\n", m.Origins.Booth)
-	fmt.Fprintf(b, "Run on: %s; %s\n", m.Separation.Kind, strings.Join(m.Separation.Operators, "; "))
-}
-
 // rule says what authorizes.
 func rule(r election.Rule) string {
 	than := "at least"
 	if r.Strict {
 		than = "more than"
 	}
-	of := map[string]string{
-		election.BasisDecided: "the yes and no votes", election.BasisCast: "all ballots cast", election.BasisEntitled: "everybody entitled",
-	}[r.Basis]
-	s := fmt.Sprintf("authorized if the yes votes to question %d are %s %d/%d of %s", r.Question+1, than, r.Numerator, r.Denominator, of)
+	s := fmt.Sprintf("authorized if the yes votes to question %d are %s %d/%d of %s", r.Question+1, than, r.Numerator, r.Denominator, basis(r.Basis))
 	if r.QuorumNumerator > 0 {
 		s += fmt.Sprintf(", and at least %d/%d of those entitled cast a ballot", r.QuorumNumerator, r.QuorumDenominator)
 	}
@@ -114,6 +61,17 @@ func rule(r election.Rule) string {
 	}
 	return s + "; all groups together"
 }
+
+// basis says of what a rule's fraction is.
+func basis(of string) string {
+	return map[string]string{
+		election.BasisDecided: "the yes and no votes", election.BasisCast: "all ballots cast", election.BasisEntitled: "everybody entitled",
+	}[of]
+}
+
+// compare says what the digits of an act are to be compared with: this program
+// has no list of members.
+const compare = "Ask the operator for the list that strikevote election acts prints, by a separate way, and compare the digits"
 
 // act says what an act would do to the election as it is before it.
 func (w words) act(m *election.Manifest, before *act.State, payload any) string {
@@ -132,9 +90,9 @@ func (w words) act(m *election.Manifest, before *act.State, payload any) string 
 		return "CANCEL: the election would end without a result, for ever. No ballot is ever opened.\n"
 	case act.Amend:
 		if p.Op == act.OpStrike {
-			return fmt.Sprintf("STRIKE: a member of group %s could not vote any more.\n  blinded leaf %s\nThe operator's list says whose leaf that is. Compare all 64 digits with it, and the member with your evidence.\n", group(p.Group), p.Hash)
+			return fmt.Sprintf("STRIKE: a member of group %s could not vote any more.\n  the member's mark on the roll (64 digits) %s\n%s, all of them,\nand the member with your evidence.\n", group(p.Group), p.Hash, compare)
 		}
-		return fmt.Sprintf("ADD: somebody would be added to the roll of group %s and may vote.\n  leaf %s\nThe operator's list of additions says who that is. Compare all 64 digits with it, and the person with your evidence.\n", group(p.Group), p.Hash)
+		return fmt.Sprintf("ADD: somebody would be added to the roll of group %s and may vote.\n  their mark on the roll (64 digits) %s\n%s, all of them,\nand the person with your evidence.\n", group(p.Group), p.Hash, compare)
 	case act.Decide:
 		return decide(group(p.Group), p)
 	case act.ClientBundle:
@@ -159,35 +117,14 @@ func decide(group string, p act.Decide) string {
 	for _, id := range p.Accepted {
 		fmt.Fprintf(&b, "  %s\n", receipt.Tracker(id))
 	}
+	if p.RejectedOn+p.RejectedOff > 0 {
+		b.WriteString("The rejected ones are only counted here: the act does not name them.\n")
+	}
+	fmt.Fprintf(&b, "%s: the\ntrackers of the accepted ones, and who is accepted and who rejected.\n", compare)
 	return b.String()
 }
 
 func (w words) slips(s *agenda.Slips) string {
-	return fmt.Sprintf("PRINT: %d sealed slips with voting codes would be printed, once.\n  why    %s\n  asked  %s\n  places %s\nWhoever prints them could vote with them. The operator's list of places has the same digits.\n",
-		s.Count, s.Reason, w.moment(s.ProposedAt), s.Places)
-}
-
-func (w words) certificate(m *election.Manifest, c *tally.Certificate) string {
-	var b strings.Builder
-	b.WriteString("You would certify this result.\n\n")
-	fmt.Fprintf(&b, "%s\n\n%-24s %9s %9s %9s %10s %9s\n", word(c.Sentence, 1<<20), "group", "entitled", "issued", "cast", "envelopes", "undecided")
-	for i := range c.Groups {
-		g := &c.Groups[i]
-		name := fmt.Sprint(g.ID)
-		if of := m.Group(g.ID); of != nil {
-			name = of.Name
-		}
-		fmt.Fprintf(&b, "%-24s %9d %9d %9d %10d %9d\n", name, g.Entitled, g.Issued, g.Cast, g.Deposited, g.Undecided)
-		if g.Added+g.Struck > 0 {
-			fmt.Fprintf(&b, "  %d added to its roll, %d struck from it\n", g.Added, g.Struck)
-		}
-	}
-	fmt.Fprintf(&b, "\nIssued or accepted and not cast: %d\nReports \"not me\" that you uphold: %d. This number is the committee's own word.\n", c.NotCast, c.Disputed)
-	if c.Material {
-		b.WriteString("MATERIAL: the open questions could change the outcome.\n")
-	} else {
-		b.WriteString("The open questions could not change the outcome.\n")
-	}
-	fmt.Fprintf(&b, "Certified: %s\nSix words: %s\n", w.moment(c.CertifiedAt), election.SixWords(c.MID))
-	return b.String()
+	return fmt.Sprintf("PRINT: %d sealed slips with voting codes would be printed, once.\n  why    %s\n  asked  %s\n  check digits of the list of members (64) %s\nWhoever prints them could vote with them. %s.\n",
+		s.Count, s.Reason, w.moment(s.ProposedAt), s.Places, compare)
 }
