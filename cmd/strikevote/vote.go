@@ -29,7 +29,8 @@ the mail itself, saved as a file.
 After an interruption run the same command again: it finishes the same ballot,
 and never makes a second one. With -test the sealed ballot is opened again
 instead of cast, to test this device; -check does the sums of such a test made
-on another device. With -find it says where your ballot is.
+on another device, and needs the link too: -check FILE LINK. With -find it says where
+your ballot is; -forget erases what this computer keeps of the link.
 
 Is it disputed whether you may vote, -envelope hands your sealed ballot in with
 your name on it; the committee decides on it after the close. With a code from a
@@ -41,7 +42,7 @@ for the code, so that it is not left in the shell's history.`,
 
 type voteFlags struct {
 	choose, state, factor, typed, recover, check, out, slip string
-	yes, test, find, code, envelope                         bool
+	yes, test, find, code, envelope, forget                 bool
 }
 
 func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
@@ -49,7 +50,8 @@ func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 	fs.StringVar(&f.choose, "choose", "", "the option of each question by number, from 1: 1 or 1,2,1")
 	fs.BoolVar(&f.yes, "yes", false, "cast without asking again")
 	fs.BoolVar(&f.test, "test", false, "test this device: seal, then open the sealed ballot again; nothing is cast")
-	fs.StringVar(&f.check, "check", "", "check a test of another device: the file that -test printed")
+	fs.StringVar(&f.check, "check", "", "check a test of another device: the file that -test printed; the link is needed too")
+	fs.BoolVar(&f.forget, "forget", false, "erase what this computer keeps of this link, after asking")
 	fs.BoolVar(&f.find, "find", false, "say where the ballot cast from this computer is")
 	fs.StringVar(&f.factor, "factor", "", "the answer to the committee's second question, where there is one")
 	fs.StringVar(&f.typed, "typed", "", "text of your own to go into the sealing (advanced)")
@@ -61,6 +63,9 @@ func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 	fs.StringVar(&f.state, "state", "", "folder in which an unfinished ballot is kept (default: your configuration folder)")
 	if err := parse(fs, args); err != nil {
 		return err
+	}
+	if fs.NArg() == 0 && f.check != "" {
+		return usageError("-check needs the link too, in quotes: strikevote vote -check FILE LINK")
 	}
 	if fs.NArg() != 1 {
 		return usageError("give the link from your mail, in quotes, or the mail as a file; with -slip, the address on the slip")
@@ -75,8 +80,12 @@ func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 	if err := os.MkdirAll(f.state, 0o700); err != nil {
 		return fmt.Errorf("making a place to keep an unfinished ballot: %w; name another folder with -state", err)
 	}
+	return plainly(voteWith(ctx, e, f, fs.Arg(0)))
+}
+
+func voteWith(ctx context.Context, e *env, f voteFlags, arg string) error {
 	ask := newQuestions(ctx, e)
-	s, err := openVote(ctx, e, ask, f, fs.Arg(0))
+	s, err := openVote(ctx, e, ask, f, arg)
 	if errors.Is(err, voter.ErrDamaged) {
 		return fmt.Errorf("%w. With a recovery code: -recover, and another folder with -state", err)
 	}
@@ -86,13 +95,15 @@ func runVote(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 	switch {
 	case f.check != "":
 		return checkTest(e, s, f.check)
+	case f.forget:
+		return forget(ctx, e, ask, s, f)
 	case f.find:
 	case s.Stage() == voter.StageReceived:
 		fmt.Fprintln(e.out, "You have voted with this link on this computer. Nothing new was cast.")
 	case s.Stage() == voter.StageDeposited:
 		fmt.Fprintln(e.out, "You have handed in an envelope with this link on this computer. Nothing new was sent.")
 	default:
-		return vote(ctx, e, ask, s, f)
+		return keptAfter(s, vote(ctx, e, ask, s, f))
 	}
 	return showFound(ctx, e, s, f.factor)
 }
@@ -121,7 +132,7 @@ func describe(e *env, s *voter.Session) {
 	if g := s.Group(); g != nil {
 		fmt.Fprintf(e.out, "You vote in: %s\n", g.Name)
 	}
-	fmt.Fprintf(e.out, "Six check words: %s\nVoting closes %s.\n\n", election.SixWords(s.MID), moment(m.Schedule.Close))
+	fmt.Fprintf(e.out, "Six check words: %s\nVoting closes %s, unless the committee moves the close.\n\n", election.SixWords(s.MID), moment(m.Schedule.Close))
 }
 
 func vote(ctx context.Context, e *env, ask *questions, s *voter.Session, f voteFlags) error {
@@ -129,17 +140,24 @@ func vote(ctx context.Context, e *env, ask *questions, s *voter.Session, f voteF
 		_, err := s.Test() // says why not
 		return err
 	}
-	if s.Stage() == voter.StageIssued || s.Stage() == voter.StageSealed && f.recover == "" {
-		if done, err := goOn(ctx, e, ask, s, f); done || err != nil {
+	// Asked for an unfinished ballot too, only to say it better: whether it can still
+	// be finished is for the box to say, and the link may be too old to be answered.
+	status, err := s.Status(ctx, f.factor)
+	if err == nil {
+		if err := showClose(e, s, status); err != nil {
 			return err
 		}
 	}
-	status, err := s.Status(ctx, f.factor)
+	if s.Stage() == voter.StageIssued || s.Stage() == voter.StageSealed && f.recover == "" {
+		if done, err := goOn(ctx, e, ask, s, f, status, err); done || err != nil {
+			return err
+		}
+	}
 	if err != nil {
 		return err
 	}
 	if status.Issued && f.recover == "" {
-		return errors.New("a ballot was already issued, or an envelope handed in, for this link, on another device or by an earlier run that kept nothing here. Open the link there, or use -recover with your recovery code")
+		return errors.New("a ballot was already issued, or an envelope handed in, for this link, on another device or by an earlier run that kept nothing here. Open the link there, or use -recover with your recovery code, or call the committee")
 	}
 	if f.envelope = f.envelope || s.EnvelopeOnly(); f.envelope {
 		explainEnvelope(e, s)
@@ -180,8 +198,8 @@ func seal(s *voter.Session, f voteFlags, choices ballot.Choices) error {
 
 // goOn finishes the ballot of an interrupted run, after showing what it holds.
 // done is false if nothing was issued on it and another answer is wanted, which
-// is then sealed anew.
-func goOn(ctx context.Context, e *env, ask *questions, s *voter.Session, f voteFlags) (done bool, err error) {
+// is then sealed anew. The status may be unknown, and then unanswered says why.
+func goOn(ctx context.Context, e *env, ask *questions, s *voter.Session, f voteFlags, status *voter.Status, unanswered error) (done bool, err error) {
 	id, _ := s.Tracker()
 	kept := s.Choices()
 	fmt.Fprintf(e.out, "There is an unfinished ballot on this computer. Tracker: %s\n", receipt.Tracker(id))
@@ -192,11 +210,8 @@ func goOn(ctx context.Context, e *env, ask *questions, s *voter.Session, f voteF
 			return false, err
 		}
 		if !slices.Equal(wanted, kept) {
-			if s.Stage() == voter.StageSealed {
-				status, err := s.Status(ctx, f.factor)
-				if err != nil || !status.Issued {
-					return false, err
-				}
+			if s.Stage() == voter.StageSealed && (unanswered != nil || !status.Issued) {
+				return false, unanswered
 			}
 			if s.InEnvelope() {
 				return false, errors.New("this ballot was handed in already, and cannot be changed. Run the command without -choose to finish it")
@@ -204,12 +219,10 @@ func goOn(ctx context.Context, e *env, ask *questions, s *voter.Session, f voteF
 			return false, errors.New("this ballot was issued already, and a ballot that was issued cannot be changed. Run the command without -choose to finish it")
 		}
 	}
-	if f.envelope && !s.InEnvelope() {
+	if f.envelope && !s.InEnvelope() && unanswered != nil {
 		// It may have been issued as an ordinary ballot: the registrar has to say
 		// that it was not.
-		if _, err := s.Status(ctx, f.factor); err != nil {
-			return false, err
-		}
+		return false, unanswered
 	}
 	if f.envelope = f.envelope || s.InEnvelope(); f.envelope {
 		explainEnvelope(e, s)

@@ -45,7 +45,7 @@ type hall struct {
 	acts      uint32
 }
 
-func newHall(t *testing.T) *hall {
+func newHall(t *testing.T, change ...func(*election.Manifest)) *hall {
 	t.Helper()
 	h := &hall{t: t}
 	h.now.Store(electiontest.Open - 60)
@@ -59,6 +59,9 @@ func newHall(t *testing.T) *hall {
 	h.m, h.k = electiontest.Manifest(t, func(p *electiontest.Plan) {
 		p.Change = func(m *election.Manifest) {
 			m.Origins = election.Origins{Booth: urls[0], Registrar: urls[1], Box: urls[2], Board: urls[3], Console: "http://127.0.0.1:1"}
+			for _, f := range change {
+				f(m)
+			}
 		}
 	})
 	manifest, mid := electiontest.Encode(t, h.m)

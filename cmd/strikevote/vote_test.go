@@ -141,7 +141,7 @@ func castByHand(t *testing.T, all []string) {
 		if got := p.command(exitOK, "", "vote", "-state", state, link); !strings.Contains(got, "is received") {
 			t.Errorf("voting again: %s", got)
 		}
-		if got := p.command(exitFailed, "", "vote", "-state", t.TempDir(), "-choose", "1", "-yes", link); !strings.Contains(got, "already issued") {
+		if got := p.command(exitFailed, "", "vote", "-state", t.TempDir(), "-choose", "1", "-yes", link); !strings.Contains(got, "already issued") || !strings.Contains(got, "or call the committee") {
 			t.Errorf("on another device: %s", got)
 		}
 		p.command(exitFailed, "", "vote", "-state", state, link[:len(link)-4]+"AAAA")

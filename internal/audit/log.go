@@ -45,7 +45,7 @@ func describeLog(l *logState) string {
 	if l == nil {
 		return ""
 	}
-	return say("%d entries under the root %s, cosigned by %d of %d witnesses, who saw its first entry alone at %s.",
+	return say("%d entries under the root %s, signed by %d of %d witnesses, who saw its first entry alone at %s.",
 		l.final.Checkpoint.Size, l.final.Checkpoint.Root, len(l.final.Cosignatures), len(l.policy.Witnesses), clock(l.begun))
 }
 

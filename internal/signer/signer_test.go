@@ -208,9 +208,7 @@ func (w *world) everything() {
 		name, _, _ := strings.Cut(k, "+")
 		s = append(s, "  "+name+"\n")
 	}
-	for _, label := range m.Factor.Label {
-		s = append(s, label)
-	}
+	s = append(s, m.Factor.Label...)
 	w.says("manifest", s...)
 	c, err := signer.Dial(w.url)
 	w.must(err)

@@ -212,10 +212,10 @@ func (s *Session) Find(ctx context.Context) (*Found, error) {
 	return f, nil
 }
 
-func (s *Session) registrar(path string) string {
-	return s.Manifest.Origins.Registrar + "/v1/" + s.Manifest.ElectionID.String() + path
+func (s *Session) registrar(path string) place {
+	return place{theRegistrar, s.Manifest.Origins.Registrar + "/v1/" + s.Manifest.ElectionID.String() + path}
 }
 
-func (s *Session) box(path string) string {
-	return s.Manifest.Origins.Box + "/v1/" + s.Manifest.ElectionID.String() + path
+func (s *Session) box(path string) place {
+	return place{theBox, s.Manifest.Origins.Box + "/v1/" + s.Manifest.ElectionID.String() + path}
 }

@@ -78,6 +78,11 @@ func TestLostTwice(t *testing.T) {
 	}
 }
 
+// services are what a voter is told did not answer.
+var services = map[string]string{
+	"booth": "the service with the voters' pages", "registrar": "the registrar", "box": "the ballot box", "board": "the public board",
+}
+
 // TestGiveUp finds the service down for good at each request.
 func TestGiveUp(t *testing.T) {
 	t.Parallel()
@@ -98,6 +103,9 @@ func TestGiveUp(t *testing.T) {
 				err := attempt(t, s.client(), s.link(uint32(10*at+int(kind))))
 				sentence(t, path, err)
 				if err != nil && !strings.Contains(err.Error(), "gave up after 6 tries") {
+					t.Errorf("%s: got %q", path, err)
+				}
+				if away := new(voter.AwayError); kind == lost && (!errors.As(err, &away) || strings.Contains(err.Error(), "http") || !strings.Contains(err.Error(), services[strings.SplitN(path, "/", 2)[0]]+" does not answer now")) {
 					t.Errorf("%s: got %q", path, err)
 				}
 				if said := new(voter.ServiceError); errors.As(err, &said) != (kind == busy) {

@@ -43,31 +43,52 @@ type ServiceError struct {
 
 func (e *ServiceError) Error() string { return e.Message }
 
+// An AwayError says that a service did not answer, however often it was asked.
+// What it says names the service and no address: a voter cannot use one.
+type AwayError struct {
+	Service string // as in "the ballot box"
+	err     error
+}
+
+func (e *AwayError) Error() string { return e.Service + " does not answer now" }
+func (e *AwayError) Unwrap() error { return e.err }
+
+// A place is where a request goes: which of the services it is, and the address.
+type place struct{ service, url string }
+
+// The services, as a voter is told of them.
+const (
+	theBooth     = "the service with the voters' pages"
+	theRegistrar = "the registrar"
+	theBox       = "the ballot box"
+	theBoard     = "the public board"
+)
+
 // attempts bounds how often a request is sent. All of them can be repeated:
 // the service answers a repetition as it answered the first.
 const attempts = 6
 
-func get(ctx context.Context, client *http.Client, url string, limit int64) ([]byte, error) {
-	return retry(ctx, client, limit, func() (*http.Request, error) {
-		return http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func get(ctx context.Context, client *http.Client, at place, limit int64) ([]byte, error) {
+	return retry(ctx, client, at.service, limit, func() (*http.Request, error) {
+		return http.NewRequestWithContext(ctx, http.MethodGet, at.url, nil)
 	})
 }
 
-func post(ctx context.Context, client *http.Client, url string, in, out any) error {
+func post(ctx context.Context, client *http.Client, at place, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("encoding request: %w", err)
 	}
-	return send(ctx, client, url, "application/json", body, out)
+	return send(ctx, client, at, "application/json", body, out)
 }
 
-func postBytes(ctx context.Context, client *http.Client, url string, body []byte, out any) error {
-	return send(ctx, client, url, "application/octet-stream", body, out)
+func postBytes(ctx context.Context, client *http.Client, at place, body []byte, out any) error {
+	return send(ctx, client, at, "application/octet-stream", body, out)
 }
 
-func send(ctx context.Context, client *http.Client, url, contentType string, body []byte, out any) error {
-	answer, err := retry(ctx, client, maxReply, func() (*http.Request, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+func send(ctx context.Context, client *http.Client, at place, contentType string, body []byte, out any) error {
+	answer, err := retry(ctx, client, at.service, maxReply, func() (*http.Request, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, at.url, bytes.NewReader(body))
 		if err == nil {
 			req.Header.Set("Content-Type", contentType)
 		}
@@ -84,7 +105,7 @@ func send(ctx context.Context, client *http.Client, url, contentType string, bod
 
 // retry sends a request until there is an answer: a lost connection and a busy,
 // failing or restarting service are waited out, any other answer is final.
-func retry(ctx context.Context, client *http.Client, limit int64, build func() (*http.Request, error)) ([]byte, error) {
+func retry(ctx context.Context, client *http.Client, service string, limit int64, build func() (*http.Request, error)) ([]byte, error) {
 	wait := 200 * time.Millisecond
 	for n := 1; ; n++ {
 		req, err := build()
@@ -97,6 +118,9 @@ func retry(ctx context.Context, client *http.Client, limit int64, build func() (
 		}
 		if after < 0 {
 			return nil, err
+		}
+		if said := new(ServiceError); !errors.As(err, &said) || said.Code == "" {
+			err = &AwayError{service, err} // what stands before it may answer in its place
 		}
 		if n == attempts {
 			return nil, fmt.Errorf("gave up after %d tries: %w; nothing is lost, try again later", n, err)

@@ -43,6 +43,8 @@ type Memory interface {
 	Load() ([]byte, error)
 	// Keep replaces what was kept, durably.
 	Keep([]byte) error
+	// Forget erases what was kept. It may be called where there is nothing.
+	Forget() error
 }
 
 // state is what is kept. It redacts itself.
@@ -96,6 +98,19 @@ func (s *Session) keep() error {
 		return err
 	}
 	s.kept = s.state.BallotID
+	return nil
+}
+
+// Forget erases what this device keeps of the link: the choice of a ballot that was
+// not cast, or the tracker and the promise of one that was. A ballot that was
+// issued and not cast is lost with it, unless its recovery code was written down,
+// and nothing else can be cast with the link: the voter is to be told so before.
+func (s *Session) Forget() error {
+	if err := s.memory.Forget(); err != nil {
+		return fmt.Errorf("erasing what this device keeps of the ballot: %w", err)
+	}
+	s.erase()
+	s.state, s.kept = state{}, suite.BallotID{}
 	return nil
 }
 
@@ -156,6 +171,9 @@ func (NoMemory) Load() ([]byte, error) { return nil, nil }
 // Keep does nothing.
 func (NoMemory) Keep([]byte) error { return nil }
 
+// Forget does nothing.
+func (NoMemory) Forget() error { return nil }
+
 // A File is a [Memory] in one file. Its name says nothing about the link.
 type File struct{ Path string }
 
@@ -203,6 +221,38 @@ func (f File) Keep(b []byte) error {
 	}
 	_ = d.Sync() // some systems cannot do it and say so
 	return d.Close()
+}
+
+// Forget overwrites the file and removes it, with what a crash left beside it. What
+// a disk or a backup keeps is beyond a program's reach; it is sealed under the link.
+func (f File) Forget() error {
+	for _, path := range []string{f.Path + ".new", f.Path} {
+		if err := destroy(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func destroy(path string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err == nil {
+		_, err = file.Write(make([]byte, info.Size()))
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return os.Remove(path)
 }
 
 func write(path string, b []byte) error {

@@ -117,6 +117,50 @@ func (m *inMemory) Keep(b []byte) error {
 	return nil
 }
 
+func (m *inMemory) Forget() error {
+	if m.calls++; m.calls == m.fail {
+		return errors.New("no space left on device")
+	}
+	m.b = nil
+	return nil
+}
+
+// TestForget erases an unfinished ballot: the files are gone, also one that a
+// crash left, and the link can be opened as if for the first time.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	memory := inFile(t)
+	session := s.open(t, 0, memory)
+	if err := session.Forget(); err != nil {
+		t.Errorf("with nothing kept: %v", err)
+	}
+	if err := session.Seal(ballot.Choices{1, 0}, ""); err != nil {
+		t.Fatal(err)
+	}
+	s.set(func() { s.change = refusing("registrar/issue") })
+	sentence(t, "no answer", session.Finish(t.Context(), ""))
+	s.set(func() { s.change = nil })
+	if err := os.WriteFile(memory.Path+".new", read(t, memory), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	session = s.open(t, 0, memory)
+	if err := session.Forget(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(memory.Path)); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	if _, begun := session.Tracker(); begun || session.Stage() != voter.StageNew || len(session.Choices()) > 0 {
+		t.Error("the session remembers the ballot")
+	}
+	if again := s.open(t, 0, memory); again.Stage() != voter.StageNew {
+		t.Errorf("got stage %q", again.Stage())
+	}
+	full := &inMemory{fail: 1}
+	sentence(t, "a disk that fails", s.open(t, 0, full).Forget())
+}
+
 // TestErased checks that neither the program nor its file holds what proves a
 // choice once the box has promised, nor a file that a crash left beside it.
 func TestErased(t *testing.T) {

@@ -57,7 +57,7 @@ func Fetch(ctx context.Context, client *http.Client, booth string, id suite.Elec
 
 func fetch(ctx context.Context, client *http.Client, booth string, id suite.ElectionID, wanted func(suite.MID) bool) (*Election, error) {
 	client = safe(client)
-	body, err := get(ctx, client, booth+"/v1/"+id.String()+"/manifest", suite.MaxFile)
+	body, err := get(ctx, client, place{theBooth, booth + "/v1/" + id.String() + "/manifest"}, suite.MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("fetching the election: %w", err)
 	}
@@ -82,7 +82,7 @@ func fetch(ctx context.Context, client *http.Client, booth string, id suite.Elec
 // checkWitnessed checks that the first entry of the ledger, as the witnesses
 // cosigned it, is this manifest.
 func (e *Election) checkWitnessed(ctx context.Context) error {
-	note, err := get(ctx, e.client, e.board()+"/ledger/checkpoint-1", tlog.MaxNote)
+	note, err := get(ctx, e.client, place{theBoard, e.board() + "/ledger/checkpoint-1"}, tlog.MaxNote)
 	if err != nil {
 		return fmt.Errorf("asking for the witnesses' signatures: %w", err)
 	}
@@ -194,6 +194,9 @@ func (s *Session) InEnvelope() bool { return s.state.Envelope }
 
 // Stage says how far this voter has come on this device.
 func (s *Session) Stage() Stage { return s.state.Stage }
+
+// Kept reports whether this device keeps something of the link.
+func (s *Session) Kept() bool { return s.kept != suite.BallotID{} }
 
 // Tracker returns the sealed ballot's id, once there is one.
 func (s *Session) Tracker() (suite.BallotID, bool) {
