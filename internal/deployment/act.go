@@ -86,11 +86,41 @@ func (d *Deployment) Undelivered(ctx context.Context, id suite.ElectionID) ([]re
 // AddMember notes a member who comes late and proposes the act that adds them
 // (SPEC.md section 10).
 func (d *Deployment) AddMember(ctx context.Context, id suite.ElectionID, m roll.Member, by string) (uint32, error) {
+	if err := d.dropStaged(ctx, id); err != nil {
+		return 0, err
+	}
 	payload, err := d.StageAddition(ctx, id, m)
 	if err != nil {
 		return 0, err
 	}
 	return d.ProposeAct(ctx, id, act.KindAmend, payload, by)
+}
+
+// dropStaged drops what was noted of members whose act was withdrawn or refused:
+// the place of everybody after them would be wrong. Where two operators add
+// somebody at the same moment it may drop one too many; that one's act is refused,
+// and says why.
+func (d *Deployment) dropStaged(ctx context.Context, id suite.ElectionID) error {
+	e := d.running(id)
+	if e == nil {
+		return errNotSealed
+	}
+	open, err := d.committee.OpenActs(ctx, id)
+	if err != nil {
+		return err
+	}
+	var waiting []suite.Hash
+	for _, a := range open {
+		payload, err := (&act.Act{Kind: a.Kind, Sequence: a.Sequence, Payload: a.Payload}).Decode()
+		if err != nil {
+			return err
+		}
+		if p, ok := payload.(act.Amend); ok && p.Op == act.OpAdd {
+			waiting = append(waiting, p.Hash)
+		}
+	}
+	_, err = e.registrar.Unstage(ctx, waiting)
+	return err
 }
 
 // Strike returns the payload of the act that strikes a member before a ballot was

@@ -470,13 +470,26 @@ func testLock(t *testing.T, w *world) {
 	}
 }
 
-// amend adds a member by an act of two.
+// amend adds a member by an act of two, after another addition was proposed and
+// taken back: nobody waits for its place.
 func (w *world) amend(t *testing.T) {
 	t.Helper()
-	payload, err := w.d.StageAddition(t.Context(), w.id, rollOf(members + 1)[members])
-	if err != nil {
-		t.Fatal(err)
+	ctx, late := t.Context(), rollOf(members + 2)[members:]
+	n, err := w.d.AddMember(ctx, w.id, late[1], "Olga")
+	if err == nil {
+		_, err = w.d.WithdrawAct(ctx, w.id, n, "Olga")
 	}
+	if err == nil {
+		n, err = w.d.AddMember(ctx, w.id, late[0], "Olga")
+	}
+	if err != nil || n != 1 {
+		t.Fatalf("proposed act %d, %v", n, err)
+	}
+	open, err := w.d.committee.OpenActs(ctx, w.id)
+	if err != nil || len(open) != 1 {
+		t.Fatalf("%d acts wait, %v", len(open), err)
+	}
+	payload := open[0].Payload
 	a := &act.Act{Kind: act.KindAmend, Sequence: 1, Payload: payload}
 	for i, key := range w.committee[:2] {
 		a.Signatures = append(a.Signatures, act.Signature{Member: uint8(i), Bytes: act.SignEd25519(key, w.mid, a.Kind, 1, payload)})

@@ -27,7 +27,8 @@ var (
 
 // Stage keeps the data of somebody whom the committee is about to add, and
 // returns the leaf that its act must name. It returns [ErrOnRoll]. Additions of
-// a group take effect in the order in which they were staged.
+// a group take effect in the order in which they were staged. Staged again, in the
+// same group, somebody keeps the place, with the new data.
 func (r *Registrar) Stage(ctx context.Context, m Member) (suite.GroupID, suite.Hash, error) {
 	g, ok := r.groupOf(m.Unit)
 	if !ok {
@@ -38,19 +39,11 @@ func (r *Registrar) Stage(ctx context.Context, m Member) (suite.GroupID, suite.H
 	}
 	var leaf suite.Hash
 	err := alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
-		var places int
-		var taken bool
-		err := tx.QueryRow(ctx, `SELECT
-			(SELECT count(*) FROM registrar.member WHERE group_id = $1) + (SELECT count(*) FROM registrar.addition WHERE group_id = $1),
-			EXISTS (SELECT FROM registrar.member WHERE member_no = $2) OR EXISTS (SELECT FROM registrar.addition WHERE member_no = $2)`,
-			g, m.Number).Scan(&places, &taken)
+		place, err := stagedPlace(ctx, tx, g, m.Number)
 		if err != nil {
 			return err
 		}
-		if taken {
-			return ErrOnRoll
-		}
-		p := person{Member: m, group: g, index: uint32(places),
+		p := person{Member: m, group: g, index: place,
 			factor: factorHash(r.c.Keys.FactorKey, r.manifest.ElectionID, m.Number, m.Factor)}
 		p.leaf = leafOf(r.c.Keys.RollKey, r.manifest.ElectionID, g, p.index, m.Number)
 		leaf = suite.Hash(p.leaf)
@@ -64,18 +57,40 @@ func (r *Registrar) Stage(ctx context.Context, m Member) (suite.GroupID, suite.H
 	return g, leaf, nil
 }
 
-// Unstage drops an addition for which no act was signed, and those of its group
-// that were staged after it: their place on the roll follows from its. They are
-// to be staged again.
-func (r *Registrar) Unstage(ctx context.Context, leaf suite.Hash) (dropped int, err error) {
+// stagedPlace is the place on the roll of whoever is staged next, or of one who was
+// staged before and is taken out for it.
+func stagedPlace(ctx context.Context, tx pgx.Tx, g suite.GroupID, number string) (place uint32, err error) {
+	err = tx.QueryRow(ctx, `DELETE FROM registrar.addition WHERE group_id = $1 AND member_no = $2 RETURNING roll_index`, g, number).Scan(&place)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return place, err
+	}
+	var taken bool
+	err = tx.QueryRow(ctx, `SELECT
+		(SELECT count(*) FROM registrar.member WHERE group_id = $1) + (SELECT count(*) FROM registrar.addition WHERE group_id = $1),
+		EXISTS (SELECT FROM registrar.member WHERE member_no = $2) OR EXISTS (SELECT FROM registrar.addition WHERE member_no = $2)`,
+		g, number).Scan(&place, &taken)
+	if err == nil && taken {
+		err = ErrOnRoll
+	}
+	return place, err
+}
+
+// Unstage drops the additions for which no act waits any more, and those of their
+// group that were staged after them: their place on the roll follows from theirs.
+// waiting are the leaves that are named by acts that may still take effect.
+func (r *Registrar) Unstage(ctx context.Context, waiting []suite.Hash) (dropped int, err error) {
+	leaves := make([][]byte, len(waiting))
+	for i := range waiting {
+		leaves[i] = waiting[i][:]
+	}
 	err = alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `DELETE FROM registrar.addition a USING registrar.addition b
-			WHERE b.leaf = $1 AND a.group_id = b.group_id AND a.roll_index >= b.roll_index`, leaf[:])
+			WHERE NOT b.leaf = ANY($1) AND a.group_id = b.group_id AND a.roll_index >= b.roll_index`, leaves)
 		dropped = int(tag.RowsAffected())
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("dropping an addition: %w", err)
+		return 0, fmt.Errorf("dropping additions: %w", err)
 	}
 	return dropped, nil
 }

@@ -432,8 +432,11 @@ func TestAmend(t *testing.T) {
 		return leaf
 	}
 	a, b := stage("N-1"), stage("N-2")
-	if _, _, err := w.r.Stage(ctx, registrar.Member{Number: "N-2", Name: "x", Unit: "Unit 2"}); !errors.Is(err, registrar.ErrOnRoll) {
-		t.Errorf("staged twice: got %v", err)
+	if again := stage("N-1"); again != a {
+		t.Error("staged again, somebody has another place")
+	}
+	if _, _, err := w.r.Stage(ctx, registrar.Member{Number: "N-2", Name: "x", Unit: "Unit 1"}); !errors.Is(err, registrar.ErrOnRoll) {
+		t.Errorf("staged in another group: got %v", err)
 	}
 	if _, _, err := w.r.Stage(ctx, registrar.Member{Number: electiontest.MemberNo(1, 1), Name: "x", Unit: "Unit 2"}); !errors.Is(err, registrar.ErrOnRoll) {
 		t.Errorf("on the roll already: got %v", err)
@@ -461,7 +464,10 @@ func TestAmend(t *testing.T) {
 		t.Errorf("%d invitations, want 1", n)
 	}
 	c := stage("N-3")
-	if n, err := w.r.Unstage(ctx, b); err != nil || n != 2 {
+	if n, err := w.r.Unstage(ctx, []suite.Hash{b, c}); err != nil || n != 0 {
+		t.Errorf("dropped %d, %v; want none", n, err)
+	}
+	if n, err := w.r.Unstage(ctx, []suite.Hash{c}); err != nil || n != 2 {
 		t.Errorf("dropped %d, %v; want the one and the one after it", n, err)
 	}
 	if err := add(c); err == nil {
