@@ -129,7 +129,7 @@ func (d *Draft) Prepare(ctx context.Context, groups []RollGroup) ([]RollRoot, er
 		roots = roots[:0] // the transaction may run again
 		for _, g := range groups {
 			if len(leaves[g.ID]) == 0 {
-				return fmt.Errorf("nobody on the roll is in group %d", g.ID)
+				return fmt.Errorf("nobody on the roll has a unit of group %d (%s): correct the roll, or the groups in the election's file", g.ID, strings.Join(g.Units, ", "))
 			}
 			roots = append(roots, RollRoot{g.ID, uint32(len(leaves[g.ID])), ledger.Root(leaves[g.ID])})
 		}
