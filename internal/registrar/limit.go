@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"strikevote/internal/platform/web"
+	"strikevote/internal/protocol/token"
 )
 
 // limits bound how often something is asked for. They are counted by each
@@ -18,7 +19,6 @@ type limits struct {
 	requests *web.Limiter // by network
 	links    *web.Limiter // by link or code
 	wrong    *web.Limiter // wrong codes, by network
-	wrongAll *web.Limiter // and in all
 	asked    *web.Limiter // links to be sent again, by network
 	askedAll *web.Limiter // and in all
 }
@@ -28,10 +28,11 @@ func newLimits(now func() time.Time) *limits {
 		address:  web.Remote,
 		requests: web.NewLimiter(50*time.Millisecond, 3000, now),
 		links:    web.NewLimiter(2*time.Second, 30, now),
-		// A code has 100 bits. The limits do not keep anybody from finding one;
-		// they keep the search from being a load, and make it a 429 that is seen.
+		// A code has 100 bits: that is what keeps anybody from finding one, and not
+		// this limit, which keeps the search from being a load, and makes it a 429
+		// that is seen. There is none in all: whoever reached it from many networks
+		// would shut out everybody who has nothing but a code.
 		wrong:    web.NewLimiter(time.Minute, 50, now),
-		wrongAll: web.NewLimiter(time.Second, 2000, now),
 		asked:    web.NewLimiter(10*time.Second, 100, now),
 		askedAll: web.NewLimiter(200*time.Millisecond, 2000, now),
 	}
@@ -66,28 +67,20 @@ func (l *limits) byNetwork(next http.Handler) http.Handler {
 // guess runs do for a typed code. Every code is counted as a wrong one first,
 // and given back when it was not: so no more are looked up than the limit says,
 // however many come at once. Once it is reached the right one is refused too,
-// or the limit would only slow a search down. Links are not touched by it.
+// or the limit would only slow a search down. Links are not touched by it, nor
+// is what has not the form of a code: nothing is looked up for it, and a member
+// who mistypes one must not use up the limit of everybody at their hospital.
 func (l *limits) guess(r *http.Request, code string, do func() error) error {
-	if code == "" {
+	if _, err := token.ParseCode(code); err != nil {
 		return do()
 	}
 	key, known := l.network(r)
 	if known && !l.wrong.Allow(key) {
 		return ErrTooManyCodes
 	}
-	back := func() {
-		if known {
-			l.wrong.GiveBack(key)
-		}
-	}
-	if !l.wrongAll.Allow("") {
-		back()
-		return ErrTooManyCodes
-	}
 	err := do()
-	if !errors.Is(err, ErrUnknownLink) {
-		back()
-		l.wrongAll.GiveBack("")
+	if known && !errors.Is(err, ErrUnknownLink) {
+		l.wrong.GiveBack(key)
 	}
 	return err
 }
