@@ -82,9 +82,11 @@ with the same -numbers as were asked for:
 FILE holds a live code of each of them: print it, and delete it.` + operatorHelp},
 		{name: "resend", args: "-data DIR [-yes] NUMBER|ADDRESS", short: "send a member's link again", run: runRollResend, long: `
 Sends the same link again to the address on the roll. It never ends a link.` + operatorHelp},
-		{name: "admit", args: "-data DIR -by YOU -name NAME -unit UNIT -email ADDRESS -reason WHY [-yes]", short: "let a disputed person vote in an envelope", run: runRollAdmit, long: `
+		{name: "admit", args: "-data DIR -by YOU -name NAME -unit UNIT -email ADDRESS -reason WHY [-shared] [-yes]", short: "let a disputed person vote in an envelope", run: runRollAdmit, long: `
 Gives somebody who is not on the roll, and says that they should be, a link for an
-envelope. It is counted only if two of the committee accept it after the close.` + operatorHelp},
+envelope. It is counted only if two of the committee accept it after the close. An
+address that somebody on the roll has, or somebody admitted before, is refused, because
+most often it is the same person; -shared lets two people share one.` + operatorHelp},
 	}
 }
 

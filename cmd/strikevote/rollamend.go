@@ -196,6 +196,7 @@ func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 	o.add(e, fs, true)
 	p.add(fs)
 	reason := fs.String("reason", "", "why the person is disputed, for the committee's decision")
+	shared := fs.Bool("shared", false, "let them have the address of somebody else (couples); otherwise it is refused")
 	if err := o.parse(fs, args, 0, "describe the person with flags"); err != nil {
 		return err
 	}
@@ -211,27 +212,42 @@ func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 		if err != nil {
 			return err
 		}
-		at := slices.IndexFunc(v.Manifest.Groups, func(g election.Group) bool {
-			return slices.ContainsFunc(g.Units, func(u string) bool { return strings.EqualFold(u, p.unit) })
-		})
-		if at < 0 {
-			return usageError("-unit names no bargaining unit of this election")
-		}
-		if err := checkAddress(v.Manifest, p.email); err != nil {
+		a, err := applicant(v.Manifest, p)
+		if err != nil {
 			return err
 		}
+		a.Reason, a.Shared = *reason, *shared
 		fmt.Fprintf(e.out, "%s, who is not on the roll, would get a link for an envelope in %s. The committee decides on it after the close.\n",
-			p.name, v.Manifest.Groups[at].Name)
+			a.Name, v.Manifest.Group(a.Group).Name)
 		if o.dry(e) {
 			return nil
 		}
-		err = d.Admit(ctx, id, registrar.Applicant{
-			Name: p.name, Email: p.email, Campus: p.campus, Worksite: p.worksite, Title: p.title, Language: p.language,
-			Group: v.Manifest.Groups[at].ID, Reason: *reason,
-		}, by)
-		if err == nil {
+		err = d.Admit(ctx, id, a, by)
+		switch {
+		case errors.Is(err, registrar.ErrAddressTaken):
+			return fmt.Errorf("%w; make sure that it is another person, and then repeat it with -shared", err)
+		case err == nil:
 			fmt.Fprintln(e.out, "\nDone. The link leaves with the next mails.")
 		}
 		return err
 	})
+}
+
+// applicant checks a disputed person as a row of a roll file: the name goes into a
+// mail, and onto the screen of whoever decides.
+func applicant(m *election.Manifest, p newcomer) (registrar.Applicant, error) {
+	if p.factor == "" {
+		p.factor = "none" // they are not asked for it
+	}
+	r, err := oneMember(m, "1", p)
+	if err != nil {
+		return registrar.Applicant{}, err
+	}
+	at := slices.IndexFunc(m.Groups, func(g election.Group) bool { return slices.Contains(g.Units, r.Group) })
+	if at < 0 {
+		return registrar.Applicant{}, usageError("-unit names no bargaining unit of this election")
+	}
+	return registrar.Applicant{
+		Name: r.Name, Email: r.Email, Campus: r.Campus, Worksite: r.Worksite, Title: r.Title, Language: r.Language, Group: m.Groups[at].ID,
+	}, nil
 }

@@ -21,6 +21,9 @@ var (
 	ErrNoMember = errors.New("nobody on the roll has this number")
 	// ErrOnRoll is returned for an addition of somebody who is there already.
 	ErrOnRoll = errors.New("this member number is on the roll, or about to be added")
+	// ErrAddressTaken is returned for a disputed person with an address that is
+	// known. It does not say whose it is.
+	ErrAddressTaken = errors.New("somebody on the roll, or admitted before, has this address")
 
 	errNoMinter = errors.New("the token key is gone")
 )
@@ -240,13 +243,15 @@ type Applicant struct {
 	Name, Email, Campus, Worksite, Title, Language string
 	Group                                          suite.GroupID
 	Reason                                         string
+	Shared                                         bool // others may have this address
 }
 
 // Format keeps an applicant out of logs and error texts.
 func (Applicant) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[applicant]") }
 
 // Admit gives a disputed person who is not on the roll a link that opens an
-// envelope only.
+// envelope only. It returns [ErrAddressTaken]: most often such a person is on the
+// roll after all, or was admitted already, and would vote twice.
 func (r *Registrar) Admit(ctx context.Context, a Applicant) (Place, error) {
 	if r.c.Minter == nil {
 		return Place{}, fmt.Errorf("admitting an applicant: %w", errNoMinter)
@@ -267,6 +272,9 @@ func (r *Registrar) Admit(ctx context.Context, a Applicant) (Place, error) {
 		}
 		if e.phase != election.PhaseSealed && e.phase != election.PhaseOpen || r.c.Now().Unix() >= e.close {
 			return ErrClosed
+		}
+		if err := a.checkAddress(ctx, tx); err != nil {
+			return err
 		}
 		if err := tx.QueryRow(ctx, `SELECT count(*) FROM registrar.applicant WHERE group_id = $1`, a.Group).Scan(&at.Index); err != nil {
 			return err
@@ -290,6 +298,21 @@ func (r *Registrar) Admit(ctx context.Context, a Applicant) (Place, error) {
 		return Place{}, fmt.Errorf("admitting an applicant: %w", scrub(err))
 	}
 	return at, nil
+}
+
+// checkAddress needs the phase lock alone, under which nobody is added meanwhile.
+func (a Applicant) checkAddress(ctx context.Context, tx pgx.Tx) error {
+	if a.Shared || a.Email == "" {
+		return nil
+	}
+	var taken bool
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM registrar.member WHERE lower(email) = lower($1))
+		OR EXISTS (SELECT FROM registrar.addition WHERE lower(email) = lower($1))
+		OR EXISTS (SELECT FROM registrar.applicant WHERE lower(email) = lower($1))`, a.Email).Scan(&taken)
+	if err == nil && taken {
+		err = ErrAddressTaken
+	}
+	return err
 }
 
 func random32() (b [32]byte) {

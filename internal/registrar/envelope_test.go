@@ -458,6 +458,40 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
+// TestAdmitTwice: an address that is known is refused, unless it is shared on
+// purpose, and nobody hears whose it is.
+func TestAdmitTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	a := registrar.Applicant{Name: "CANARY", Email: "off@mail.example", Group: 1}
+	if _, err := w.r.Admit(ctx, a); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.r.Stage(ctx, registrar.Member{Number: "L-1", Name: "Late", Email: "late@mail.example", Unit: "Unit 1"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, known := range []string{"off@mail.example", "OFF@Mail.Example", "canary-m-1-3@mail.example", "Canary-M-2-1@mail.example", "LATE@mail.example"} {
+		a.Email = known
+		_, err := w.r.Admit(ctx, a)
+		if !errors.Is(err, registrar.ErrAddressTaken) || strings.Contains(err.Error(), "@") {
+			t.Errorf("%s: %v", known, err)
+		}
+	}
+	if n := w.count(`SELECT count(*) FROM registrar.applicant`); n != 1 {
+		t.Errorf("%d applicants", n)
+	}
+	a.Shared = true
+	if at, err := w.r.Admit(ctx, a); err != nil || at.Index != 1 {
+		t.Errorf("shared on purpose: %v, %v", at, err)
+	}
+	for range 2 { // no address is nobody's
+		if _, err := w.r.Admit(ctx, registrar.Applicant{Name: "CANARY", Group: 1}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestEveryFieldOfADeposit: nothing but the whole ballot is the same ballot.
 func TestEveryFieldOfADeposit(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/registrar"
+)
+
+// TestApplicant: a disputed person is checked like a row of a roll.
+func TestApplicant(t *testing.T) {
+	t.Parallel()
+	m := &election.Manifest{Languages: []string{"en", "es"}, Factor: new(election.Factor),
+		Groups: []election.Group{{ID: 1, Name: "Academic", Units: []string{"AX"}}, {ID: 2, Name: "Research", Units: []string{"RX", "RY"}}}}
+	good := newcomer{name: " Dora Disputed ", email: "dora@mail.example", unit: "ry", language: "Spanish"}
+	got, err := applicant(m, good)
+	if want := (registrar.Applicant{Name: "Dora Disputed", Email: "dora@mail.example", Language: "es", Group: 2}); err != nil || got != want {
+		t.Errorf("got %#v, %v", got.Name, err)
+	}
+	for name, change := range map[string]func(*newcomer){
+		"no name":           func(p *newcomer) { p.name = "" },
+		"a name of spaces":  func(p *newcomer) { p.name = " \t " },
+		"a control":         func(p *newcomer) { p.name = "Dora\x1b[2J" },
+		"a mark":            func(p *newcomer) { p.name = "Dora\u202eevil" },
+		"a long name":       func(p *newcomer) { p.name = strings.Repeat("x", 300) },
+		"a formula":         func(p *newcomer) { p.name = "=1+1" },
+		"two addresses":     func(p *newcomer) { p.email = "a@x.example, b@x.example" },
+		"a unit of nobody":  func(p *newcomer) { p.unit = "XX" },
+		"no unit":           func(p *newcomer) { p.unit = "" },
+		"a campus's escape": func(p *newcomer) { p.campus = "\x07" },
+	} {
+		p := good
+		change(&p)
+		if got, err := applicant(m, p); err == nil {
+			t.Errorf("%s: got %#v", name, got.Name)
+		}
+	}
+}
