@@ -96,7 +96,7 @@ func runRollReconcile(ctx context.Context, e *env, fs *flag.FlagSet, args []stri
 		return fmt.Errorf("reading the second list: %w", err)
 	}
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		differences, second, err := reconcile(ctx, d, id, data)
+		compared, differences, second, err := reconcile(ctx, d, id, data)
 		if err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func runRollReconcile(ctx context.Context, e *env, fs *flag.FlagSet, args []stri
 		if still != (agenda.Differences{}) && *explain == "" {
 			return usageError("the lists differ; say why with -explain")
 		}
-		if err := d.Declare(ctx, id, second, still, *explain, by); err != nil {
+		if err := d.Declare(ctx, id, compared, second, still, *explain, by); err != nil {
 			return err
 		}
 		fmt.Fprintf(e.out, "\nThe declaration waits for two of the committee: strikevote committee sign -key FILE %s\n", d.Console(id))
@@ -136,24 +136,24 @@ func runRollReconcile(ctx context.Context, e *env, fs *flag.FlagSet, args []stri
 }
 
 // reconcile compares the roll of an election with a second list.
-func reconcile(ctx context.Context, d *deployment.Deployment, id suite.ElectionID, data []byte) (*roll.Differences, agenda.SecondList, error) {
+func reconcile(ctx context.Context, d *deployment.Deployment, id suite.ElectionID, data []byte) (*deployment.Compared, *roll.Differences, agenda.SecondList, error) {
 	v, err := d.Overview(ctx, id)
 	if err != nil {
-		return nil, agenda.SecondList{}, err
+		return nil, nil, agenda.SecondList{}, err
 	}
 	if v.Phase != "draft" {
-		return nil, agenda.SecondList{}, registrar.ErrSealed
+		return nil, nil, agenda.SecondList{}, registrar.ErrSealed
 	}
 	second, err := roll.ReadList(data, optionsOf(v.Manifest, nil, true))
 	if err != nil {
-		return nil, agenda.SecondList{}, fmt.Errorf("reading the second list: %w", err)
+		return nil, nil, agenda.SecondList{}, fmt.Errorf("reading the second list: %w", err)
 	}
 	first, err := d.Roll(ctx, id)
 	if err != nil {
-		return nil, agenda.SecondList{}, err
+		return nil, nil, agenda.SecondList{}, err
 	}
-	differences, err := roll.Compare(first, second)
-	return differences, agenda.SecondList{SHA256: second.Digest, Rows: uint32(second.Rows)}, err
+	differences, err := roll.Compare(first.Members, second)
+	return first, differences, agenda.SecondList{SHA256: second.Digest, Rows: uint32(second.Rows)}, err
 }
 
 func runRollResend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {

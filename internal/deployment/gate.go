@@ -3,6 +3,7 @@ package deployment
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"strikevote/internal/agenda"
 	"strikevote/internal/protocol/election"
@@ -11,32 +12,57 @@ import (
 	"strikevote/internal/roll"
 )
 
-// Roll returns the imported roll of an election that is not sealed, as far as a
-// second list is compared with it.
-func (d *Deployment) Roll(ctx context.Context, id suite.ElectionID) ([]roll.Member, error) {
+// A Compared is a roll as it was read to be compared with a second list.
+type Compared struct {
+	Members []roll.Member // as far as a list is compared with it
+	roots   []registrar.RollRoot
+}
+
+// Roll returns the imported roll of an election that is not sealed.
+func (d *Deployment) Roll(ctx context.Context, id suite.ElectionID) (*Compared, error) {
+	m, err := d.committee.Draft(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	draft, err := d.draft(ctx, id, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer draft.Pool.Close()
+	c := new(Compared)
+	// Before the rows: whatever is imported while they are read, or later, has
+	// other roots than these.
+	roots, unprepared := d.prepareRoll(ctx, id, m.Groups)
 	members, err := draft.Members(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case len(members) == 0:
+		return nil, errNoRoll
+	case unprepared != nil:
+		return nil, unprepared
 	}
-	list := make([]roll.Member, len(members))
+	c.roots = roots
+	c.Members = make([]roll.Member, len(members))
 	for i, m := range members {
-		list[i] = roll.Member{Number: m.Number, Group: m.Unit, Campus: m.Campus, Worksite: m.Worksite}
+		c.Members[i] = roll.Member{Number: m.Number, Group: m.Unit, Campus: m.Campus, Worksite: m.Worksite}
 	}
-	return list, nil
+	return c, nil
 }
 
-// errNoRoll is returned for a declaration of a roll that was not imported.
-var errNoRoll = errors.New("no roll is imported yet; strikevote roll import")
+var (
+	// errNoRoll is returned for a declaration of a roll that was not imported.
+	errNoRoll = errors.New("no roll is imported yet; strikevote roll import")
+	// ErrRollChanged is returned for a declaration of a roll that is not the one
+	// that was compared.
+	ErrRollChanged = errors.New("another roll was imported while this one was compared; compare it again, strikevote roll reconcile")
+)
 
-// Declare puts the declaration of the roll before the committee: the roll as it is
-// now, the second list that it was compared with, in what they still differ, and
-// why. No manifest is made of a roll that is not declared.
-func (d *Deployment) Declare(ctx context.Context, id suite.ElectionID, second agenda.SecondList, still agenda.Differences, explanation, by string) error {
+// Declare puts the declaration of the roll before the committee: the roll that
+// was compared, the second list, in what they still differ, and why. It returns
+// [ErrRollChanged] where that is not the roll any more. No manifest is made of a
+// roll that is not declared.
+func (d *Deployment) Declare(ctx context.Context, id suite.ElectionID, c *Compared, second agenda.SecondList, still agenda.Differences, explanation, by string) error {
 	m, err := d.committee.Draft(ctx, id)
 	if err != nil {
 		return err
@@ -44,6 +70,9 @@ func (d *Deployment) Declare(ctx context.Context, id suite.ElectionID, second ag
 	roots, err := d.prepareRoll(ctx, id, m.Groups)
 	if err != nil {
 		return err
+	}
+	if !slices.Equal(roots, c.roots) {
+		return ErrRollChanged
 	}
 	declared := &agenda.Declaration{
 		ElectionID: id, Second: second, Differences: still, Explanation: explanation, DeclaredAt: d.c.Now().Unix(),

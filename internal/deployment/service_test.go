@@ -14,7 +14,9 @@ import (
 	"syscall"
 	"testing"
 
+	"strikevote/internal/agenda"
 	"strikevote/internal/audit"
+	"strikevote/internal/committee"
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/platform/postgres/cluster"
 	"strikevote/internal/protocol/act"
@@ -136,9 +138,13 @@ func testSeal(t *testing.T, w *world) {
 	if _, err := w.d.Propose(ctx, w.id); err == nil {
 		t.Error("a manifest was made without a roll and a ceremony")
 	}
+	if _, err := w.d.Roll(ctx, w.id); !errors.Is(err, errNoRoll) {
+		t.Errorf("no roll was imported: %v", err)
+	}
 	if err := w.d.ImportRoll(ctx, w.id, rollOf(members-1)); err != nil {
 		t.Fatal(err)
 	}
+	testCompared(t, w)
 	w.ceremony(t, inv[0])
 	unsealed("a manifest")
 	wrong, err := w.d.Propose(ctx, w.id)
@@ -179,6 +185,34 @@ func testSeal(t *testing.T, w *world) {
 		if !errors.Is(err, errNotSealed) {
 			t.Errorf("%s before sealing: %v", name, err)
 		}
+	}
+}
+
+// testCompared declares a roll that another was imported in place of, after it was
+// read to be compared, and that one itself.
+func testCompared(t *testing.T, w *world) {
+	ctx := t.Context()
+	compared, err := w.d.Roll(ctx, w.id)
+	if err != nil || len(compared.Members) != members-1 {
+		t.Fatalf("got %v, %v", compared, err)
+	}
+	declare := func() error {
+		return w.d.Declare(ctx, w.id, compared, agenda.SecondList{Name: "Dues", Rows: members - 1}, agenda.Differences{}, "", "Olga")
+	}
+	if err := w.d.ImportRoll(ctx, w.id, rollOf(members)); err != nil {
+		t.Fatal(err)
+	}
+	if err := declare(); !errors.Is(err, ErrRollChanged) {
+		t.Errorf("another roll was declared than the one compared: %v", err)
+	}
+	if _, err := w.d.committee.ProposedDeclaration(ctx, w.id); !errors.Is(err, committee.ErrNotYet) {
+		t.Errorf("something was declared: %v", err)
+	}
+	if err := w.d.ImportRoll(ctx, w.id, rollOf(members-1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := declare(); err != nil {
+		t.Errorf("the roll that was compared: %v", err)
 	}
 }
 
