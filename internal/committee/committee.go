@@ -53,13 +53,17 @@ type Publisher interface {
 	PutFile(ctx context.Context, path string, body []byte) error
 }
 
-// Config holds what a [Service] needs. All fields are required.
+// Config holds what a [Service] needs. All fields are required but Roll, without
+// which nothing can be sealed.
 type Config struct {
 	Pool *pgxpool.Pool // deployment database, as the committee's role
 	Log  *slog.Logger
 	Now  func() time.Time
 	// Status says where a sealed election stands. ok is false before sealing.
 	Status func(ctx context.Context, id suite.ElectionID) (s Status, ok bool)
+	// Roll returns an error unless the roll is the one in a manifest that is about to
+	// be fixed. No other is imported while it runs, see [Service.Regroup].
+	Roll func(ctx context.Context, m *election.Manifest) error
 }
 
 // A Status is what the rest of the service says of a sealed election.

@@ -5,24 +5,35 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 )
 
-// Regroup replaces the groups of a draft, where the roll shows that some are too
-// small to be counted by themselves. Once the election is sealed it is refused.
-func (s *Service) Regroup(ctx context.Context, id suite.ElectionID, groups []election.Group, by string) error {
+// ErrFixed is returned for a change of the roll once the manifest is fixed, which
+// is before all of it is sealed.
+var ErrFixed = errors.New("sealing has begun, and fixed the roll; a member who is missing is added by an act of the committee")
+
+// Regroup runs the import of a roll, and gives the draft the groups that it asks
+// for, where the roll shows that some are too small to be counted by themselves.
+// It is given those of the draft. The manifest is not fixed meanwhile; once it is,
+// nothing is imported and Regroup returns [ErrFixed].
+func (s *Service) Regroup(ctx context.Context, id suite.ElectionID, by string, imports func(groups []election.Group) ([]election.Group, error)) error {
 	return s.store.alone(ctx, id, func(tx store) error {
 		sealed, err := tx.sealed(ctx, id)
 		if err != nil {
 			return err
 		}
 		if sealed {
-			return &RefusedError{errors.New("the election is sealed, and with it its groups")}
+			return ErrFixed
 		}
 		m, err := tx.readDraft(ctx, id)
 		if err != nil {
+			return err
+		}
+		groups, err := imports(m.Groups)
+		if err != nil || reflect.DeepEqual(groups, m.Groups) {
 			return err
 		}
 		m.Groups = groups

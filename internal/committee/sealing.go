@@ -87,7 +87,11 @@ func (s *Service) Sealing(ctx context.Context, id suite.ElectionID) ([]byte, err
 			return 0, err
 		}
 		// Another declaration may have taken the place of the one before.
-		return m.Committee.Quorum, checkRoll(ctx, tx, m)
+		if err := checkRoll(ctx, tx, m); err != nil {
+			return 0, err
+		}
+		// A manifest over another roll would be fixed for good, and never sealed.
+		return m.Committee.Quorum, s.c.Roll(ctx, m)
 	})
 }
 

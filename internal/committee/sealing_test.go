@@ -2,6 +2,7 @@ package committee_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -253,6 +254,51 @@ func TestProposeRefused(t *testing.T) {
 	}
 	// Nothing is fixed by that.
 	w.propose(w.corrected(1))
+}
+
+// TestOtherRoll: a manifest over another roll is not fixed, and once one is fixed
+// no roll is imported any more, not even by who began before.
+func TestOtherRoll(t *testing.T) {
+	t.Parallel()
+	w, manifest := ready(t)
+	ctx := t.Context()
+	for member := range 2 {
+		w.fine("signature", w.ask("POST", sealPath, w.signSeal(member, manifest)))
+	}
+	other := errors.New("another roll")
+	w.roll = func(*election.Manifest) error { return other }
+	if _, err := w.service.Sealing(ctx, w.id()); !errors.Is(err, other) {
+		t.Errorf("fixed over another roll: %v", err)
+	}
+	imported := 0
+	imports := func(groups []election.Group) ([]election.Group, error) {
+		imported++
+		return groups, nil
+	}
+	if err := w.service.Regroup(ctx, w.id(), "Olga", imports); err != nil || imported != 1 {
+		t.Errorf("a roll that comes in time: %d, %v", imported, err)
+	}
+	var wg sync.WaitGroup
+	w.roll = func(m *election.Manifest) error {
+		wg.Go(func() {
+			if err := w.second().Regroup(context.WithoutCancel(ctx), w.id(), "Olga", imports); !errors.Is(err, committee.ErrFixed) {
+				t.Errorf("while the roll was compared: %v", err)
+			}
+		})
+		if m.ElectionID != w.id() {
+			t.Errorf("asked about %s", m.ElectionID)
+		}
+		return nil
+	}
+	sealing, err := w.service.Sealing(ctx, w.id())
+	wg.Wait()
+	if err != nil || imported != 1 {
+		t.Errorf("%d rolls were imported; %v", imported, err)
+	}
+	w.roll = func(*election.Manifest) error { return other }
+	if again, err := w.service.Sealing(ctx, w.id()); err != nil || !bytes.Equal(again, sealing) {
+		t.Errorf("it cannot be repeated: %v", err)
+	}
 }
 
 // TestManyCorrections ends at what the database takes.

@@ -39,6 +39,7 @@ type world struct {
 	keys    electiontest.Keys
 	words   []string // enrollment, by teller
 	clock   func() time.Time
+	roll    func(*election.Manifest) error // compares a manifest with the roll
 
 	mu     sync.Mutex
 	status *committee.Status // nil before sealing; guarded by mu
@@ -102,6 +103,12 @@ func (w *world) second() *committee.Service {
 				return committee.Status{}, false
 			}
 			return *w.status, true
+		},
+		Roll: func(_ context.Context, m *election.Manifest) error {
+			if w.roll != nil {
+				return w.roll(m)
+			}
+			return nil
 		},
 	})
 }

@@ -240,7 +240,7 @@ func (d *Deployment) openCommittee(ctx context.Context) error {
 		return err
 	}
 	d.papers = pool
-	d.committee = committee.New(committee.Config{Pool: pool, Log: d.c.Log, Now: d.c.Now, Status: d.status})
+	d.committee = committee.New(committee.Config{Pool: pool, Log: d.c.Log, Now: d.c.Now, Status: d.status, Roll: d.checkRoll})
 	return nil
 }
 

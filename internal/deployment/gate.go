@@ -90,6 +90,25 @@ func (d *Deployment) Declare(ctx context.Context, id suite.ElectionID, c *Compar
 	return d.committee.ProposeDeclaration(ctx, id, body, by)
 }
 
+// errOtherRoll is returned for a manifest that was proposed before another roll was
+// imported.
+var errOtherRoll = errors.New("another roll was imported since the manifest was proposed; " +
+	"propose it again, strikevote election propose, and let the committee sign anew")
+
+// checkRoll returns an error unless the roll is the one in a manifest.
+func (d *Deployment) checkRoll(ctx context.Context, m *election.Manifest) error {
+	roots, err := d.prepareRoll(ctx, m.ElectionID, m.Groups)
+	if err != nil {
+		return err
+	}
+	for i, g := range m.Groups {
+		if (roots[i] != registrar.RollRoot{ID: g.ID, Size: g.RollSize, Root: g.RollRoot}) {
+			return errOtherRoll
+		}
+	}
+	return nil
+}
+
 // prepareRoll gives every member of a draft a place, and returns what a manifest
 // says of the roll of each group.
 func (d *Deployment) prepareRoll(ctx context.Context, id suite.ElectionID, groups []election.Group) ([]registrar.RollRoot, error) {

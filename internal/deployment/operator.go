@@ -49,7 +49,8 @@ func (d *Deployment) draft(ctx context.Context, id suite.ElectionID, groups []el
 }
 
 // ImportRoll replaces the roll of an election that is not sealed. Groups that it
-// leaves with too few members to be counted by themselves are pooled.
+// leaves with too few members to be counted by themselves are pooled. Once sealing
+// has begun it returns [committee.ErrFixed].
 func (d *Deployment) ImportRoll(ctx context.Context, id suite.ElectionID, members []roll.Member) error {
 	draft, err := d.draft(ctx, id, nil)
 	if err != nil {
@@ -60,17 +61,15 @@ func (d *Deployment) ImportRoll(ctx context.Context, id suite.ElectionID, member
 	for i, m := range members {
 		list[i] = member(m)
 	}
-	if err := draft.Import(ctx, list); err != nil {
-		return err
-	}
-	m, err := d.committee.Draft(ctx, id)
-	if err != nil {
-		return err
-	}
-	if pooled := PoolGroups(m.Groups, members); len(pooled) < len(m.Groups) {
-		return d.committee.Regroup(ctx, id, pooled, service)
-	}
-	return nil
+	return d.committee.Regroup(ctx, id, service, func(groups []election.Group) ([]election.Group, error) {
+		if err := draft.Import(ctx, list); err != nil {
+			return nil, err
+		}
+		if pooled := PoolGroups(groups, members); len(pooled) < len(groups) {
+			return pooled, nil
+		}
+		return groups, nil
+	})
 }
 
 // PoolGroups returns the groups of a draft as they are with a roll: where one has
