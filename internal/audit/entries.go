@@ -80,7 +80,7 @@ func (a *auditor) checkRoll(f *finding) string {
 	if f.ok() {
 		a.seats = seats
 	}
-	return say("%d members on the rolls of %d groups, as the manifest fixed them.", len(seats), len(a.m.Groups))
+	return say("%d members on the rolls of %d groups, as the manifest fixed them; acts may add and strike some.", len(seats), len(a.m.Groups))
 }
 
 // checkEntries goes through the ledger in its order: every credential issued
