@@ -38,7 +38,7 @@ func (b *Box) routes() http.Handler {
 	r.Post("/find", b.handle(b.postFind))
 	r.Post("/check", b.handle(b.postCheck))
 	// Acts and their proofs are public, so everybody can bring them again.
-	few := r.With(web.AtMost(maxActs))
+	few := r.With(web.AtMost(maxActs, tlog.MaxProof))
 	few.Post("/acts", b.handle(b.postAct))
 	few.Post("/lock", b.handle(b.postLock))
 	// Preflights reach the middleware by a route only.

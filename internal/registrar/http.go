@@ -90,7 +90,7 @@ func (s *Service) Handler() http.Handler {
 		r.Post("/deposit", s.handle(s.postDeposit))
 		r.Post("/resend", s.handle(s.postResend))
 		// Acts are public, so everybody can send them again.
-		r.With(web.AtMost(maxActs)).Post("/acts", s.handle(s.postActs))
+		r.With(web.AtMost(maxActs, maxAct)).Post("/acts", s.handle(s.postActs))
 	})
 	return router
 }

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"io"
 	"math"
 	"net"
 	"net/http"
@@ -13,11 +15,19 @@ import (
 )
 
 // AtMost lets n requests run at once and as many wait. Others are told to come
-// back, which is better for everybody than a queue that only grows.
-func AtMost(n int) func(http.Handler) http.Handler {
+// back, which is better for everybody than a queue that only grows. The body, of at
+// most limit bytes, is read before: n clients that send a byte now and then would
+// keep everybody out.
+func AtMost(n int, limit int64) func(http.Handler) http.Handler {
 	running, admitted := make(chan struct{}, n), make(chan struct{}, 2*n)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+			if err != nil {
+				readProblem(err).write(w)
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
 			select {
 			case admitted <- struct{}{}:
 				defer func() { <-admitted }()

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -234,7 +235,7 @@ func TestSameOrigin(t *testing.T) {
 func TestAtMost(t *testing.T) {
 	t.Parallel()
 	inside, finish := make(chan struct{}), make(chan struct{})
-	h := web.AtMost(1)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	h := web.AtMost(1, 16)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		inside <- struct{}{}
 		<-finish
 	}))
@@ -254,6 +255,37 @@ func TestAtMost(t *testing.T) {
 			t.Errorf("got %d, want 200", got)
 		}
 	}
+}
+
+// TestAtMostSlow keeps bodies back: who sends one whole is not kept out by those.
+func TestAtMostSlow(t *testing.T) {
+	t.Parallel()
+	h := web.AtMost(1, 16)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
+	var slow sync.WaitGroup
+	var rests []io.Closer
+	for range 5 {
+		body, rest := io.Pipe()
+		rests = append(rests, rest)
+		slow.Go(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", body)) })
+		if _, err := rest.Write([]byte{'x'}); err != nil { // it is being read
+			t.Fatal(err)
+		}
+	}
+	ask := func(body string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("POST", "/", strings.NewReader(body)))
+		return w
+	}
+	if w := ask("whole"); w.Code != 200 || w.Body.String() != "whole" {
+		t.Errorf("got %d, %q", w.Code, w.Body)
+	}
+	if w := ask("seventeen letters"); w.Code != http.StatusRequestEntityTooLarge {
+		t.Errorf("too long: got %d", w.Code)
+	}
+	for _, rest := range rests {
+		_ = rest.Close()
+	}
+	slow.Wait()
 }
 
 func TestLimiter(t *testing.T) {

@@ -148,7 +148,7 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-func readProblem(err error) error {
+func readProblem(err error) *RequestError {
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return errTooLarge
 	}
