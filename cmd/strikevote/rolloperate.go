@@ -46,7 +46,9 @@ func runRollImport(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 		if v.Phase != "draft" {
 			return registrar.ErrSealed
 		}
-		warnSmall(e, v.Manifest, file.Members)
+		if err := warnSmall(ctx, e, d, id, file.Members); err != nil {
+			return err
+		}
 		fmt.Fprintf(e.out, "\n%d members would be the roll of %s, in place of any imported before.\n", len(file.Members), v.Manifest.Title[0])
 		if o.dry(e) {
 			return nil
@@ -69,10 +71,10 @@ func optionsOf(m *election.Manifest, employer []string, shared bool) roll.Option
 }
 
 // warnSmall says which groups are too small to be counted by themselves.
-func warnSmall(e *env, m *election.Manifest, members []roll.Member) {
-	pooled := deployment.PoolGroups(m.Groups, members)
-	if len(pooled) == len(m.Groups) {
-		return
+func warnSmall(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID, members []roll.Member) error {
+	pooled, fewer, err := d.Pooled(ctx, id, members)
+	if err != nil || !fewer {
+		return err
 	}
 	var names []string
 	for _, g := range pooled {
@@ -80,6 +82,7 @@ func warnSmall(e *env, m *election.Manifest, members []roll.Member) {
 	}
 	fmt.Fprintf(e.out, "warning: a group has fewer than %d members, in which even a correct total says how somebody voted.\nThe groups would be pooled: %s\n",
 		election.PoolBelow, strings.Join(names, ", "))
+	return nil
 }
 
 func runRollReconcile(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {

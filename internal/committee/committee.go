@@ -139,7 +139,10 @@ func (s *Service) Draft(ctx context.Context, id suite.ElectionID) (*election.Man
 }
 
 func (s store) readDraft(ctx context.Context, id suite.ElectionID) (*election.Manifest, error) {
-	body, err := s.draft(ctx, id)
+	return parseDraft(s.draft(ctx, id))
+}
+
+func parseDraft(body []byte, err error) (*election.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +151,20 @@ func (s store) readDraft(ctx context.Context, id suite.ElectionID) (*election.Ma
 		return nil, fmt.Errorf("reading draft: %w", err)
 	}
 	return m, nil
+}
+
+// Groups returns the groups that an election was created with, before any was
+// pooled.
+func (s *Service) Groups(ctx context.Context, id suite.ElectionID) ([]election.Group, error) {
+	return s.store.groups(ctx, id)
+}
+
+func (s store) groups(ctx context.Context, id suite.ElectionID) ([]election.Group, error) {
+	m, err := parseDraft(s.created(ctx, id))
+	if err != nil {
+		return nil, err
+	}
+	return m.Groups, nil
 }
 
 // authenticate checks a teller's enrollment word.

@@ -1,11 +1,11 @@
 package committee
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
@@ -17,9 +17,10 @@ var ErrFixed = errors.New("sealing has begun, and fixed the roll; a member who i
 
 // Regroup runs the import of a roll, and gives the draft the groups that it asks
 // for, where the roll shows that some are too small to be counted by themselves.
-// It is given those of the draft. The manifest is not fixed meanwhile; once it is,
-// nothing is imported and Regroup returns [ErrFixed].
-func (s *Service) Regroup(ctx context.Context, id suite.ElectionID, by string, imports func(groups []election.Group) ([]election.Group, error)) error {
+// It is given those that the election was created with, so that a corrected roll
+// undoes what a wrong one has pooled. The manifest is not fixed meanwhile; once it
+// is, nothing is imported and Regroup returns [ErrFixed].
+func (s *Service) Regroup(ctx context.Context, id suite.ElectionID, by string, imports func(created []election.Group) ([]election.Group, error)) error {
 	return s.store.alone(ctx, id, func(tx store) error {
 		sealed, err := tx.sealed(ctx, id)
 		if err != nil {
@@ -28,23 +29,32 @@ func (s *Service) Regroup(ctx context.Context, id suite.ElectionID, by string, i
 		if sealed {
 			return ErrFixed
 		}
-		m, err := tx.readDraft(ctx, id)
+		created, err := tx.groups(ctx, id)
 		if err != nil {
 			return err
 		}
-		groups, err := imports(m.Groups)
-		if err != nil || reflect.DeepEqual(groups, m.Groups) {
+		before, err := tx.draft(ctx, id)
+		if err != nil {
 			return err
 		}
-		m.Groups = groups
+		m, err := parseDraft(before, nil)
+		if err != nil {
+			return err
+		}
+		if m.Groups, err = imports(created); err != nil {
+			return err
+		}
 		body, err := json.Marshal(m)
 		if err != nil {
 			return fmt.Errorf("encoding draft: %w", err)
 		}
+		if bytes.Equal(body, before) {
+			return nil
+		}
 		if _, err := tx.Exec(ctx, `UPDATE committee.election SET draft = $2 WHERE election_id = $1`, id[:], body); err != nil {
 			return fmt.Errorf("updating draft: %w", err)
 		}
-		return s.note(ctx, tx, id, by, "groups pooled", fmt.Sprintf("%d groups", len(groups)))
+		return s.note(ctx, tx, id, by, "groups made for the roll", fmt.Sprintf("%d groups", len(m.Groups)))
 	})
 }
 

@@ -67,8 +67,8 @@ func (s store) create(ctx context.Context, draft *election.Manifest, body []byte
 	id := draft.ElectionID
 	return postgres.InTx(ctx, s.pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			INSERT INTO committee.election (election_id, title, demo, state, draft, created_at)
-			VALUES ($1, $2, $3, 'draft', $4, $5)`,
+			INSERT INTO committee.election (election_id, title, demo, state, draft, created, created_at)
+			VALUES ($1, $2, $3, 'draft', $4, $4, $5)`,
 			id[:], draft.Title[0], draft.Demo, body, at.UTC().Truncate(time.Second))
 		if err != nil {
 			return err
@@ -103,6 +103,13 @@ func (s store) draft(ctx context.Context, id suite.ElectionID) ([]byte, error) {
 	var body []byte
 	err := s.QueryRow(ctx, `
 		SELECT draft FROM committee.election WHERE election_id = $1`, id[:]).Scan(&body)
+	return body, unknown(err)
+}
+
+func (s store) created(ctx context.Context, id suite.ElectionID) ([]byte, error) {
+	var body []byte
+	err := s.QueryRow(ctx, `
+		SELECT created FROM committee.election WHERE election_id = $1`, id[:]).Scan(&body)
 	return body, unknown(err)
 }
 

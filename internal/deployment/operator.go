@@ -49,8 +49,8 @@ func (d *Deployment) draft(ctx context.Context, id suite.ElectionID, groups []el
 }
 
 // ImportRoll replaces the roll of an election that is not sealed. Groups that it
-// leaves with too few members to be counted by themselves are pooled. Once sealing
-// has begun it returns [committee.ErrFixed].
+// leaves with too few members to be counted by themselves are pooled, of those that
+// the election was created with. Once sealing has begun it returns [committee.ErrFixed].
 func (d *Deployment) ImportRoll(ctx context.Context, id suite.ElectionID, members []roll.Member) error {
 	draft, err := d.draft(ctx, id, nil)
 	if err != nil {
@@ -61,20 +61,25 @@ func (d *Deployment) ImportRoll(ctx context.Context, id suite.ElectionID, member
 	for i, m := range members {
 		list[i] = member(m)
 	}
-	return d.committee.Regroup(ctx, id, service, func(groups []election.Group) ([]election.Group, error) {
-		if err := draft.Import(ctx, list); err != nil {
-			return nil, err
-		}
-		if pooled := PoolGroups(groups, members); len(pooled) < len(groups) {
-			return pooled, nil
-		}
-		return groups, nil
+	return d.committee.Regroup(ctx, id, service, func(created []election.Group) ([]election.Group, error) {
+		return poolGroups(created, members), draft.Import(ctx, list)
 	})
 }
 
-// PoolGroups returns the groups of a draft as they are with a roll: where one has
+// Pooled returns the groups that an election would have with a roll, and whether
+// they are fewer than it was created with.
+func (d *Deployment) Pooled(ctx context.Context, id suite.ElectionID, members []roll.Member) (groups []election.Group, fewer bool, err error) {
+	created, err := d.committee.Groups(ctx, id)
+	if err != nil {
+		return nil, false, err
+	}
+	groups = poolGroups(created, members)
+	return groups, len(groups) < len(created), nil
+}
+
+// poolGroups returns the groups of a draft as they are with a roll: where one has
 // too few members it is pooled with another, see [election.Pool].
-func PoolGroups(groups []election.Group, members []roll.Member) []election.Group {
+func poolGroups(groups []election.Group, members []roll.Member) []election.Group {
 	sizes := make(map[string]uint32)
 	for _, m := range members {
 		sizes[m.Group]++

@@ -23,6 +23,7 @@ import (
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/tally"
 	"strikevote/internal/record/layout"
+	"strikevote/internal/roll"
 	"strikevote/internal/teller"
 	"strikevote/internal/voter"
 	"strikevote/internal/witness"
@@ -40,6 +41,7 @@ func TestService(t *testing.T) {
 		do   func(*testing.T, *world)
 	}{
 		{"migrate", testMigrate},
+		{"groups", testGroups},
 		{"seal", testSeal},
 		{"interrupted seal", testInterruptedSeal},
 		{"keys", testKeys},
@@ -109,6 +111,75 @@ func testMigrate(t *testing.T, w *world) {
 		t.Errorf("an empty service is not ready: %s", a.body)
 	}
 	w.refused(t, "a second service on the same folder", syscall.EADDRINUSE)
+}
+
+// testGroups imports a roll that leaves a group too small, and then the right one:
+// what the wrong one has pooled is apart again.
+func testGroups(t *testing.T, w *world) {
+	ctx := t.Context()
+	draft := w.draft(t)
+	draft.Groups = []election.Group{
+		{ID: 1, Name: "Research", Units: []string{"RX", "HX"}}, {ID: 2, Name: "Professional", Units: []string{"UPTE"}}, {ID: 7, Name: "Health", Units: []string{"OX"}, Parent: 1},
+	}
+	if _, err := w.d.Create(ctx, draft); err != nil {
+		t.Fatal(err)
+	}
+	rollOfUnits := func(units ...string) (list []roll.Member) {
+		for _, unit := range units {
+			for _, m := range rollOf(election.PoolBelow) {
+				m.Number, m.Group = unit+m.Number, unit
+				list = append(list, m)
+			}
+		}
+		return list
+	}
+	full := rollOfUnits("HX", "OX", "UPTE")
+	for i, tt := range []struct {
+		roll  []roll.Member
+		names []string
+	}{
+		{full, []string{"Research", "Professional", "Health"}},
+		{full[:len(full)-1], []string{"Professional + Research", "Health"}},
+		{rollOfUnits("HX"), []string{"Professional + Health + Research"}},
+		{full, []string{"Research", "Professional", "Health"}},
+		{full, []string{"Research", "Professional", "Health"}},
+	} {
+		groups, fewer, err := w.d.Pooled(ctx, draft.ElectionID, tt.roll)
+		if err != nil || fewer != (len(tt.names) < 3) {
+			t.Errorf("roll %d: fewer: %t, %v", i, fewer, err)
+		}
+		if err := w.d.ImportRoll(ctx, draft.ElectionID, tt.roll); err != nil {
+			t.Fatal(err)
+		}
+		m, err := w.d.committee.Draft(ctx, draft.ElectionID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, groups := range [][]election.Group{groups, m.Groups} {
+			var names []string
+			for _, g := range groups {
+				names = append(names, g.Name)
+			}
+			if !slices.Equal(names, tt.names) {
+				t.Errorf("roll %d: got %q, want %q", i, names, tt.names)
+			}
+		}
+		if len(m.Groups) == 3 {
+			if got, want := fmt.Sprint(m.Groups), fmt.Sprint(draft.Groups); got != want {
+				t.Errorf("roll %d: got %s, want %s", i, got, want)
+			}
+		}
+	}
+	changes, err := w.d.committee.Log(ctx, draft.ElectionID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(fmt.Sprintf("%+v", changes), "groups made for the roll"); n != 3 {
+		t.Errorf("the groups changed 3 times, and %d are noted", n)
+	}
+	if err := w.d.Wipe(ctx, draft.ElectionID, "Olga"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // testSeal brings an election to where it can be sealed. What is missing is said

@@ -11,6 +11,7 @@ CREATE TABLE committee.election (
     demo        boolean     NOT NULL DEFAULT false,
     state       text        NOT NULL DEFAULT 'draft',
     draft       bytea,
+    created     bytea,      -- the draft as it was created; groups are pooled from its at each import
     created_at  timestamptz NOT NULL
 );
 
