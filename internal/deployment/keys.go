@@ -203,29 +203,36 @@ func (k keyring) destroy(side, name string) error {
 	return nil
 }
 
-// wipe overwrites and removes a file, if it is there.
+// wipe overwrites and removes a file, if it is there. Another process may be at the
+// same file, or folder, at once: what is gone is as it should be.
 func wipe(path string) error {
-	info, err := os.Stat(path)
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
+	info, err := f.Stat()
+	if err == nil {
+		_, err = f.Write(make([]byte, info.Size()))
 	}
-	_, err = f.Write(make([]byte, info.Size()))
 	if err == nil {
 		err = f.Sync()
 	}
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = os.Remove(path)
+		err = gone(os.Remove(path))
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = gone(syncDir(filepath.Dir(path)))
+	}
+	return err
+}
+
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
 	return err
 }

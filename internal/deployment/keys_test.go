@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"strikevote/internal/protocol/suite"
 )
 
 // TestKeyring makes keys, alone and at once, and never a second one in the place
@@ -131,6 +133,45 @@ func TestDestroy(t *testing.T) {
 		t.Error(err)
 	}
 	names(t, k, "")
+}
+
+// TestDestroyAll destroys the keys of an election several times at once, and once
+// more, with what an interruption left of one.
+func TestDestroyAll(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		k := keyring{dir: filepath.Join(t.TempDir(), "keys")}
+		for i := range 20 {
+			if _, err := k.create(sideRegistrar, issuerName(suite.GroupID(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		left, other := k.path(sideBox, keyPending)+replaced, filepath.Join(t.TempDir(), "other")
+		if err := k.write(left, []byte("a plain key")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Link(left, other); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				if err := k.destroyAll(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if err := k.destroyAll(); err != nil {
+			t.Errorf("again: %v", err)
+		}
+		if _, err := os.Stat(k.dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the folder is still there: %v", err)
+		}
+		if b, err := os.ReadFile(other); err != nil || len(bytes.Trim(b, "\x00")) > 0 {
+			t.Errorf("what was left was not overwritten: %v", err)
+		}
+	}
 }
 
 // TestDamagedKeys reads what no key file holds. What it holds stays out of the

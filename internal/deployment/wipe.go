@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/suite"
@@ -101,17 +100,16 @@ func (d *Deployment) closeForgotten(known []suite.ElectionID) {
 	}
 }
 
-// destroyAll destroys every key of an election, and removes what is left of its
-// folder.
+// destroyAll overwrites every file of an election's keys, also what an interruption
+// has left beside them, and removes its folder. It may run twice at once.
 func (k keyring) destroyAll() error {
-	paths, err := filepath.Glob(k.path("*", "*"))
+	paths, err := filepath.Glob(filepath.Join(k.dir, "*", "*"))
 	if err != nil {
 		return fmt.Errorf("destroying keys: %w", err)
 	}
 	for _, path := range paths {
-		side, name := filepath.Base(filepath.Dir(path)), strings.TrimSuffix(filepath.Base(path), ".key")
-		if err := k.destroy(side, name); err != nil {
-			return err
+		if err := wipe(path); err != nil {
+			return fmt.Errorf("destroying key %s: %w", filepath.Base(path), err)
 		}
 	}
 	if err := os.RemoveAll(k.dir); err != nil {
