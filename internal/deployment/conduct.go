@@ -71,9 +71,13 @@ func (d *Deployment) sendMails(ctx context.Context, e *running) {
 	if e.mailer == nil {
 		return
 	}
+	text := ""
 	if _, err := e.mailer.Drain(ctx); err != nil && ctx.Err() == nil {
-		d.c.Log.ErrorContext(ctx, "mails wait", "err", err)
+		if text = err.Error(); text != e.unsent {
+			d.c.Log.ErrorContext(ctx, "mails wait", "err", err)
+		}
 	}
+	e.unsent = text
 }
 
 // A step is one thing that may be due.

@@ -40,6 +40,7 @@ type running struct {
 	box             *ballotbox.Box
 	minter          *mailer.Minter // nil once the keys of links are destroyed
 	mailer          *mailer.Mailer // nil then; guarded by mails
+	unsent          string         // why mails waited last; guarded by mails
 	// The round's own: whether invitations are queued, how many acts and which
 	// accepted envelopes the box has, and what each failing step said last.
 	invited       bool

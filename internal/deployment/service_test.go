@@ -13,10 +13,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"strikevote/internal/agenda"
 	"strikevote/internal/audit"
 	"strikevote/internal/committee"
+	"strikevote/internal/mailer"
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/platform/postgres/cluster"
 	"strikevote/internal/protocol/act"
@@ -47,6 +49,7 @@ func TestService(t *testing.T) {
 		{"keys", testKeys},
 		{"doctor", testDoctor},
 		{"open", testOpen},
+		{"mails wait", testMailsWait},
 		{"metrics", testMetrics},
 		{"huge bodies", testHuge},
 		{"box's database killed", testBoxKilled},
@@ -480,6 +483,43 @@ func testOpen(t *testing.T, w *world) {
 	}
 	if status, err := s.Status(t.Context(), ""); err != nil || status.Phase != "open" || status.Issued {
 		t.Errorf("got %v, %v", status, err)
+	}
+}
+
+// testMailsWait: why mails wait is said once, and again after it was another reason.
+func testMailsWait(t *testing.T, w *world) {
+	e := w.d.running(w.id)
+	post := func(ill bool) *mailer.Mailer {
+		t.Helper()
+		pool, err := openSide(t.Context(), w.d.servers.registrar, w.id, migrations.Registrar)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		if ill {
+			pool.Close()
+		}
+		m, err := mailer.New(mailer.Config{
+			Pool: pool, Manifest: e.manifest, MID: e.mid, Minter: e.minter, Sender: &mailer.Directory{Path: w.c.Mail},
+			From: mailer.Address{Name: "Union", Address: "ballot@union.example"}, Zone: time.UTC, Now: w.now, Log: w.c.Log,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	closed := post(true)
+	before := strings.Count(w.log.String(), "mails wait")
+	other := new(running)
+	for i, tt := range []struct {
+		mailer *mailer.Mailer
+		lines  int // said in all
+	}{{closed, 1}, {closed, 1}, {closed, 1}, {post(false), 1}, {closed, 2}, {closed, 2}} {
+		other.mailer = tt.mailer
+		w.d.sendMails(t.Context(), other)
+		if n := strings.Count(w.log.String(), "mails wait") - before; n != tt.lines {
+			t.Errorf("round %d: said %d times, want %d", i+1, n, tt.lines)
+		}
 	}
 }
 
