@@ -24,7 +24,8 @@ Makes a master key: 32 random bytes, as 64 hexadecimal digits, in a new file tha
 you can read. Keep a copy, apart from every copy of the sealed files. Without it they
 cannot be opened again.`},
 			{name: "seal", args: "-data DIR -master-key-file FILE [-from FILE] [-yes]", short: "seal the key files of a data folder", run: runKeysSeal, long: `
-Seals every key file under the master key, with the service stopped. With -from FILE,
+Seals every key file under the master key. While strikevote serve runs on the folder it
+is refused. With -from FILE,
 files that are sealed under the master key in FILE are sealed under the new one.
 
 It may be interrupted and run again: a plain key is overwritten only after its sealed
@@ -49,7 +50,7 @@ func runKeysNew(_ context.Context, e *env, fs *flag.FlagSet, args []string) erro
 	return nil
 }
 
-func runKeysSeal(_ context.Context, e *env, fs *flag.FlagSet, args []string) error {
+func runKeysSeal(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	l := settings(e, fs, "DATA", "MASTER_KEY_FILE")
 	from := fs.String("from", "", "`file` with the master key that the files are sealed under now")
 	yes := fs.Bool("yes", false, "do it")
@@ -68,6 +69,11 @@ func runKeysSeal(_ context.Context, e *env, fs *flag.FlagSet, args []string) err
 	}
 	if _, err := os.Stat(c.Data); err != nil {
 		return fmt.Errorf("looking for the data folder: %w", err)
+	}
+	// It would make a plain key beside the sealed ones, or take a file that is
+	// being written for what a crash left.
+	if err := deployment.Unserved(ctx, c.Data, string(c.ListenAdmin)); err != nil {
+		return err
 	}
 	master, err := secret.Load(c.MasterKeyFile)
 	if err != nil {

@@ -88,14 +88,15 @@ type Deployment struct {
 }
 
 // Open starts or reaches the databases, applies what a private one lacks, and
-// opens every sealed election. The service answers once [Deployment.Serve] runs.
+// opens every sealed election. The service answers once [Deployment.Serve] runs. It
+// returns [ErrServed] where another one has its addresses.
 func Open(ctx context.Context, c Config) (*Deployment, error) {
 	if len(c.Parts) == 0 {
 		c.Parts = Parts()
 	}
 	return open(ctx, c, nothing, func(d *Deployment) error {
 		if err := d.listen(); err != nil {
-			return err
+			return d.occupied(ctx, err)
 		}
 		return d.openPlain()
 	})

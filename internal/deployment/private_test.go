@@ -53,7 +53,7 @@ func TestPrivate(t *testing.T) {
 	origins, admin := d.Origins(), d.AdminAddress()
 	first := create(d, 1)
 	second, err := Open(t.Context(), c)
-	if second != nil || !errors.Is(err, syscall.EADDRINUSE) {
+	if second != nil || !errors.Is(err, syscall.EADDRINUSE) || !errors.Is(err, ErrServed) {
 		t.Errorf("a second service on the same folder and addresses: %v", err)
 	}
 	// On other addresses it shares the databases, and an operator's command has no

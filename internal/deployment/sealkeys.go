@@ -21,7 +21,7 @@ const (
 )
 
 // SealKeys seals every key file of a data folder under a master key, with the
-// service stopped. Files that are sealed already stay; those sealed under the
+// service stopped, see [Unserved]. Files that are sealed already stay; those sealed under the
 // master key old, which may be nil, are sealed anew. Unless do is set it only
 // says what it would do.
 //

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -113,7 +112,7 @@ func testMigrate(t *testing.T, w *world) {
 	if a := w.ask(t, "http://"+w.d.AdminAddress()+"/readyz", "", nil); a.status != 200 {
 		t.Errorf("an empty service is not ready: %s", a.body)
 	}
-	w.refused(t, "a second service on the same folder", syscall.EADDRINUSE)
+	w.refused(t, "a second service on the same folder", ErrServed)
 }
 
 // testGroups imports a roll that leaves a group too small, and then the right one:

@@ -1,0 +1,76 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestUnserved looks for a service of a folder, where it was noted and where one is
+// said to be.
+func TestUnserved(t *testing.T) {
+	t.Parallel()
+	ours := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/healthz" {
+			t.Errorf("asked for %s", r.URL.Path)
+		}
+	}))
+	defer ours.Close()
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = gone.Close()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	at := func(s *httptest.Server) string { return strings.TrimPrefix(s.URL, "http://") }
+	for name, tt := range map[string]struct {
+		noted, given string
+		want         error
+	}{
+		"nothing noted":           {"", "", nil},
+		"it has ended":            {gone.Addr().String(), "", nil},
+		"it runs":                 {at(ours), "", ErrServed},
+		"it runs elsewhere":       {gone.Addr().String(), at(ours), ErrServed},
+		"given, and nothing else": {"", at(ours), ErrServed},
+		"another program":         {at(other), at(other), nil},
+		"no address":              {"?", "\n", nil},
+		"too busy":                {busy.Addr().String(), "", ErrServed},
+	} {
+		data := t.TempDir()
+		if tt.noted != "" {
+			if err := os.WriteFile(filepath.Join(data, "listen.json"), fmt.Appendf(nil, `{"admin":%q}`, tt.noted), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		if name == "too busy" { // or it would be waited for
+			cancel()
+			ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+		}
+		if err := Unserved(ctx, data, tt.given); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+	}
+	data := t.TempDir()
+	if err := os.WriteFile(filepath.Join(data, "listen.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Unserved(t.Context(), data, ""); err == nil || errors.Is(err, ErrServed) {
+		t.Errorf("a note that cannot be read: %v", err)
+	}
+}
