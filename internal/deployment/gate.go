@@ -47,12 +47,21 @@ func (d *Deployment) Roll(ctx context.Context, id suite.ElectionID) (*Compared, 
 	for i, m := range members {
 		c.Members[i] = roll.Member{Number: m.Number, Group: m.Unit, Campus: m.Campus, Worksite: m.Worksite}
 	}
+	// The roll is in one database and the groups in another.
+	pooled, _, err := d.Pooled(ctx, id, c.Members)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.EqualFunc(pooled, m.Groups, func(a, b election.Group) bool { return a.ID == b.ID && slices.Equal(a.Units, b.Units) }) {
+		return nil, errHalfImported
+	}
 	return c, nil
 }
 
 var (
 	// errNoRoll is returned for a declaration of a roll that was not imported.
-	errNoRoll = errors.New("no roll is imported yet; strikevote roll import")
+	errNoRoll       = errors.New("no roll is imported yet; strikevote roll import")
+	errHalfImported = errors.New("the last import of the roll was interrupted; import it again, strikevote roll import")
 	// ErrRollChanged is returned for a declaration of a roll that is not the one
 	// that was compared.
 	ErrRollChanged = errors.New("another roll was imported while this one was compared; compare it again, strikevote roll reconcile")

@@ -24,6 +24,7 @@ import (
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/tally"
 	"strikevote/internal/record/layout"
+	"strikevote/internal/registrar"
 	"strikevote/internal/roll"
 	"strikevote/internal/teller"
 	"strikevote/internal/voter"
@@ -172,6 +173,25 @@ func testGroups(t *testing.T, w *world) {
 			}
 		}
 	}
+	// One that ended between the two databases is not compared with anything.
+	interrupted, err := w.d.draft(ctx, draft.ElectionID, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer interrupted.Pool.Close()
+	for _, n := range []int{len(full), len(full) - 1} {
+		var list []registrar.Member
+		for _, m := range full[:n] {
+			list = append(list, member(m))
+		}
+		if err := interrupted.Import(ctx, list); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.d.Roll(ctx, draft.ElectionID); errors.Is(err, errHalfImported) != (n < len(full)) || n == len(full) && err != nil {
+			t.Errorf("%d members, interrupted: got %v", n, err)
+		}
+	}
+	interrupted.Pool.Close()
 	changes, err := w.d.committee.Log(ctx, draft.ElectionID)
 	if err != nil {
 		t.Fatal(err)
