@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,7 +83,7 @@ func TestShared(t *testing.T) {
 	addr := free(t)
 	c := Config{
 		Data: t.TempDir(), Listen: make(map[string]string), Parts: Parts(),
-		Front: Front{Certificates: certs, Plain: "127.0.0.1:0", Rates: map[string]web.Rate{"booth": {Burst: 2, Per: time.Hour}, "box": {Burst: 1, Per: time.Hour}}},
+		Front: Front{Certificates: certs, Plain: "127.0.0.1:0", Proxies: web.Proxies{netip.MustParsePrefix("127.0.0.0/8")}, Rates: map[string]web.Rate{"booth": {Burst: 2, Per: time.Hour}, "box": {Burst: 1, Per: time.Hour}}},
 		Origins: election.Origins{Booth: "https://vote.example", Registrar: "https://registrar.example", Box: "https://box.example",
 			Board: "https://record.example", Console: "https://committee.example"},
 	}
@@ -115,7 +116,12 @@ func TestShared(t *testing.T) {
 	client := &http.Client{Transport: tr}
 	get := func(url string) (int, string) {
 		t.Helper()
-		resp, err := client.Get(url)
+		req, err := http.NewRequest(http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Forwarded-For", "192.0.2.1") // this machine is not limited
+		resp, err := client.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
