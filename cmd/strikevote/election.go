@@ -65,17 +65,19 @@ KIND is announcement, reminder or closing. The last two reach only those to whom
 no ballot was issued when the mail leaves; nobody sees who that is.` + operatorHelp},
 		{name: "extend", args: "-data DIR [-yes] 'YYYY-MM-DD HH:MM'", short: "propose a later close", run: runElectionExtend, long: `
 Proposes an act that moves the close to a later moment, not beyond the latest close of
-the manifest. The moment is read in this computer's time zone, or that of -zone. It
-takes effect when two of the committee have signed.` + operatorHelp},
+the manifest. The moment is read in the election's time zone, or that of -zone. It takes
+effect when two of the committee have signed, at least ten minutes before the close in force:
+the witnesses have to sign in time.` + operatorHelp},
 		{name: "close", args: "-data DIR [-yes] 'YYYY-MM-DD HH:MM'", short: "propose an earlier close", run: runElectionClose, long: `
-Proposes an act that moves the close to an earlier moment, which has not passed. It
-takes effect when two of the committee have signed.` + operatorHelp},
+Proposes an act that moves the close to an earlier moment, which has not passed. It takes
+effect when two of the committee have signed, at least ten minutes before the close in force:
+the witnesses have to sign in time.` + operatorHelp},
 		{name: "cancel", args: "-data DIR [-yes]", short: "propose to cancel the election", run: runElectionCancel, long: `
 Proposes an act that cancels the election. A cancelled election is locked at once; it has
 no result, and nobody can take the cancellation back.` + operatorHelp},
 		{name: "acts", args: "-data DIR", short: "list the acts of the committee, and whom they are about", run: runElectionActs, long: `
-Lists every act that was proposed, what became of it, and for an addition or a strike the
-member it is about, for those who are asked to sign it.` + operatorHelp},
+Lists every act that was proposed, what became of it, and whom it is about, and the
+permissions to print slips, for those who are asked to sign them.` + operatorHelp},
 		{name: "withdraw", args: "-data DIR [-yes] SEQUENCE", short: "take back a proposed act", run: runElectionWithdraw, long: `
 Takes back an act that waits for signatures, and those proposed after it.` + operatorHelp},
 		{name: "envelopes", args: "-data DIR", short: "list the envelopes of disputed people", run: runElectionEnvelopes, long: `

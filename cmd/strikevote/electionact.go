@@ -111,6 +111,10 @@ func runElectionMail(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 		if err != nil {
 			return err
 		}
+		if n == 0 {
+			fmt.Fprintln(e.out, "No mail is queued: everybody whom it is for got one. A reminder may be repeated after 20 hours.")
+			return nil
+		}
 		fmt.Fprintf(e.out, "%d mails are queued; the service sends them.\n", n)
 		return nil
 	})

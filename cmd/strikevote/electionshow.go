@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -17,7 +16,6 @@ import (
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
-	"strikevote/internal/registrar"
 )
 
 func runElectionShow(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
@@ -154,51 +152,6 @@ func groupName(v *deployment.Overview, id suite.GroupID) string {
 		return g.Name
 	}
 	return fmt.Sprintf("group %d", id)
-}
-
-func runElectionActs(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operation
-	o.add(e, fs, false)
-	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
-		return err
-	}
-	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		v, err := d.Overview(ctx, id)
-		if err != nil {
-			return err
-		}
-		if len(v.Acts) == 0 {
-			fmt.Fprintln(e.out, "Nothing was proposed yet.")
-		}
-		for _, a := range v.Acts {
-			fmt.Fprintf(e.out, "act %d  %s\n", a.Sequence, describeAct(v, a))
-			if a.Kind != act.KindAmend {
-				continue
-			}
-			if err := showSubject(ctx, e, d, id, a.Payload); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// showSubject prints whom an amendment is about, with the digits that the
-// committee's program shows of it.
-func showSubject(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID, payload []byte) error {
-	x, err := (&act.Act{Kind: act.KindAmend, Sequence: 1, Payload: payload}).Decode()
-	amend, ok := x.(act.Amend)
-	if err != nil || !ok {
-		return nil
-	}
-	number, name, err := d.Named(ctx, id, amend)
-	if errors.Is(err, registrar.ErrNoMember) {
-		number, name = "unknown", "it is not noted here who that is"
-	} else if err != nil {
-		return err
-	}
-	fmt.Fprintf(e.out, "       member %s, %s\n       %s\n", number, name, amend.Hash)
-	return nil
 }
 
 // describeRoll counts the roll by unit.

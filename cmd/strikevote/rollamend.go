@@ -19,6 +19,7 @@ import (
 // A newcomer is somebody described by flags.
 type newcomer struct {
 	name, email, unit, campus, worksite, title, language, factor string
+	shared                                                       bool
 }
 
 func (p *newcomer) add(fs *flag.FlagSet) {
@@ -30,6 +31,26 @@ func (p *newcomer) add(fs *flag.FlagSet) {
 	fs.StringVar(&p.title, "title", "", "the job title")
 	fs.StringVar(&p.language, "language", "", "the language of the mails (default: the election's first)")
 	fs.StringVar(&p.factor, "factor", "", "the answer to the extra question, where the election asks one")
+	fs.BoolVar(&p.shared, "shared", false, sharedUsage)
+}
+
+const sharedUsage = "let them have the address of somebody else (couples); otherwise it is refused"
+
+// refuseTaken refuses an address that somebody else has, which is how most people
+// come to stand on a roll twice.
+func refuseTaken(ctx context.Context, d *deployment.Deployment, id suite.ElectionID, email, number string, shared bool) error {
+	if email == "" || shared {
+		return nil
+	}
+	taken, err := d.AddressTaken(ctx, id, email, number)
+	if err == nil && taken {
+		err = takenHint(registrar.ErrAddressTaken)
+	}
+	return err
+}
+
+func takenHint(err error) error {
+	return fmt.Errorf("%w; make sure that it is another person, and then repeat it with -shared", err)
 }
 
 func runRollAdd(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
@@ -56,6 +77,9 @@ func runRollAdd(ctx context.Context, e *env, fs *flag.FlagSet, args []string) er
 		}
 		if _, err := d.Strike(ctx, id, member.Number); !errors.Is(err, registrar.ErrNoMember) {
 			return errors.Join(registrar.ErrOnRoll, ignoreFound(err))
+		}
+		if err := refuseTaken(ctx, d, id, member.Email, member.Number, p.shared); err != nil {
+			return err
 		}
 		fmt.Fprintf(e.out, "%s would be added to %s, and get an ordinary link.\n", member.Name, member.Group)
 		if o.dry(e) {
@@ -116,7 +140,7 @@ func proposeAmendment(ctx context.Context, e *env, d *deployment.Deployment, id 
 	fmt.Fprintln(e.out, "Tell them by a separate way whom it is about, so that they can compare the digits:")
 	for _, a := range slices.Backward(acts) {
 		if a.Sequence == sequence {
-			return showSubject(ctx, e, d, id, a.Payload)
+			return showSubject(ctx, e, d, id, a)
 		}
 	}
 	return nil
@@ -157,6 +181,7 @@ func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 	o.add(e, fs, true)
 	email := fs.String("email", "", "the new address; without it the member keeps theirs and only the link is replaced (theft)")
 	reason := fs.String("reason", "", "why, for the registrar's record")
+	shared := fs.Bool("shared", false, sharedUsage)
 	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
 		return err
 	}
@@ -178,6 +203,9 @@ func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 		if _, err := d.Strike(ctx, id, fs.Arg(0)); err != nil {
 			return err // nobody of that number, or a ballot was issued
 		}
+		if err := refuseTaken(ctx, d, id, *email, fs.Arg(0), *shared); err != nil {
+			return err
+		}
 		fmt.Fprintf(e.out, "Member %s would get a new link; the old one ends. It is possible only before a ballot was issued.\n", fs.Arg(0))
 		if o.dry(e) {
 			return nil
@@ -196,7 +224,6 @@ func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 	o.add(e, fs, true)
 	p.add(fs)
 	reason := fs.String("reason", "", "why the person is disputed, for the committee's decision")
-	shared := fs.Bool("shared", false, "let them have the address of somebody else (couples); otherwise it is refused")
 	if err := o.parse(fs, args, 0, "describe the person with flags"); err != nil {
 		return err
 	}
@@ -216,7 +243,7 @@ func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 		if err != nil {
 			return err
 		}
-		a.Reason, a.Shared = *reason, *shared
+		a.Reason, a.Shared = *reason, p.shared
 		fmt.Fprintf(e.out, "%s, who is not on the roll, would get a link for an envelope in %s. The committee decides on it after the close.\n",
 			a.Name, v.Manifest.Group(a.Group).Name)
 		if o.dry(e) {
@@ -225,7 +252,7 @@ func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 		err = d.Admit(ctx, id, a, by)
 		switch {
 		case errors.Is(err, registrar.ErrAddressTaken):
-			return fmt.Errorf("%w; make sure that it is another person, and then repeat it with -shared", err)
+			return takenHint(err)
 		case err == nil:
 			fmt.Fprintln(e.out, "\nDone. The link leaves with the next mails.")
 		}

@@ -42,6 +42,7 @@ func runRollSlips(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 		for _, s := range slips {
 			fmt.Fprintf(e.out, "  %s, %s, %s\n", s.Number, s.Name, s.Campus)
 		}
+		fmt.Fprintf(e.out, "Check digits of the list: %s\n", deployment.SlipsDigits(slips))
 		if o.dry(e) {
 			return nil
 		}

@@ -2,6 +2,8 @@ package audit
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"slices"
 
 	"strikevote/internal/protocol/ledger"
@@ -67,6 +69,9 @@ func (a *auditor) openLog(f *finding, name string, policy tlog.Policy) *logState
 		return nil
 	}
 	if l.final, err = policy.Open(note); err != nil {
+		if _, remote := a.fsys.(layout.Remote); remote && errors.Is(err, tlog.ErrThreshold) {
+			err = fmt.Errorf("%w; if it was locked just now the witnesses still sign it: try again in a minute", err)
+		}
 		f.fail(9, path, err)
 		return nil
 	}

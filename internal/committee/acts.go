@@ -190,7 +190,7 @@ func (d *docket) gone(sequence uint32) error {
 	case p == nil && int(sequence) <= len(d.applied) && sequence > 0, p != nil && p.end == agenda.Applied:
 		return &RefusedError{fmt.Errorf("act %d was applied before; there is nothing to do", sequence)}
 	case p == nil:
-		return ErrUnknown
+		return ErrNoPaper
 	case p.reason == "":
 		return &RefusedError{fmt.Errorf("act %d was %s; look at the list again", sequence, p.end)}
 	}

@@ -415,7 +415,7 @@ func TestWithdrawAct(t *testing.T) {
 	if _, err := s.service.WithdrawAct(t.Context(), s.id(), 2, "Olga"); !errors.As(err, &r) {
 		t.Errorf("again: got %v", err)
 	}
-	if _, err := s.service.WithdrawAct(t.Context(), s.id(), 5, "Olga"); !errors.Is(err, committee.ErrUnknown) {
+	if _, err := s.service.WithdrawAct(t.Context(), s.id(), 5, "Olga"); !errors.Is(err, committee.ErrNoPaper) {
 		t.Errorf("one that never was: got %v", err)
 	}
 	s.propose(2, act.KindExtend, extend(900))

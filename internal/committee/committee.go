@@ -32,6 +32,8 @@ import (
 var (
 	// ErrUnknown is returned for an election or a teller that is not here.
 	ErrUnknown = errors.New("there is no such election here")
+	// ErrNoPaper is returned for an act or a permission that nobody proposed.
+	ErrNoPaper = errors.New("nothing with this number was proposed; look at the list again")
 	// ErrEnrollment is returned for a wrong enrollment word.
 	ErrEnrollment = errors.New("the enrollment word is not the one of this teller")
 	// ErrConflict is returned when something else was sent before.

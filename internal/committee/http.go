@@ -174,7 +174,7 @@ func (s *Service) postNumbered(sign func(context.Context, suite.ElectionID, uint
 func answer(err error) (status int, code, message string) {
 	var refused *RefusedError
 	switch {
-	case errors.Is(err, ErrUnknown):
+	case errors.Is(err, ErrUnknown), errors.Is(err, ErrNoPaper):
 		return http.StatusNotFound, "unknown", "There is no such election, teller or step here. Check the address."
 	case errors.Is(err, ErrEnrollment):
 		return http.StatusForbidden, "enrollment", "This is not the invitation of this teller. Ask the committee for yours."

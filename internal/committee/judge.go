@@ -34,7 +34,11 @@ func (d *docket) judge(p *proposal, now int64) error {
 	if err != nil {
 		return err
 	}
-	if err := judgePayload(m, before, payload, now); err != nil {
+	err = judgePayload(m, before, payload, now)
+	if err != nil && before.Close != d.before[0].Close {
+		return fmt.Errorf("%w; an act that waits moves the close to %s, so withdraw that first if it is not wanted", err, moment(before.Close))
+	}
+	if err != nil {
 		return err
 	}
 	return before.Clone().Foresee(a)

@@ -121,7 +121,7 @@ func (s *Service) Slips(ctx context.Context, id suite.ElectionID) ([]*ProposedSl
 // numbered returns one that waits, or says why there is none.
 func numbered(list []*ProposedSlips, number uint32) (*ProposedSlips, error) {
 	if number == 0 || int(number) > len(list) {
-		return nil, ErrUnknown
+		return nil, ErrNoPaper
 	}
 	p := list[number-1]
 	switch {
@@ -175,7 +175,7 @@ func approved(list []*ProposedSlips, number uint32, places []agenda.Place) (*Pro
 		return nil, ErrNotYet
 	}
 	if int(p.Count) != len(places) || p.Places != agenda.Places(places) {
-		return nil, &RefusedError{fmt.Errorf("permission %d is for another list of places; propose this one", number)}
+		return nil, &RefusedError{fmt.Errorf("permission %d is for other members: name the same as when it was asked for, with -numbers", number)}
 	}
 	return p, nil
 }

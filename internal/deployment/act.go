@@ -123,6 +123,15 @@ func (d *Deployment) dropStaged(ctx context.Context, id suite.ElectionID) error 
 	return err
 }
 
+// AddressTaken reports whether anybody but the member with a number has an address.
+func (d *Deployment) AddressTaken(ctx context.Context, id suite.ElectionID, email, number string) (bool, error) {
+	e := d.running(id)
+	if e == nil {
+		return false, errNotSealed
+	}
+	return e.registrar.AddressTaken(ctx, email, number)
+}
+
 // Strike returns the payload of the act that strikes a member before a ballot was
 // issued.
 func (d *Deployment) Strike(ctx context.Context, id suite.ElectionID, number string) ([]byte, error) {
@@ -171,6 +180,32 @@ func (d *Deployment) Deposits(ctx context.Context, id suite.ElectionID) ([]regis
 		return nil, errNotSealed
 	}
 	return e.registrar.Depositors(ctx)
+}
+
+// DecidedBy returns the envelopes that a decision is about, each with what it
+// decides on it, for those who are asked to sign it.
+func (d *Deployment) DecidedBy(ctx context.Context, id suite.ElectionID, p act.Decide) ([]registrar.Depositor, error) {
+	all, err := d.Deposits(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	rejected, err := d.running(id).registrar.Rejected(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	var list []registrar.Depositor
+	for _, x := range all {
+		switch {
+		case slices.Contains(p.Accepted, x.BallotID):
+			x.Decision = registrar.Accepted
+		case rejected[x.BallotID]:
+			x.Decision = registrar.Rejected
+		default:
+			continue
+		}
+		list = append(list, x)
+	}
+	return list, nil
 }
 
 // Decide proposes the act that decides on envelopes of one group. What is named in

@@ -6,13 +6,14 @@ import (
 	"io"
 
 	"strikevote/internal/agenda"
+	"strikevote/internal/committee"
 	"strikevote/internal/mailer"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
 )
 
 // errNoSlips is returned where nobody needs a slip.
-var errNoSlips = errors.New("nobody needs a slip: everybody has an address, or was issued a ballot")
+var errNoSlips = errors.New("nobody without an address needs a slip; name others by -numbers, as they were asked for")
 
 // Slips lists the members for whom slips would be printed: those of the numbers,
 // or else everybody without an address.
@@ -34,6 +35,15 @@ func places(list []registrar.Slip) []agenda.Place {
 		out[i] = agenda.Place{Group: s.Group, Index: s.Index}
 	}
 	return out
+}
+
+// SlipsDigits is what the committee's program shows of the list that it is asked to
+// sign for.
+func SlipsDigits(list []registrar.Slip) suite.Hash { return agenda.Places(places(list)) }
+
+// SlipPermissions lists the permissions that the committee was asked for.
+func (d *Deployment) SlipPermissions(ctx context.Context, id suite.ElectionID) ([]*committee.ProposedSlips, error) {
+	return d.committee.Slips(ctx, id)
 }
 
 // ProposeSlips asks the committee for permission to print slips for exactly these

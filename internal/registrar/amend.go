@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"strikevote/internal/mailer"
+	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/ledger"
@@ -25,7 +26,7 @@ var (
 	// known. It does not say whose it is.
 	ErrAddressTaken = errors.New("somebody on the roll, or admitted before, has this address")
 
-	errNoMinter = errors.New("the token key is gone")
+	errNoMinter = errors.New("the keys of links are destroyed, as they are once the result is certified: no link can be made any more")
 )
 
 // Stage keeps the data of somebody whom the committee is about to add, and
@@ -305,14 +306,31 @@ func (a Applicant) checkAddress(ctx context.Context, tx pgx.Tx) error {
 	if a.Shared || a.Email == "" {
 		return nil
 	}
-	var taken bool
-	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM registrar.member WHERE lower(email) = lower($1))
-		OR EXISTS (SELECT FROM registrar.addition WHERE lower(email) = lower($1))
-		OR EXISTS (SELECT FROM registrar.applicant WHERE lower(email) = lower($1))`, a.Email).Scan(&taken)
+	taken, err := addressTaken(ctx, tx, a.Email, "")
 	if err == nil && taken {
 		err = ErrAddressTaken
 	}
 	return err
+}
+
+// AddressTaken reports whether anybody but the member with a number has an address,
+// which is the way in which most people come to stand on a roll twice.
+func (r *Registrar) AddressTaken(ctx context.Context, email, number string) (taken bool, err error) {
+	err = postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		taken, err = addressTaken(ctx, tx, email, number)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("looking for an address: %w", scrub(err))
+	}
+	return taken, nil
+}
+
+func addressTaken(ctx context.Context, tx pgx.Tx, email, number string) (taken bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM registrar.member WHERE lower(email) = lower($1) AND member_no <> $2)
+		OR EXISTS (SELECT FROM registrar.addition WHERE lower(email) = lower($1) AND member_no <> $2)
+		OR EXISTS (SELECT FROM registrar.applicant WHERE lower(email) = lower($1))`, email, number).Scan(&taken)
+	return taken, err
 }
 
 func random32() (b [32]byte) {

@@ -116,6 +116,19 @@ func readRejected(ctx context.Context, tx pgx.Tx, decisions []act.Decide) (map[s
 	return rejected, nil
 }
 
+// Rejected returns which envelopes a decision rejects, as [Registrar.NoteRejected]
+// kept it: the act itself only counts them.
+func (r *Registrar) Rejected(ctx context.Context, d act.Decide) (rejected map[suite.BallotID]bool, err error) {
+	err = postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		rejected, err = readRejected(ctx, tx, []act.Decide{d})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading what is rejected: %w", scrub(err))
+	}
+	return rejected, nil
+}
+
 // NoteRejected keeps which envelopes a decision rejects, before it is proposed.
 func (r *Registrar) NoteRejected(ctx context.Context, d act.Decide, rejected []suite.BallotID) error {
 	h := sha256.Sum256(d.Bytes())

@@ -741,6 +741,17 @@ func TestOutbox(t *testing.T) {
 	if n := w.count(`SELECT count(*) FROM registrar.outbox WHERE not_before < $1 OR not_before > $2`, at, at.Add(time.Hour)); n != 0 {
 		t.Errorf("%d leave outside of the hour", n)
 	}
+	queue := func(kind string, want error) {
+		t.Helper()
+		if n, err := w.r.Enqueue(ctx, kind, w.clock(), 0); !errors.Is(err, want) || err != nil && n != 0 {
+			t.Errorf("%s: %d queued, %v; want %v", kind, n, err, want)
+		}
+	}
+	queue(mailer.Reminder, registrar.ErrMailEarly)
+	queue(mailer.Closing, registrar.ErrMailEarly)
+	queue(mailer.Announcement, nil)
+	w.at(electiontest.Open)
+	queue(mailer.Announcement, registrar.ErrMailLate)
 	for _, day := range []struct{ hours, want int }{{0, 70}, {10, 0}, {22, 70}} {
 		if n, err := w.r.Enqueue(ctx, mailer.Reminder, at.Add(time.Duration(day.hours)*time.Hour), 0); n != day.want || err != nil {
 			t.Errorf("reminder after %d hours: %d queued, %v", day.hours, n, err)
@@ -757,6 +768,9 @@ func TestOutbox(t *testing.T) {
 	if n, err := w.r.Enqueue(ctx, mailer.Closing, time.Unix(electiontest.Close-mailer.LastHour, 0), 0); n != 70 || err != nil {
 		t.Errorf("before the last hour: %d queued, %v", n, err)
 	}
+	w.now.Store(electiontest.Close) // before anybody wrote the close
+	queue(mailer.Reminder, registrar.ErrMailLate)
+	w.now.Store(electiontest.Open)
 	if _, err := w.r.Enqueue(ctx, mailer.Issued, at, 0); err == nil {
 		t.Error("a notice of issuance to everybody")
 	}
@@ -768,7 +782,7 @@ func TestOutbox(t *testing.T) {
 	if n := w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'resend'`); n != 2 {
 		t.Errorf("%d links sent again, want 2", n)
 	}
-	if counts, err := w.r.Mails(ctx); err != nil || fmt.Sprint(counts) != "[{closing queued 70} {invitation queued 70} {reminder queued 140} {resend queued 2}]" {
+	if counts, err := w.r.Mails(ctx); err != nil || fmt.Sprint(counts) != "[{announcement queued 70} {closing queued 70} {invitation queued 70} {reminder queued 140} {resend queued 2}]" {
 		t.Errorf("got %v, %v", counts, err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"strikevote/internal/mailer"
+	"strikevote/internal/protocol/election"
 )
 
 // mail queues one mail, in the transaction of what it is about.
@@ -26,8 +27,15 @@ func (r *Registrar) mail(ctx context.Context, tx pgx.Tx, kind string, onRoll boo
 	return nil
 }
 
-// ErrLastHour is returned for reminders that would leave too late.
-var ErrLastHour = errors.New("no reminder leaves in the last hour before the close")
+var (
+	// ErrLastHour is returned for reminders that would leave too late.
+	ErrLastHour = errors.New("no reminder leaves in the last hour before the close")
+	// ErrMailEarly is returned for reminders before the opening: their link would
+	// be the first that a member gets, and not yet of use.
+	ErrMailEarly = errors.New("reminders leave while voting is open, and it is not open yet")
+	// ErrMailLate is returned for what has no sense any more.
+	ErrMailLate = errors.New("it is too late for this mail: an announcement leaves before voting opens, a reminder before it closes")
+)
 
 // Enqueue queues a mail of a kind to everybody on the roll who has an address,
 // spread at random over a while from a moment on. Whoever got that kind before
@@ -54,8 +62,8 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 		if err != nil {
 			return err
 		}
-		if (kind == mailer.Reminder || kind == mailer.Closing) && last > e.close-mailer.LastHour {
-			return ErrLastHour
+		if err := r.inTime(kind, e, from.Unix(), last); err != nil {
+			return err
 		}
 		tag, err := tx.Exec(ctx, `
 			INSERT INTO registrar.outbox (id, kind, group_id, roll_index, not_before)
@@ -72,6 +80,25 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 		return 0, fmt.Errorf("queueing mails: %w", err)
 	}
 	return queued, nil
+}
+
+// inTime returns an error for a mail that would say what is not so when it leaves,
+// between from and last.
+func (r *Registrar) inTime(kind string, e row, from, last int64) error {
+	open := r.manifest.Schedule.Open
+	switch {
+	case kind == mailer.Announcement && (e.phase != election.PhaseSealed || last >= open):
+		return ErrMailLate
+	case kind != mailer.Reminder && kind != mailer.Closing:
+		return nil
+	case e.phase == election.PhaseSealed || from < open:
+		return ErrMailEarly
+	case e.phase != election.PhaseOpen || from >= e.close:
+		return ErrMailLate
+	case last > e.close-mailer.LastHour:
+		return ErrLastHour
+	}
+	return nil
 }
 
 // cleanWho returns an address or a number as it is looked up; ok is false for

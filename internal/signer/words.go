@@ -125,6 +125,6 @@ func decide(group string, p act.Decide) string {
 }
 
 func (w words) slips(s *agenda.Slips) string {
-	return fmt.Sprintf("PRINT: %d sealed slips with voting codes would be printed, once.\n  why    %s\n  asked  %s\n  check digits of the list of members (64) %s\nWhoever prints them could vote with them. %s.\n",
-		s.Count, s.Reason, w.moment(s.ProposedAt), s.Places, compare)
+	return fmt.Sprintf("PRINT: %d sealed slips with voting codes would be printed, once.\n  why    %s\n  asked  %s\n  check digits of the list of members (64) %s\nWhoever prints them could vote with them. Ask the operator for the list of\nmembers that strikevote roll slips prints, by a separate way, and compare the digits.\n",
+		s.Count, s.Reason, w.moment(s.ProposedAt), s.Places)
 }

@@ -58,7 +58,10 @@ func (t *Teller) Check(ctx context.Context, mid *suite.MID) (*Sealed, error) {
 	return s, nil
 }
 
-var errNotSealed = errors.New("the election is not sealed yet; run this again when it is")
+var (
+	errNotSealed    = errors.New("the election is not sealed yet; run this again when it is")
+	errNotWitnessed = errors.New("the witnesses have not confirmed this election yet; run this again in a minute")
+)
 
 // sealed asks for the state of an election that is sealed, with a key that has
 // been through its ceremony.
@@ -110,8 +113,11 @@ func (t *Teller) witnessed(ctx context.Context, st *ceremony.State, s *Sealed) e
 		return fmt.Errorf("reading the manifest: %w", err)
 	}
 	opened, err := policy.Open(note)
+	if errors.Is(err, tlog.ErrThreshold) {
+		return errNotWitnessed
+	}
 	if err != nil {
-		return fmt.Errorf("the witnesses have not confirmed this election yet: %w", err)
+		return fmt.Errorf("the witnesses have not confirmed this election: %w", err)
 	}
 	if opened.Checkpoint.Size != 1 || opened.Checkpoint.Root != tlog.LeafHash(ledger.ManifestEntry(s.MID)) {
 		return errors.New("the witnesses confirmed another election than this one; call the committee")

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+
+	"strikevote/internal/agenda"
+	"strikevote/internal/committee"
+	"strikevote/internal/deployment"
+	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/receipt"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/registrar"
+)
+
+func runElectionActs(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operation
+	o.add(e, fs, false)
+	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		v, err := d.Overview(ctx, id)
+		if err != nil {
+			return err
+		}
+		if v.Phase == "draft" {
+			return errors.New("the election is not sealed yet; acts come after that")
+		}
+		slips, err := d.SlipPermissions(ctx, id)
+		if err != nil {
+			return err
+		}
+		if len(v.Acts)+len(slips) == 0 {
+			fmt.Fprintln(e.out, "Nothing was proposed yet.")
+		}
+		for _, a := range v.Acts {
+			fmt.Fprintf(e.out, "act %d  %s\n", a.Sequence, describeAct(v, a))
+			if err := showSubject(ctx, e, d, id, a); err != nil {
+				return err
+			}
+		}
+		for _, p := range slips {
+			fmt.Fprintf(e.out, "slips %d  %d slips, %s: %s\n       %s\n", p.Number, p.Count, p.Slips.Reason, stateOfSlips(p.State), p.Places)
+		}
+		return nil
+	})
+}
+
+func stateOfSlips(state string) string {
+	if state == agenda.Applied {
+		return "printed"
+	}
+	return state
+}
+
+// showSubject prints whom an act is about, with what the committee's program shows
+// of it.
+func showSubject(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID, a committee.ProposedAct) error {
+	payload, err := (&act.Act{Kind: a.Kind, Sequence: a.Sequence, Payload: a.Payload}).Decode()
+	if err != nil {
+		return nil // described as one that cannot be read
+	}
+	switch p := payload.(type) {
+	case act.Amend:
+		number, name, err := d.Named(ctx, id, p)
+		if errors.Is(err, registrar.ErrNoMember) {
+			number, name = "unknown", "it is not noted here who that is"
+		} else if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "       member %s, %s\n       %s\n", number, name, p.Hash)
+	case act.Decide:
+		list, err := d.DecidedBy(ctx, id, p)
+		if err != nil {
+			return err
+		}
+		for _, x := range list {
+			fmt.Fprintf(e.out, "       %s  %s  %s\n", x.Decision, receipt.Tracker(x.BallotID), x.Name)
+		}
+	}
+	return nil
+}
