@@ -97,6 +97,7 @@ func committeeKey(ctx context.Context, e *env, f committeeFlags, args []string) 
 		if pass, err = passphrase(ctx, e, f.passphrase, true); err != nil {
 			return err
 		}
+		defer clear(pass)
 		if public, err = signer.Create(f.key, pass); err == nil {
 			fmt.Fprintf(e.out, "A new key is in %s, sealed with your passphrase. Keep a copy on another medium.\n", f.key)
 		}
@@ -250,6 +251,7 @@ func (f committeeFlags) signAll(ctx context.Context, e *env, console *signer.Con
 		}
 	}
 	pass, err := passphrase(ctx, e, f.passphrase, false)
+	defer clear(pass)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -164,7 +163,7 @@ func inside(host string) bool {
 }
 
 // errNoData is the error of a command that needs a data folder.
-var errNoData = errors.New("name the data folder with -data or " + prefix + "DATA")
+var errNoData = usageError("name the data folder with -data or %sDATA", prefix)
 
 // mailDir and certificateDir are where mails and certificates go.
 func (c *Config) mailDir() string {

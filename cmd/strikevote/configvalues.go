@@ -255,6 +255,7 @@ func short(d time.Duration) string {
 	return s
 }
 
+// items takes a comma-separated list apart.
 func items(s string) []string {
 	var list []string
 	for item := range strings.SplitSeq(s, ",") {

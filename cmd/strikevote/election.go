@@ -42,7 +42,7 @@ for each teller. Hand each invitation to its teller in person or by phone: whoev
 it can take the teller's place until the election is sealed.` + operatorHelp},
 		{name: "list", args: "-data DIR", short: "list the elections", run: runElectionList, long: `
 Lists the elections of a deployment with number, phase and title.` + operatorHelp},
-		{name: "show", args: "-data DIR [-id ID]", short: "say where an election stands, and what comes next", run: runElectionShow, long: `
+		{name: "show", args: "-data DIR [-id ID]", short: "say where an election stands, and what comes next", run: looks(showElection), long: `
 Says where an election stands: its ceremony, roll, mails, acts and counts, and what is
 to be done next. It names no member.` + operatorHelp},
 		{name: "propose", args: "-data DIR [-yes]", short: "make the manifest that the committee signs", run: runElectionPropose, long: `
@@ -52,8 +52,8 @@ committee. After another import of the roll it is another one, to be signed anew
 Writes the signed manifest as the first entry of both logs. From then on wording, roll
 and dates change only by acts of two. Voting opens at its time, once the witnesses have
 signed; the invitations leave then.` + operatorHelp},
-		{name: "ceremony", args: "export|import|restart -data DIR", short: "the tellers' ceremony by files, or begun again", run: runElectionCeremony, long: ceremonyHelp},
-		{name: "box", args: "prepare|keys|accept -data DIR", short: "where the box is on a host of its own", run: runElectionBox, long: boxHelp},
+		ceremonyCommand(),
+		boxCommand(),
 	}
 }
 
@@ -63,31 +63,31 @@ func openCommands() []command {
 		{name: "mail", args: "-data DIR [-yes] KIND", short: "queue a mail to everybody it is for", run: runElectionMail, long: `
 KIND is announcement, reminder or closing. The last two reach only those to whom
 no ballot was issued when the mail leaves; nobody sees who that is.` + operatorHelp},
-		{name: "extend", args: "-data DIR [-yes] 'YYYY-MM-DD HH:MM'", short: "propose a later close", run: runElectionExtend, long: `
+		{name: "extend", args: "-data DIR -by YOU [-yes] 'YYYY-MM-DD HH:MM'", short: "propose a later close", run: runElectionExtend, long: `
 Proposes an act that moves the close to a later moment, not beyond the latest close of
 the manifest. The moment is read in the election's time zone, or that of -zone. It takes
 effect when two of the committee have signed, at least ten minutes before the close in force:
 the witnesses have to sign in time.` + operatorHelp},
-		{name: "close", args: "-data DIR [-yes] 'YYYY-MM-DD HH:MM'", short: "propose an earlier close", run: runElectionClose, long: `
+		{name: "close", args: "-data DIR -by YOU [-yes] 'YYYY-MM-DD HH:MM'", short: "propose an earlier close", run: runElectionClose, long: `
 Proposes an act that moves the close to an earlier moment, which has not passed. It takes
 effect when two of the committee have signed, at least ten minutes before the close in force:
 the witnesses have to sign in time.` + operatorHelp},
-		{name: "cancel", args: "-data DIR [-yes]", short: "propose to cancel the election", run: runElectionCancel, long: `
+		{name: "cancel", args: "-data DIR -by YOU [-yes]", short: "propose to cancel the election", run: runElectionCancel, long: `
 Proposes an act that cancels the election. A cancelled election is locked at once; it has
 no result, and nobody can take the cancellation back.` + operatorHelp},
-		{name: "acts", args: "-data DIR", short: "list the acts of the committee, and whom they are about", run: runElectionActs, long: `
+		{name: "acts", args: "-data DIR", short: "list the acts of the committee, and whom they are about", run: looks(showActs), long: `
 Lists every act that was proposed, what became of it, and whom it is about, and the
 permissions to print slips, for those who are asked to sign them.` + operatorHelp},
-		{name: "withdraw", args: "-data DIR [-yes] SEQUENCE", short: "take back a proposed act", run: runElectionWithdraw, long: `
+		{name: "withdraw", args: "-data DIR -by YOU [-yes] SEQUENCE", short: "take back a proposed act", run: runElectionWithdraw, long: `
 Takes back an act that waits for signatures, and those proposed after it.` + operatorHelp},
-		{name: "envelopes", args: "-data DIR", short: "list the envelopes of disputed people", run: runElectionEnvelopes, long: `
+		{name: "envelopes", args: "-data DIR", short: "list the envelopes of disputed people", run: looks(showEnvelopes), long: `
 Lists the envelopes with the people who sealed them, for the committee's decision. What
 an envelope holds, nobody sees.` + operatorHelp},
-		{name: "decide", args: "-data DIR [-accept TRACKER,…] [-reject TRACKER,…] [-yes]", short: "propose a decision on envelopes", run: runElectionDecide, long: `
+		{name: "decide", args: "-data DIR -by YOU [-accept TRACKER,…] [-reject TRACKER,…] [-yes]", short: "propose a decision on envelopes", run: runElectionDecide, long: `
 Proposes an act that accepts or rejects envelopes of one group, named by tracker as
 strikevote election envelopes lists them. Accepted ones are counted, rejected ones never
 opened.` + operatorHelp},
-		{name: "log", args: "-data DIR", short: "what the committee and the operators did", run: runElectionLog, long: `
+		{name: "log", args: "-data DIR", short: "what the committee and the operators did", run: looks(showLog), long: `
 Prints the committee's log: who proposed, signed, corrected or recorded what, and when. It
 names no member of the roll.` + operatorHelp},
 		{name: "wipe", args: "-data DIR -by YOU [-yes]", short: "delete a draft, a demo or a rehearsal", run: runElectionWipe, long: `
@@ -250,7 +250,7 @@ func runElectionSeal(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 
 // propose puts an act before the committee and says how it is signed.
 func propose(e *env, d *deployment.Deployment, id suite.ElectionID, sequence uint32) {
-	fmt.Fprintf(e.out, "\nIt is act %d, and waits for two of the committee: strikevote committee sign -key FILE %s\n", sequence, d.Console(id))
+	fmt.Fprintf(e.out, "\nIt is act %d, and waits for the committee: strikevote committee sign -key FILE %s\n", sequence, d.Console(id))
 }
 
 // actCommand runs the common part of a command that proposes an act.

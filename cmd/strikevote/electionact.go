@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +12,6 @@ import (
 	"strikevote/internal/deployment"
 	"strikevote/internal/mailer"
 	"strikevote/internal/protocol/act"
-	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/receipt"
 	"strikevote/internal/protocol/suite"
 )
@@ -31,6 +28,7 @@ func runElectionClose(ctx context.Context, e *env, fs *flag.FlagSet, args []stri
 func moveClose(ctx context.Context, e *env, fs *flag.FlagSet, args []string, kind act.Kind, payload func(int64) []byte) error {
 	var o operation
 	o.add(e, fs, true)
+	o.named(fs)
 	zone := fs.String("zone", "", "time zone of the moment (default: the election's)")
 	if err := o.parse(fs, args, 1, "give one moment in quotes, like '2027-02-06 20:00'"); err != nil {
 		return err
@@ -54,6 +52,7 @@ func moveClose(ctx context.Context, e *env, fs *flag.FlagSet, args []string, kin
 func runElectionCancel(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
+	o.named(fs)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
 	}
@@ -65,6 +64,7 @@ func runElectionCancel(ctx context.Context, e *env, fs *flag.FlagSet, args []str
 func runElectionWithdraw(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
+	o.named(fs)
 	if err := o.parse(fs, args, 1, "name the act by its sequence, as strikevote election show lists it"); err != nil {
 		return err
 	}
@@ -120,41 +120,35 @@ func runElectionMail(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 	})
 }
 
-func runElectionEnvelopes(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operation
-	o.add(e, fs, false)
-	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+func showEnvelopes(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID) error {
+	list, err := d.Deposits(ctx, id)
+	if err != nil {
 		return err
 	}
-	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		list, err := d.Deposits(ctx, id)
-		if err != nil {
-			return err
+	if len(list) == 0 {
+		fmt.Fprintln(e.out, "There are no envelopes.")
+	}
+	v, err := d.Overview(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, x := range list {
+		on := "not on the roll: " + x.Reason
+		if x.OnRoll {
+			on = "on the roll, number " + x.Number
 		}
-		if len(list) == 0 {
-			fmt.Fprintln(e.out, "There are no envelopes.")
+		if x.Campus != "" {
+			on = x.Campus + "; " + on
 		}
-		v, err := d.Overview(ctx, id)
-		if err != nil {
-			return err
-		}
-		for _, x := range list {
-			on := "not on the roll: " + x.Reason
-			if x.OnRoll {
-				on = "on the roll, number " + x.Number
-			}
-			if x.Campus != "" {
-				on = x.Campus + "; " + on
-			}
-			fmt.Fprintf(e.out, "%s  %-8s  %s  %s (%s)\n", receipt.Tracker(x.BallotID), x.Decision, v.Manifest.Group(x.Group).Name, x.Name, on)
-		}
-		return nil
-	})
+		fmt.Fprintf(e.out, "%s  %-8s  %s  %s (%s)\n", receipt.Tracker(x.BallotID), x.Decision, v.Manifest.Group(x.Group).Name, x.Name, on)
+	}
+	return nil
 }
 
 func runElectionDecide(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
+	o.named(fs)
 	accept := fs.String("accept", "", "trackers of the envelopes that are to be counted")
 	reject := fs.String("reject", "", "trackers of the envelopes that are never to be opened")
 	if err := o.parse(fs, args, 0, "name envelopes with -accept and -reject"); err != nil {
@@ -171,7 +165,7 @@ func runElectionDecide(ctx context.Context, e *env, fs *flag.FlagSet, args []str
 		}
 		var lists [2][]suite.BallotID
 		for i, text := range []string{*accept, *reject} {
-			for _, tracker := range list(text) {
+			for _, tracker := range items(text) {
 				at := -1
 				for j, x := range all {
 					if sameTracker(receipt.Tracker(x.BallotID), tracker) {
@@ -222,101 +216,4 @@ func runElectionExport(ctx context.Context, e *env, fs *flag.FlagSet, args []str
 		fmt.Fprintf(e.out, "The record is in %s. Check it: strikevote verify %s\n", fs.Arg(0), fs.Arg(0))
 		return nil
 	})
-}
-
-const boxHelp = `
-Where the ballot box runs on a host of its own, its keys are made there and never leave
-it. In this order:
-
-  on the box's host      strikevote election box prepare -data DIR ID > box.json
-  on the registrar's     strikevote election box keys -data DIR -yes box.json
-  ...propose, sign, seal on the registrar's host...
-  on the box's host      strikevote election box accept -data DIR -yes MANIFEST SEALING
-
-MANIFEST and SEALING are files of the public record of the sealed election:
-<board>/<election>/manifest and <board>/<election>/sealing.` + operatorHelp
-
-func runElectionBox(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-		return flag.ErrHelp
-	}
-	step, ok := map[string]func(context.Context, *env, *operation, *flag.FlagSet) error{
-		"prepare": boxPrepare, "keys": boxKeys, "accept": boxAccept,
-	}[args[0]]
-	if !ok {
-		return usageError("there is no step %q", args[0])
-	}
-	var o operation
-	o.add(e, fs, true)
-	if err := o.parse(fs, args[1:], -1, "name what the step takes; strikevote election box -h says it"); err != nil {
-		return err
-	}
-	return step(ctx, e, &o, fs)
-}
-
-func boxPrepare(ctx context.Context, e *env, o *operation, fs *flag.FlagSet) error {
-	id, err := suite.ParseElectionID(fs.Arg(0))
-	if err != nil {
-		return usageError("name the election by its whole number, 32 digits")
-	}
-	d, err := o.open(ctx, e, deployment.PartBox)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	file, err := d.PrepareBox(id)
-	if err != nil {
-		return err
-	}
-	_, err = e.out.Write(file)
-	return err
-}
-
-func boxKeys(ctx context.Context, e *env, o *operation, fs *flag.FlagSet) error {
-	file, err := os.ReadFile(fs.Arg(0))
-	if err != nil {
-		return fmt.Errorf("reading the box's keys: %w", err)
-	}
-	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		fmt.Fprintf(e.out, "The box of election %s would have these keys, for good.\n", id)
-		if o.dry(e) {
-			return nil
-		}
-		if err := d.GiveBoxKeys(id, file); err != nil {
-			return err
-		}
-		fmt.Fprintln(e.out, "\nThe keys of the box are kept.")
-		return nil
-	})
-}
-
-func boxAccept(ctx context.Context, e *env, o *operation, fs *flag.FlagSet) error {
-	if fs.NArg() != 2 {
-		return usageError("name the files manifest and sealing")
-	}
-	var files [2][]byte
-	for i := range files {
-		var err error
-		if files[i], err = os.ReadFile(fs.Arg(i)); err != nil {
-			return fmt.Errorf("reading the sealed election: %w", err)
-		}
-	}
-	m, err := election.Parse(files[0])
-	if err != nil {
-		return fmt.Errorf("reading manifest: %w", err)
-	}
-	describeDraft(e, m, time.Local)
-	fmt.Fprintf(e.out, "Six words: %s\n", election.SixWords(election.MID(files[0])))
-	if o.dry(e) {
-		return nil
-	}
-	d, err := o.open(ctx, e, deployment.PartBox)
-	if err != nil {
-		return err
-	}
-	err = d.AcceptBox(ctx, files[0], files[1])
-	if err == nil {
-		fmt.Fprintln(e.out, "\nThe box is made. The service on this host serves it from now on.")
-	}
-	return errors.Join(err, d.Close())
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 
 	"strikevote/internal/agenda"
@@ -15,38 +14,31 @@ import (
 	"strikevote/internal/registrar"
 )
 
-func runElectionActs(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operation
-	o.add(e, fs, false)
-	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+func showActs(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID) error {
+	v, err := d.Overview(ctx, id)
+	if err != nil {
 		return err
 	}
-	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		v, err := d.Overview(ctx, id)
-		if err != nil {
+	if v.Phase == "draft" {
+		return errors.New("the election is not sealed yet; acts come after that")
+	}
+	slips, err := d.SlipPermissions(ctx, id)
+	if err != nil {
+		return err
+	}
+	if len(v.Acts)+len(slips) == 0 {
+		fmt.Fprintln(e.out, "Nothing was proposed yet.")
+	}
+	for _, a := range v.Acts {
+		fmt.Fprintf(e.out, "act %d  %s\n", a.Sequence, describeAct(v, a))
+		if err := showSubject(ctx, e, d, id, a); err != nil {
 			return err
 		}
-		if v.Phase == "draft" {
-			return errors.New("the election is not sealed yet; acts come after that")
-		}
-		slips, err := d.SlipPermissions(ctx, id)
-		if err != nil {
-			return err
-		}
-		if len(v.Acts)+len(slips) == 0 {
-			fmt.Fprintln(e.out, "Nothing was proposed yet.")
-		}
-		for _, a := range v.Acts {
-			fmt.Fprintf(e.out, "act %d  %s\n", a.Sequence, describeAct(v, a))
-			if err := showSubject(ctx, e, d, id, a); err != nil {
-				return err
-			}
-		}
-		for _, p := range slips {
-			fmt.Fprintf(e.out, "slips %d  %d slips, %s: %s\n       %s\n", p.Number, p.Count, p.Slips.Reason, stateOfSlips(p.State), p.Places)
-		}
-		return nil
-	})
+	}
+	for _, p := range slips {
+		fmt.Fprintf(e.out, "slips %d  %d slips, %s: %s\n       %s\n", p.Number, p.Count, p.Slips.Reason, stateOfSlips(p.State), p.Places)
+	}
+	return nil
 }
 
 func stateOfSlips(state string) string {

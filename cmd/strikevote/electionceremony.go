@@ -1,66 +1,65 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"strings"
 
 	"strikevote/internal/deployment"
 	"strikevote/internal/protocol/suite"
 )
 
-const ceremonyHelp = `
+func ceremonyCommand() command {
+	return command{
+		name: "ceremony", args: "NAME [flags]", short: "the tellers' ceremony by files, or begun again",
+		long: `
 Tellers usually reach the service over the network. For tellers whose computers have
-none, files go to and fro on a stick:
-
-  election ceremony export -data DIR FILE       the state, for the tellers' programs
-  election ceremony import -data DIR FILE...    messages that they wrote
-
-Where a teller's computer is lost before the election is sealed, the ceremony begins
-again with new keys; a manifest that was proposed is void:
-
-  election ceremony restart -data DIR -by YOU -yes` + operatorHelp
-
-func runElectionCeremony(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-		return flag.ErrHelp
+none, files go to and fro on a stick. Where a teller's computer is lost before the
+election is sealed, the ceremony begins again with new keys.`,
+		subs: []command{
+			{name: "export", args: "-data DIR FILE", short: "write the state, for the tellers' programs", run: ceremonyExport, long: `
+Writes the state of the ceremony to FILE, which a teller without a network reads with
+strikevote teller -in. It holds nothing secret.` + operatorHelp},
+			{name: "import", args: "-data DIR FILE...", short: "take messages that tellers wrote", run: ceremonyImport, long: `
+Takes the files that tellers without a network wrote with strikevote teller -out. The
+same file again changes nothing.` + operatorHelp},
+			{name: "restart", args: "-data DIR -by YOU [-yes]", short: "begin again, with new keys", run: ceremonyRestart, long: `
+Begins the ceremony again. All keys of the tellers so far are dead, and a manifest that
+was proposed is void. Once the election is sealed it is refused.` + operatorHelp},
+		},
 	}
+}
+
+func ceremonyExport(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, true)
-	switch args[0] {
-	case "export":
-		if err := o.parse(fs, args[1:], 1, "name the file to write"); err != nil {
-			return err
-		}
-		return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-			state, err := d.ExportCeremony(ctx, id)
-			if err != nil {
-				return err
-			}
-			if err := os.WriteFile(fs.Arg(0), state, 0o644); err != nil {
-				return fmt.Errorf("writing the ceremony's state: %w", err)
-			}
-			fmt.Fprintf(e.out, "The state is in %s. It holds nothing secret.\n", fs.Arg(0))
-			return nil
-		})
-	case "import":
-		if err := o.parse(fs, args[1:], -1, "name the files that the tellers wrote"); err != nil {
-			return err
-		}
-		return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-			return importMessages(ctx, e, d, id, fs.Args())
-		})
-	case "restart":
-		if err := o.parse(fs, args[1:], 0, "it takes no arguments"); err != nil {
-			return err
-		}
-		return restartCeremony(ctx, e, &o)
+	o.add(e, fs, false)
+	if err := o.parse(fs, args, 1, "name the file to write"); err != nil {
+		return err
 	}
-	return usageError("there is no step %q", args[0])
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		state, err := d.ExportCeremony(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(fs.Arg(0), state, 0o644); err != nil {
+			return fmt.Errorf("writing the ceremony's state: %w", err)
+		}
+		fmt.Fprintf(e.out, "The state is in %s. It holds nothing secret.\n", fs.Arg(0))
+		return nil
+	})
+}
+
+func ceremonyImport(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operation
+	o.add(e, fs, false)
+	if err := o.parse(fs, args, -1, "name the files that the tellers wrote"); err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		return importMessages(ctx, e, d, id, fs.Args())
+	})
 }
 
 // importMessages takes every file that can be taken, and says of each what became
@@ -86,7 +85,13 @@ func importMessages(ctx context.Context, e *env, d *deployment.Deployment, id su
 	return nil
 }
 
-func restartCeremony(ctx context.Context, e *env, o *operation) error {
+func ceremonyRestart(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operation
+	o.add(e, fs, true)
+	o.named(fs)
+	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+		return err
+	}
 	by, err := o.who()
 	if err != nil {
 		return err
@@ -104,31 +109,25 @@ func restartCeremony(ctx context.Context, e *env, o *operation) error {
 	})
 }
 
-func runElectionLog(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operation
-	o.add(e, fs, false)
-	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+func showLog(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID) error {
+	entries, err := d.CommitteeLog(ctx, id)
+	if err != nil {
 		return err
 	}
-	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		entries, err := d.CommitteeLog(ctx, id)
-		if err != nil {
-			return err
+	for _, x := range entries {
+		fmt.Fprintf(e.out, "%s  %-20s %s", x.At.Local().Format("2006-01-02 15:04:05"), x.Who, x.What)
+		if x.Detail != "" {
+			fmt.Fprintf(e.out, " (%s)", x.Detail)
 		}
-		for _, x := range entries {
-			fmt.Fprintf(e.out, "%s  %-20s %s", x.At.Local().Format("2006-01-02 15:04:05"), x.Who, x.What)
-			if x.Detail != "" {
-				fmt.Fprintf(e.out, " (%s)", x.Detail)
-			}
-			fmt.Fprintln(e.out)
-		}
-		return nil
-	})
+		fmt.Fprintln(e.out)
+	}
+	return nil
 }
 
 func runElectionWipe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
+	o.named(fs)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
 	}
@@ -149,9 +148,11 @@ func runElectionWipe(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 		if o.dry(e) {
 			return nil
 		}
-		fmt.Fprint(e.err, "Type wipe to delete it: ")
-		line, err := bufio.NewReader(e.in).ReadString('\n')
-		if err != nil || strings.TrimSpace(line) != "wipe" {
+		line, err := newQuestions(ctx, e).line("Type wipe to delete it: ")
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil || line != "wipe" {
 			return errors.New("nothing was deleted")
 		}
 		if err := d.Wipe(ctx, id, by); err != nil {

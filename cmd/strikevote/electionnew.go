@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -31,6 +32,9 @@ func runElectionNew(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 		return err
 	}
 	defer d.Close()
+	if !d.Conducts() {
+		return errBoxOnly
+	}
 	if err := knownOrigins(d.Origins(), o.data); err != nil {
 		return err
 	}
@@ -48,18 +52,23 @@ func runElectionNew(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 	if o.dry(e) {
 		return nil
 	}
-	list, err := d.Create(ctx, draft)
-	if err == nil {
-		err = d.SetZone(draft.ElectionID, zone)
+	if *invitations != "" {
+		if err := os.MkdirAll(*invitations, 0o700); err != nil {
+			return fmt.Errorf("making the folder of the invitations: %w", err)
+		}
 	}
+	list, err := d.Create(ctx, draft)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(e.out, "\nElection %s is made.\n", draft.ElectionID)
+	// Nothing can print an invitation again, so that no error keeps one back.
+	errs := []error{d.SetZone(draft.ElectionID, zone)}
 	for i, inv := range list {
-		if err := handOver(e, *invitations, i+1, draft.Tellers.Names[i], inv.String()); err != nil {
-			return err
-		}
+		errs = append(errs, handOver(e, *invitations, i+1, draft.Tellers.Names[i], inv.String()))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	fmt.Fprintln(e.out, "Next: strikevote roll import, and the tellers' ceremony (strikevote teller init).")
 	return nil
@@ -113,23 +122,21 @@ func freeOf(folder string, tellers int) error {
 	return nil
 }
 
-// handOver prints a teller's invitation, or writes it to a file.
-func handOver(e *env, folder string, number int, name, invitation string) error {
-	if folder == "" {
-		fmt.Fprintf(e.out, "Invitation of teller %d, %s:\n  %s\n", number, name, invitation)
-		return nil
+// handOver writes a teller's invitation to a file, or prints it where there is no
+// folder or the file cannot be written.
+func handOver(e *env, folder string, number int, name, invitation string) (err error) {
+	if folder != "" {
+		path := filepath.Join(folder, fmt.Sprintf("teller-%d", number))
+		err = writePrivate(path, func(w io.Writer) error {
+			_, err := fmt.Fprintln(w, invitation)
+			return err
+		})
+		if err == nil {
+			fmt.Fprintf(e.out, "Invitation of teller %d, %s, is in %s\n", number, name, path)
+			return nil
+		}
+		err = fmt.Errorf("writing an invitation: %w", err)
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("writing an invitation: %w", err)
-	}
-	path := filepath.Join(folder, fmt.Sprintf("teller-%d", number))
-	err := writePrivate(path, func(w io.Writer) error {
-		_, err := fmt.Fprintln(w, invitation)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("writing an invitation: %w", err)
-	}
-	fmt.Fprintf(e.out, "Invitation of teller %d, %s, is in %s\n", number, name, path)
-	return nil
+	fmt.Fprintf(e.out, "Invitation of teller %d, %s:\n  %s\n", number, name, invitation)
+	return err
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,23 +17,16 @@ import (
 	"strikevote/internal/protocol/suite"
 )
 
-func runElectionShow(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operation
-	o.add(e, fs, false)
-	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+func showElection(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID) error {
+	v, err := d.Overview(ctx, id)
+	if err != nil {
 		return err
 	}
-	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		v, err := d.Overview(ctx, id)
-		if err != nil {
-			return err
-		}
-		show(e, d, v)
-		if v.Phase != "draft" {
-			return showDowntime(ctx, e, d, id)
-		}
-		return nil
-	})
+	show(e, d, v)
+	if v.Phase != "draft" {
+		return showDowntime(ctx, e, d, id)
+	}
+	return nil
 }
 
 func show(e *env, d *deployment.Deployment, v *deployment.Overview) {
@@ -60,7 +52,7 @@ func show(e *env, d *deployment.Deployment, v *deployment.Overview) {
 	}
 	showMails(e, v)
 	for _, a := range v.Acts {
-		if a.State != agenda.Applied {
+		if a.State != agenda.Applied && a.State != agenda.Withdrawn { // election acts has them all
 			fmt.Fprintf(e.out, "act %-6d %s\n", a.Sequence, describeAct(v, a))
 		}
 	}
@@ -184,10 +176,12 @@ func next(v *deployment.Overview) string {
 		return "the tellers go through the ceremony: strikevote teller init"
 	case slices.Contains(st.Drilled, false):
 		return "the tellers drill both copies: strikevote teller copy, strikevote teller drill"
+	case !v.Declared && !v.Manifest.Demo:
+		return fmt.Sprintf("compare the roll with a second list: strikevote roll reconcile; %d of the committee sign that: strikevote committee sign", v.Manifest.Committee.Quorum)
 	case v.MID == (suite.MID{}):
 		return "put the manifest before the committee: strikevote election propose"
 	}
-	return "two of the committee sign the manifest: strikevote committee sign; then strikevote election seal"
+	return fmt.Sprintf("%d of the committee sign the manifest: strikevote committee sign; then strikevote election seal", v.Manifest.Committee.Quorum)
 }
 
 func nextSealed(v *deployment.Overview) string {
@@ -198,7 +192,7 @@ func nextSealed(v *deployment.Overview) string {
 	case election.PhaseSealed:
 		return "wait for the opening; the witnesses must follow both logs before any mail leaves"
 	case election.PhaseOpen:
-		return "members vote; strikevote election mail reminder"
+		return "members vote; to remind those who did not, until an hour before the close: strikevote election mail reminder"
 	case election.PhaseClosed:
 		for _, g := range v.Counts {
 			if g.Undecided() > 0 {
@@ -209,7 +203,7 @@ func nextSealed(v *deployment.Overview) string {
 	case election.PhaseLocked:
 		return fmt.Sprintf("%d tellers open the totals: strikevote teller open", v.Manifest.Tellers.T)
 	case election.PhaseTallied:
-		return "two of the committee sign the certificate: strikevote committee sign"
+		return fmt.Sprintf("%d of the committee sign the certificate: strikevote committee sign", v.Manifest.Committee.Quorum)
 	case election.PhaseCertified:
 		return "the tellers destroy their keys: strikevote teller destroy; keep the record"
 	}

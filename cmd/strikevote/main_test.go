@@ -56,13 +56,15 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	var all []command
-	for _, c := range commands() {
-		all = append(all, c)
-		for _, sub := range c.subs {
-			sub.name = c.name + " " + sub.name
-			all = append(all, sub)
+	var add func(before string, list []command)
+	add = func(before string, list []command) {
+		for _, c := range list {
+			c.name = before + c.name
+			all = append(all, c)
+			add(c.name+" ", c.subs)
 		}
 	}
+	add("", commands())
 	for _, c := range all {
 		var out, err bytes.Buffer
 		e := &env{in: strings.NewReader(""), out: &out, err: &err, getenv: func(string) string { return "" }}

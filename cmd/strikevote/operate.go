@@ -30,9 +30,13 @@ func (o *operation) add(e *env, fs *flag.FlagSet, changes bool) {
 	o.settings = settings(e, fs, "DATA", "ONLY")
 	fs.StringVar(&o.id, "id", "", "the election: the first digits of its number (default: the only one)")
 	if changes {
-		fs.StringVar(&o.by, "by", "", "your name, for the committee's log")
 		fs.BoolVar(&o.yes, "yes", false, "do it; without it the command only says what it would do")
 	}
+}
+
+// named adds the flag of a command that says in the committee's log who did it.
+func (o *operation) named(fs *flag.FlagSet) {
+	fs.StringVar(&o.by, "by", "", "your name, for the committee's log")
 }
 
 // parse parses flags and takes exactly want arguments behind them, or at least
@@ -54,7 +58,7 @@ func (o *operation) open(ctx context.Context, e *env, parts ...deployment.Part) 
 		return nil, err
 	}
 	if s.Data == "" {
-		return nil, usageError("%v", errNoData)
+		return nil, errNoData
 	}
 	o.data = s.Data
 	if _, err := os.Stat(s.Data); err != nil {
@@ -70,15 +74,29 @@ func (o *operation) open(ctx context.Context, e *env, parts ...deployment.Part) 
 	return deployment.Operate(ctx, c)
 }
 
+var errBoxOnly = errors.New("this folder has the box only; run this on the registrar's host")
+
 // with does something with the election that is meant, on a host that has the
 // registrar's side.
 func (o *operation) with(ctx context.Context, e *env, do func(d *deployment.Deployment, id suite.ElectionID) error) error {
 	return o.anywhere(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
 		if !d.Conducts() {
-			return errors.New("this folder has the box only; run this on the registrar's host")
+			return errBoxOnly
 		}
 		return do(d, id)
 	})
+}
+
+// looks makes the run of a command that only shows something of an election.
+func looks(do func(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID) error) func(context.Context, *env, *flag.FlagSet, []string) error {
+	return func(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+		var o operation
+		o.add(e, fs, false)
+		if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+			return err
+		}
+		return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error { return do(ctx, e, d, id) })
+	}
 }
 
 // anywhere opens the deployment, finds the election that is meant, and does

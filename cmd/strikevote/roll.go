@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"strikevote/internal/roll"
 )
@@ -48,7 +47,7 @@ only what can be explained is left.
 With -yes it puts a declaration before the committee: this roll was compared with that
 list, and differs in so much, for this reason. Two of the committee sign it with
 strikevote committee sign. No election is proposed with a roll that is not declared.` + operatorHelp},
-		{name: "stats", args: "-data DIR", short: "count the roll by unit and campus", run: runRollStats, long: `
+		{name: "stats", args: "-data DIR", short: "count the roll by unit and campus", run: looks(showStats), long: `
 Counts the members by unit and campus, and how many have no address.` + operatorHelp},
 	}
 }
@@ -65,7 +64,7 @@ cast cannot be told apart.` + operatorHelp},
 		{name: "address", args: "-data DIR -by YOU -reason WHY [-email ADDRESS] [-yes] NUMBER", short: "correct an address, or replace a stolen link", run: runRollAddress, long: `
 Sends a member a new link and ends the old one, after an address was corrected or a
 theft reported. It is refused once a ballot was issued.` + operatorHelp},
-		{name: "undelivered", args: "-data DIR", short: "whose mail was refused for good", run: runRollUndelivered, long: `
+		{name: "undelivered", args: "-data DIR", short: "whose mail was refused for good", run: looks(showUndelivered), long: `
 Lists the members whose mail could not be sent: correct the address with roll address, or
 give them a sealed slip.` + operatorHelp},
 		{name: "slips", args: "-data DIR -by YOU [-numbers A,B] [-reason WHY | -print NUMBER -o FILE] [-yes]", short: "print sealed slips with codes, by two", run: runRollSlips, long: `
@@ -127,26 +126,27 @@ func writePrivate(path string, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
+	// One that was there before keeps its mode.
+	if err := w.Chmod(0o600); err != nil {
+		return errors.Join(err, w.Close())
+	}
 	return errors.Join(write(w), w.Close())
 }
 
 // rollOptions adds the flags that say what an election expects of its roll.
 func rollOptions(fs *flag.FlagSet) func() roll.Options {
 	units := fs.String("units", "", "the bargaining units that exist, separated by commas (default: any)")
-	employer := fs.String("employer", "", "mail domains of the employer, separated by commas: addresses there are warned about")
-	shared := fs.Bool("shared-mail", false, "let two members share an address (couples); otherwise it is a fault")
+	options := addressOptions(fs)
 	return func() roll.Options {
-		return roll.Options{Groups: list(*units), EmployerDomains: list(*employer), SharedEmails: *shared}
+		o := options()
+		o.Groups = items(*units)
+		return o
 	}
 }
 
-// list takes a comma-separated flag apart.
-func list(s string) []string {
-	var out []string
-	for part := range strings.SplitSeq(s, ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			out = append(out, part)
-		}
-	}
-	return out
+// addressOptions adds the flags that say which addresses are expected.
+func addressOptions(fs *flag.FlagSet) func() roll.Options {
+	employer := fs.String("employer", "", "mail domains of the employer, separated by commas: addresses there are warned about")
+	shared := fs.Bool("shared-mail", false, "let two members share an address (couples); otherwise it is a fault")
+	return func() roll.Options { return roll.Options{EmployerDomains: items(*employer), SharedEmails: *shared} }
 }

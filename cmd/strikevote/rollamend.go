@@ -57,6 +57,7 @@ func runRollAdd(ctx context.Context, e *env, fs *flag.FlagSet, args []string) er
 	var o operation
 	var p newcomer
 	o.add(e, fs, true)
+	o.named(fs)
 	p.add(fs)
 	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
 		return err
@@ -75,8 +76,12 @@ func runRollAdd(ctx context.Context, e *env, fs *flag.FlagSet, args []string) er
 		if err != nil {
 			return err
 		}
-		if _, err := d.Strike(ctx, id, member.Number); !errors.Is(err, registrar.ErrNoMember) {
-			return errors.Join(registrar.ErrOnRoll, ignoreFound(err))
+		_, err = d.Strike(ctx, id, member.Number)
+		switch {
+		case err == nil, errors.Is(err, registrar.ErrAlreadyIssued), errors.Is(err, registrar.ErrStruck):
+			return registrar.ErrOnRoll
+		case !errors.Is(err, registrar.ErrNoMember):
+			return err
 		}
 		if err := refuseTaken(ctx, d, id, member.Email, member.Number, p.shared); err != nil {
 			return err
@@ -93,14 +98,6 @@ func runRollAdd(ctx context.Context, e *env, fs *flag.FlagSet, args []string) er
 	})
 }
 
-// ignoreFound drops the errors of a member who is there and cannot be struck.
-func ignoreFound(err error) error {
-	if errors.Is(err, registrar.ErrAlreadyIssued) || errors.Is(err, registrar.ErrStruck) {
-		return nil
-	}
-	return err
-}
-
 // oneMember checks one person as a row of a roll file.
 func oneMember(m *election.Manifest, number string, p newcomer) (roll.Member, error) {
 	fields := []string{number, p.name, p.email, p.unit, p.campus, p.worksite, p.title, p.language, p.factor}
@@ -108,7 +105,7 @@ func oneMember(m *election.Manifest, number string, p newcomer) (roll.Member, er
 		fields[i] = `"` + strings.ReplaceAll(f, `"`, `""`) + `"`
 	}
 	text := "member number,name,email,unit,campus,worksite,title,language,factor\n" + strings.Join(fields, ",") + "\n"
-	file, err := roll.Read([]byte(text), optionsOf(m, nil, true))
+	file, err := roll.Read([]byte(text), optionsOf(m, roll.Options{SharedEmails: true}))
 	if err != nil {
 		return roll.Member{}, err
 	}
@@ -149,6 +146,7 @@ func proposeAmendment(ctx context.Context, e *env, d *deployment.Deployment, id 
 func runRollStrike(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
+	o.named(fs)
 	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
 		return err
 	}
@@ -179,6 +177,7 @@ func runRollStrike(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
+	o.named(fs)
 	email := fs.String("email", "", "the new address; without it the member keeps theirs and only the link is replaced (theft)")
 	reason := fs.String("reason", "", "why, for the registrar's record")
 	shared := fs.Bool("shared", false, sharedUsage)
@@ -222,6 +221,7 @@ func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 	var o operation
 	var p newcomer
 	o.add(e, fs, true)
+	o.named(fs)
 	p.add(fs)
 	reason := fs.String("reason", "", "why the person is disputed, for the committee's decision")
 	if err := o.parse(fs, args, 0, "describe the person with flags"); err != nil {

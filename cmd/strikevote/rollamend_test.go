@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,5 +38,21 @@ func TestApplicant(t *testing.T) {
 		if got, err := applicant(m, p); err == nil {
 			t.Errorf("%s: got %#v", name, got.Name)
 		}
+	}
+}
+
+// TestWritePrivate writes over a file that everybody may read: it names members.
+func TestWritePrivate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "faults.csv")
+	if err := os.WriteFile(path, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := writePrivate(path, func(w io.Writer) error { _, err := io.WriteString(w, "new"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 || info.Size() != 3 {
+		t.Errorf("got %v, %v", info.Mode(), err)
 	}
 }

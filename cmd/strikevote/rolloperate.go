@@ -19,8 +19,7 @@ import (
 func runRollImport(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
-	employer := fs.String("employer", "", "mail domains of the employer, separated by commas: addresses there are warned about")
-	shared := fs.Bool("shared-mail", false, "let two members share an address (couples); otherwise it is a fault")
+	options := addressOptions(fs)
 	if err := o.parse(fs, args, 1, "name one file"); err != nil {
 		return err
 	}
@@ -33,7 +32,7 @@ func runRollImport(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 		if err != nil {
 			return err
 		}
-		file, err := roll.Read(data, optionsOf(v.Manifest, list(*employer), *shared))
+		file, err := roll.Read(data, optionsOf(v.Manifest, options()))
 		if err != nil {
 			return fmt.Errorf("reading the roll: %w", err)
 		}
@@ -61,9 +60,9 @@ func runRollImport(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 	})
 }
 
-// optionsOf says what an election expects of its roll.
-func optionsOf(m *election.Manifest, employer []string, shared bool) roll.Options {
-	o := roll.Options{EmployerDomains: employer, SharedEmails: shared, Languages: m.Languages, NeedFactor: m.Factor != nil}
+// optionsOf adds what an election expects of its roll.
+func optionsOf(m *election.Manifest, o roll.Options) roll.Options {
+	o.Languages, o.NeedFactor = m.Languages, m.Factor != nil
 	for _, g := range m.Groups {
 		o.Groups = append(o.Groups, g.Units...)
 	}
@@ -88,6 +87,7 @@ func warnSmall(ctx context.Context, e *env, d *deployment.Deployment, id suite.E
 func runRollReconcile(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
+	o.named(fs)
 	table := fs.String("csv", "", "write every difference to this CSV file")
 	name := fs.String("name", "", "what the second list is, like \"dues list of March\"")
 	explain := fs.String("explain", "", "why the lists still differ")
@@ -133,7 +133,7 @@ func runRollReconcile(ctx context.Context, e *env, fs *flag.FlagSet, args []stri
 		if err := d.Declare(ctx, id, compared, second, still, *explain, by); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.out, "\nThe declaration waits for two of the committee: strikevote committee sign -key FILE %s\n", d.Console(id))
+		fmt.Fprintf(e.out, "\nThe declaration waits for the committee: strikevote committee sign -key FILE %s\n", d.Console(id))
 		return nil
 	})
 }
@@ -147,7 +147,7 @@ func reconcile(ctx context.Context, d *deployment.Deployment, id suite.ElectionI
 	if v.Phase != "draft" {
 		return nil, nil, agenda.SecondList{}, registrar.ErrSealed
 	}
-	second, err := roll.ReadList(data, optionsOf(v.Manifest, nil, true))
+	second, err := roll.ReadList(data, optionsOf(v.Manifest, roll.Options{SharedEmails: true}))
 	if err != nil {
 		return nil, nil, agenda.SecondList{}, fmt.Errorf("reading the second list: %w", err)
 	}
@@ -178,48 +178,34 @@ func runRollResend(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 	})
 }
 
-func runRollUndelivered(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operation
-	o.add(e, fs, false)
-	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+func showUndelivered(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID) error {
+	members, err := d.Undelivered(ctx, id)
+	if err != nil {
 		return err
 	}
-	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		members, err := d.Undelivered(ctx, id)
-		if err != nil {
-			return err
-		}
-		if len(members) == 0 {
-			fmt.Fprintln(e.out, "No mail was refused.")
-		}
-		for _, m := range members {
-			fmt.Fprintf(e.out, "%s  %s, %s, %s\n", m.Number, m.Name, m.Unit, m.Campus)
-		}
-		return nil
-	})
+	if len(members) == 0 {
+		fmt.Fprintln(e.out, "No mail was refused.")
+	}
+	for _, m := range members {
+		fmt.Fprintf(e.out, "%s  %s, %s, %s\n", m.Number, m.Name, m.Unit, m.Campus)
+	}
+	return nil
 }
 
-func runRollStats(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operation
-	o.add(e, fs, false)
-	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+func showStats(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID) error {
+	v, err := d.Overview(ctx, id)
+	if err != nil {
 		return err
 	}
-	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		v, err := d.Overview(ctx, id)
-		if err != nil {
-			return err
-		}
-		if len(v.Roll) == 0 && v.Phase == "draft" {
-			return errors.New("no roll is imported yet")
-		}
-		for _, c := range v.Roll {
-			fmt.Fprintf(e.out, "%-12s %-20s %6d members, %d with an address\n", c.Unit, c.Campus, c.Members, c.Addresses)
-		}
-		for _, g := range v.Counts {
-			group := v.Manifest.Group(g.Group)
-			fmt.Fprintf(e.out, "%-12s %6d on the roll, %d added, %d struck\n", group.Name, group.RollSize, g.Added, g.Struck)
-		}
-		return nil
-	})
+	if len(v.Roll) == 0 && v.Phase == "draft" {
+		return errors.New("no roll is imported yet")
+	}
+	for _, c := range v.Roll {
+		fmt.Fprintf(e.out, "%-12s %-20s %6d members, %d with an address\n", c.Unit, c.Campus, c.Members, c.Addresses)
+	}
+	for _, g := range v.Counts {
+		group := v.Manifest.Group(g.Group)
+		fmt.Fprintf(e.out, "%-12s %6d on the roll, %d added, %d struck\n", group.Name, group.RollSize, g.Added, g.Struck)
+	}
+	return nil
 }

@@ -16,6 +16,7 @@ import (
 func runRollSlips(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
+	o.named(fs)
 	numbers := fs.String("numbers", "", "member numbers, separated by commas (default: everybody without an address)")
 	reason := fs.String("reason", "", "why slips are needed, for the committee")
 	number := fs.Uint("print", 0, "the permission under which they are printed")
@@ -34,7 +35,7 @@ func runRollSlips(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 		return usageError("name the file to write with -o")
 	}
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		slips, err := d.Slips(ctx, id, list(*numbers))
+		slips, err := d.Slips(ctx, id, items(*numbers))
 		if err != nil {
 			return err
 		}
@@ -53,7 +54,7 @@ func runRollSlips(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.out, "\nIt is permission %d, and waits for two of the committee: strikevote committee sign -key FILE %s\n", n, d.Console(id))
+		fmt.Fprintf(e.out, "\nIt is permission %d, and waits for the committee: strikevote committee sign -key FILE %s\n", n, d.Console(id))
 		return nil
 	})
 }

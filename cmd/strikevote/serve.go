@@ -58,9 +58,6 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 	if err != nil {
 		return err
 	}
-	if s.Data == "" {
-		return usageError("%v", errNoData)
-	}
 	c, err := s.service(newLogger(e.err, *logging, s.LogLevel))
 	if err != nil {
 		return err

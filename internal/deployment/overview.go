@@ -25,6 +25,7 @@ type Overview struct {
 
 	Ceremony *ceremony.State
 	Roll     []registrar.UnitCount // before sealing
+	Declared bool                  // whether a quorum has declared the roll, before sealing
 	Counts   []ledger.FinalGroup   // after it
 	Mails    []registrar.MailCount
 	Acts     []committee.ProposedAct // all of them, by sequence
@@ -91,6 +92,10 @@ func (d *Deployment) overviewDraft(ctx context.Context, o *Overview) error {
 	if err == nil {
 		o.MID = election.MID(proposed)
 	} else if !errors.Is(err, committee.ErrNotYet) {
+		return err
+	}
+	_, _, err = d.committee.Declaration(ctx, o.ID)
+	if o.Declared = err == nil; err != nil && !errors.Is(err, committee.ErrNotYet) {
 		return err
 	}
 	draft, err := d.draft(ctx, o.ID, nil)

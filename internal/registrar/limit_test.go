@@ -471,6 +471,7 @@ func TestDatabaseGone(t *testing.T) {
 	z := b64(request(t))
 	var said notebook
 	pool.Close()
+	// In the bubble nothing waits: only the log's minute passes.
 	synctest.Test(t, func(t *testing.T) {
 		s := registrar.NewService(slog.New(slog.NewTextHandler(&said, nil)), nil)
 		s.Add(w.r)

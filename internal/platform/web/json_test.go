@@ -81,6 +81,7 @@ func FuzzDecodeJSON(f *testing.F) {
 // time is that of no request.
 func TestFaults(t *testing.T) {
 	t.Parallel()
+	// In the bubble nothing waits: its clock moves on by itself.
 	synctest.Test(t, func(t *testing.T) {
 		var log notebook
 		logger := slog.New(slog.NewJSONHandler(&log, nil))
