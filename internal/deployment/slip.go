@@ -65,7 +65,11 @@ func (d *Deployment) PrintSlips(ctx context.Context, id suite.ElectionID, number
 	if _, err := d.committee.SlipsApproved(ctx, id, number, places(list)); err != nil {
 		return err
 	}
-	slips := &mailer.Slips{Manifest: e.manifest, MID: e.mid, Minter: e.minter, Zone: d.Zone(id)}
+	state, err := e.registrar.Phase(ctx)
+	if err != nil {
+		return err
+	}
+	slips := &mailer.Slips{Manifest: e.manifest, MID: e.mid, Minter: e.minter, Zone: d.Zone(id), Close: state.Close}
 	recipients := make([]mailer.Recipient, len(list))
 	for i, s := range list {
 		m := s.Member

@@ -236,6 +236,30 @@ func TestLastHour(t *testing.T) {
 	}
 }
 
+// TestMovedClose sends mails after acts have moved the close: whoever reads the old
+// one would come too late, or not hurry.
+func TestMovedClose(t *testing.T) {
+	t.Parallel()
+	clock := func(at int64) string { return time.Unix(at, 0).In(time.FixedZone("PDT", -7*3600)).Format("3:04 ") }
+	for _, moved := range []int64{-2*3600 - 11*60, 7*3600 + 13*60} {
+		o := newOffice(t, 1)
+		at := o.m.Schedule.Close + moved
+		o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, at)
+		for _, kind := range []string{mailer.Invitation, mailer.Reminder, mailer.Closing} {
+			o.queue(kind, 0)
+		}
+		b := new(inbox)
+		if n, err := o.mailer(b).Drain(t.Context()); err != nil || n != 3 {
+			t.Fatalf("%d sent, %v", n, err)
+		}
+		for _, m := range b.mails {
+			if text := m.Subject + m.Text; strings.Contains(text, clock(o.m.Schedule.Close)) || !strings.Contains(text, clock(at)) {
+				t.Errorf("the close is not the one in force, %s: %s\n%s", clock(at), m.Subject, m.Text)
+			}
+		}
+	}
+}
+
 // TestEnvelope sends somebody who is not on the roll their link: it opens an
 // envelope, and says how that is less secret.
 func TestEnvelope(t *testing.T) {

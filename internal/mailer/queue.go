@@ -42,7 +42,7 @@ type job struct {
 	name, email, unit, campus, language string
 	jti                                 []byte
 	used                                string // "", "issue", "deposit", "strike"
-	close                               int64  // of voting; 0 if it is not known
+	close                               int64  // of voting, which an act may have moved
 }
 
 // state is what becomes of a job.
@@ -89,7 +89,7 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 		SELECT c.id, c.kind, c.attempts, c.on_roll, c.group_id, c.roll_index,
 			COALESCE(m.name, a.name, ''), COALESCE(m.email, a.email, ''), COALESCE(m.unit, ''),
 			COALESCE(m.campus, a.campus, ''), COALESCE(m.language, a.language, ''),
-			t.jti, COALESCE(u.kind, ''), COALESCE(e.close_at, 0)
+			t.jti, COALESCE(u.kind, ''), COALESCE(e.close_at, $4)
 		FROM claimed c
 		LEFT JOIN registrar.election e ON true
 		LEFT JOIN registrar.member m ON c.on_roll AND m.group_id = c.group_id AND m.roll_index = c.roll_index
@@ -97,7 +97,7 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 		LEFT JOIN registrar.used u ON c.on_roll AND u.group_id = c.group_id AND u.roll_index = c.roll_index
 		LEFT JOIN registrar.token t ON t.on_roll = c.on_roll AND t.group_id = c.group_id AND t.roll_index = c.roll_index
 			AND NOT EXISTS (SELECT FROM registrar.token_revoked r WHERE r.token_id = t.token_id)`,
-		m.c.Now().UTC(), until, batchSize)
+		m.c.Now().UTC(), until, batchSize, m.c.Manifest.Schedule.Close)
 	if err != nil {
 		return nil, fmt.Errorf("claiming mails: %w", err)
 	}
@@ -174,7 +174,7 @@ func (m *Mailer) retry(j *job) state {
 func unneeded(j *job, now time.Time) bool {
 	switch j.kind {
 	case Reminder, Closing:
-		return j.used != "" || j.close > 0 && now.Unix() > j.close-LastHour
+		return j.used != "" || now.Unix() > j.close-LastHour
 	case Issued, Deposited, Result:
 		return false
 	default:
@@ -184,7 +184,7 @@ func unneeded(j *job, now time.Time) bool {
 
 // compose renders a mail, with a link where its kind has one.
 func (m *Mailer) compose(ctx context.Context, j *job) (Mail, error) {
-	p := person{name: j.name, group: j.group, unit: j.unit, campus: j.campus, language: j.language}
+	p := person{name: j.name, group: j.group, unit: j.unit, campus: j.campus, language: j.language, close: j.close}
 	if linked(j.kind) {
 		if len(j.jti) != len(token.JTI{}) {
 			return Mail{}, errors.New("the member has no live token")

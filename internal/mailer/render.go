@@ -21,6 +21,7 @@ type person struct {
 	group                        suite.GroupID
 	link, code                   string
 	outcome                      *Outcome
+	close                        int64 // of voting, in force now
 }
 
 // An Outcome is what a Result mail says, in words. The caller makes it from the
@@ -150,8 +151,8 @@ func (r *renderer) page(p person, at int, words string, now time.Time) page {
 		Title: m.Title[at], Groups: groupNames(m), Rule: ruleSentence(m.Rule),
 		Link: p.link, Code: p.code, CodeURL: r.c.Pages.Code, SixWords: election.SixWords(r.c.MID),
 		Open: w.moment(m.Schedule.Open), OpenDay: w.day(m.Schedule.Open),
-		Close: w.moment(m.Schedule.Close), CloseDay: w.day(m.Schedule.Close), CloseTime: w.clock(m.Schedule.Close),
-		GraceEnd: w.moment(m.Schedule.Close + m.Schedule.Grace), DisputeUntil: w.moment(m.Schedule.DecideUntil), Date: w.date(now.Unix()),
+		Close: w.moment(p.close), CloseDay: w.day(p.close), CloseTime: w.clock(p.close),
+		GraceEnd: w.moment(p.close + m.Schedule.Grace), DisputeUntil: w.moment(m.Schedule.DecideUntil), Date: w.date(now.Unix()),
 		DecideUntil: w.moment(m.Schedule.DecideUntil), Openers: fmt.Sprintf("%d of %d", m.Tellers.T, m.Tellers.N),
 		HelpPhone: m.Help.Phone, HelpEmail: m.Help.Email, Organizer: r.c.Pages.Organizer,
 		ElectionURL: r.c.Pages.Election, TrackerURL: r.c.Pages.Tracker,

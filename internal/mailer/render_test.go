@@ -31,7 +31,7 @@ var someone = person{name: "Zoë <b>O'Neill</b>", unit: "Unit 1", campus: "Davis
 	link: "https://booth.example/v1/#t=abc_-&m=def", code: "ABCD-EFGH-JKMN-PQRS-TVWX-Y",
 	outcome: &Outcome{Sentence: "The members authorize the leadership to call a strike.", Authorized: true,
 		Questions: []OutcomeQuestion{{"Do you?", []OutcomeOption{{"Yes", 12}, {"No", 3}}}}, Cast: 15, Entitled: 20, Turnout: "75.0%",
-		Units: []string{"Unit 1: yes 12, no 3"}, CertifiedAt: time.Unix(electiontest.Close, 0)}}
+		Units: []string{"Unit 1: yes 12, no 3"}, CertifiedAt: time.Unix(electiontest.Close, 0)}, close: electiontest.Close}
 
 // TestTemplates renders every mail, with a person and with nobody.
 func TestTemplates(t *testing.T) {

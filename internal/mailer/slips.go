@@ -22,6 +22,7 @@ type Slips struct {
 	Minter   *Minter
 	Zone     *time.Location // of the times on the slips
 	ZoneName string         // "Pacific time"; may be empty: the zone's own name
+	Close    int64          // of voting, in force now
 }
 
 // A Recipient is whom a slip is for. It redacts itself.
@@ -97,7 +98,7 @@ func (s *Slips) page(list []Recipient) (*slipsPage, error) {
 	p := &slipsPage{
 		Demo: m.Demo, Rehearsal: m.Rehearsal, Language: "en", Count: len(list), Titles: m.Title,
 		URL: m.Origins.Booth + "/v1/" + m.ElectionID.String(), SixWords: election.SixWords(s.MID),
-		Open: w.moment(m.Schedule.Open), Close: w.moment(m.Schedule.Close),
+		Open: w.moment(m.Schedule.Open), Close: w.moment(s.Close),
 		HelpPhone: m.Help.Phone, HelpEmail: m.Help.Email,
 	}
 	seen := make(map[token.Body]bool, len(list))

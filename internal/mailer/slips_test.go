@@ -27,7 +27,7 @@ func slipsOf(t testing.TB, opts ...func(*electiontest.Plan)) *mailer.Slips {
 	t.Helper()
 	m, k := electiontest.Manifest(t, opts...)
 	return &mailer.Slips{Manifest: m, MID: suite.MID{1, 2, 3, 4, 5, 6, 7, 8, 9}, Minter: mailer.NewMinter([32]byte(k.Token.Seed()), [32]byte{7}),
-		Zone: time.FixedZone("PDT", -7*3600), ZoneName: "Pacific time"}
+		Zone: time.FixedZone("PDT", -7*3600), ZoneName: "Pacific time", Close: m.Schedule.Close}
 }
 
 func recipient(s *mailer.Slips, name string, index int) mailer.Recipient {
