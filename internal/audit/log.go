@@ -70,6 +70,10 @@ func (a *auditor) openLog(f *finding, name string, policy tlog.Policy) *logState
 	}
 	if l.final, err = policy.Open(note); err != nil {
 		if _, remote := a.fsys.(layout.Remote); remote && errors.Is(err, tlog.ErrThreshold) {
+			if a.withheld(name, policy, note) {
+				f.broken = &sourceError{layout.ErrNotLocked}
+				return nil
+			}
 			err = fmt.Errorf("%w; if it was locked just now the witnesses still sign it: try again in a minute", err)
 		}
 		f.fail(9, path, err)
@@ -108,6 +112,25 @@ func (a *auditor) begins(name string, policy tlog.Policy, note []byte) bool {
 	}
 	o, err := policy.OpenLog(note)
 	return err == nil && o.Checkpoint.Size == 1 && o.Checkpoint.Root == tlog.LeafHash(ledger.ManifestEntry(a.mid))
+}
+
+// withheld reports whether a board shows a log that grows: the witnesses have not
+// signed its newest checkpoint, and of its last entries the board says that they
+// come with the lock. Whoever says so of a log that is locked is not believed
+// either: nothing is verified then.
+func (a *auditor) withheld(name string, policy tlog.Policy, note []byte) bool {
+	o, err := policy.OpenLog(note)
+	if err != nil || o.Checkpoint.Size < 1 || o.Checkpoint.Size > layout.MaxLogSize {
+		return false
+	}
+	var last tlog.Tile
+	for t := range tlog.Tiles(o.Checkpoint.Size) {
+		if t.Level == tlog.Entries {
+			last = t
+		}
+	}
+	_, err = a.read(layout.Tile(name, last))
+	return errors.Is(err, layout.ErrNotLocked)
 }
 
 // checkFirst checks that witnesses saw the log begin with this manifest and

@@ -159,6 +159,18 @@ func TestBegun(t *testing.T) {
 			t.Errorf("in a folder: got %s", found)
 		}
 	}
+	// While voting is open it has grown, and for some seconds after each act the
+	// witnesses have not signed it.
+	unsigned := with(files, layout.Checkpoint(layout.Ledger), firstSignature(files[layout.Checkpoint(layout.Ledger)].Data))
+	if _, err := audit.Verify(t.Context(), remote{open{unsigned}}, audit.Options{}); !errors.Is(err, layout.ErrNotLocked) {
+		t.Errorf("one that grows: got %v, want %v", err, layout.ErrNotLocked)
+	}
+	if r, err := audit.Verify(t.Context(), remote{unsigned}, audit.Options{}); err != nil || !strings.Contains(faults(r), "fewer cosignatures") {
+		t.Errorf("one that is shown whole: got %v, %s", err, faults(r))
+	}
+	if _, err := audit.Verify(t.Context(), open{unsigned}, audit.Options{}); errors.Is(err, layout.ErrNotLocked) {
+		t.Error("a folder passes for an election that runs")
+	}
 	other := firstOf(e)
 	other.Root[0] ^= 1
 	ballots := maps.Clone(files)
@@ -177,4 +189,21 @@ func TestBegun(t *testing.T) {
 // firstOf is the ledger's checkpoint over the manifest's entry.
 func firstOf(e *audittest.Election) tlog.Checkpoint {
 	return tlog.Checkpoint{Origin: e.Manifest.Ledger.Origin, Size: 1, Root: tlog.LeafHash(ledger.ManifestEntry(e.MID))}
+}
+
+// firstSignature is a note with its first signature line, the log's, alone.
+func firstSignature(note []byte) []byte {
+	text, lines, _ := strings.Cut(string(note), "\n\n")
+	first, _, _ := strings.Cut(lines, "\n")
+	return []byte(text + "\n\n" + first + "\n")
+}
+
+// open withholds the ledger's entries, as a board does before the lock.
+type open struct{ fs.FS }
+
+func (o open) Open(path string) (fs.File, error) {
+	if strings.HasPrefix(path, "ledger/tile/entries/") {
+		return nil, layout.ErrNotLocked
+	}
+	return o.FS.Open(path)
 }
