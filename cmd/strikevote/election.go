@@ -62,7 +62,8 @@ func openCommands() []command {
 	return []command{
 		{name: "mail", args: "-data DIR [-yes] KIND", short: "queue a mail to everybody it is for", run: runElectionMail, long: `
 KIND is announcement, reminder or closing. The last two reach only those to whom
-no ballot was issued when the mail leaves; nobody sees who that is.` + operatorHelp},
+no ballot was issued when the mail leaves; nobody sees who that is. An announcement leaves
+before voting opens, the others while it is open and not in its last hour.` + operatorHelp},
 		{name: "extend", args: "-data DIR -by YOU [-yes] 'YYYY-MM-DD HH:MM'", short: "propose a later close", run: runElectionExtend, long: `
 Proposes an act that moves the close to a later moment, not beyond the latest close of
 the manifest. The moment is read in the election's time zone, or that of -zone. It takes

@@ -103,6 +103,9 @@ func runElectionMail(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 		return usageError("the kinds of mail are %s", strings.Join(kinds, ", "))
 	}
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		if err := d.CheckMail(ctx, id, kind, *spread); err != nil {
+			return err
+		}
 		fmt.Fprintf(e.out, "The %s would be queued for everybody whom it is for.\n", kind)
 		if o.dry(e) {
 			return nil

@@ -74,9 +74,9 @@ numbers are given, one page each, to be folded and sealed. First it asks the com
   strikevote roll slips -data DIR -by YOU -reason 'no address' -yes
 
 and when two have signed (strikevote committee sign), it prints exactly those slips, once,
-with the same -numbers as were asked for:
+by the command that it says then:
 
-  strikevote roll slips -data DIR -by YOU -print 1 -o slips.html -yes
+  strikevote roll slips -data DIR -by YOU -numbers A,B -print 1 -o slips.html -yes
 
 FILE holds a live code of each of them: print it, and delete it.` + operatorHelp},
 		{name: "resend", args: "-data DIR [-yes] NUMBER|ADDRESS", short: "send a member's link again", run: runRollResend, long: `

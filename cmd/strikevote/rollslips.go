@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	"strikevote/internal/deployment"
 	"strikevote/internal/protocol/suite"
@@ -54,7 +55,12 @@ func runRollSlips(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 		if err != nil {
 			return err
 		}
+		var numbers []string
+		for _, s := range slips {
+			numbers = append(numbers, s.Number)
+		}
 		fmt.Fprintf(e.out, "\nIt is permission %d, and waits for the committee: strikevote committee sign -key FILE %s\n", n, d.Console(id))
+		fmt.Fprintf(e.out, "Then print them: strikevote roll slips -data %s -by %q -numbers %s -print %d -o slips.html -yes\n", o.data, by, strings.Join(numbers, ","), n)
 		return nil
 	})
 }

@@ -270,6 +270,15 @@ func (d *Deployment) QueueMail(ctx context.Context, id suite.ElectionID, kind st
 	return e.registrar.Enqueue(ctx, kind, d.c.Now(), spread)
 }
 
+// CheckMail returns the error that [Deployment.QueueMail] would, and queues nothing.
+func (d *Deployment) CheckMail(ctx context.Context, id suite.ElectionID, kind string, spread time.Duration) error {
+	e := d.running(id)
+	if e == nil {
+		return errNotSealed
+	}
+	return e.registrar.CheckEnqueue(ctx, kind, d.c.Now(), spread)
+}
+
 // ResendLink queues a member's link again.
 func (d *Deployment) ResendLink(ctx context.Context, id suite.ElectionID, number string) error {
 	e := d.running(id)

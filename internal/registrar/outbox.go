@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"strikevote/internal/mailer"
+	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/election"
 )
 
@@ -43,13 +44,8 @@ var (
 // reminder is found out when it would leave, and told to nobody. It returns how
 // many were queued. Nothing may leave before the election is ready.
 func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, spread time.Duration) (int, error) {
-	if !slices.Contains([]string{mailer.Announcement, mailer.Invitation, mailer.Reminder, mailer.Closing, mailer.Result}, kind) {
-		return 0, errors.New("queueing mails: this kind does not go to everybody")
-	}
-	if r.c.Ready != nil {
-		if err := r.c.Ready(ctx); err != nil {
-			return 0, fmt.Errorf("queueing mails: %w", err)
-		}
+	if err := r.mayEnqueue(ctx, kind); err != nil {
+		return 0, err
 	}
 	since := time.Unix(0, 0)
 	if kind == mailer.Reminder {
@@ -80,6 +76,37 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 		return 0, fmt.Errorf("queueing mails: %w", err)
 	}
 	return queued, nil
+}
+
+// CheckEnqueue returns the error that [Registrar.Enqueue] would now, and queues
+// nothing.
+func (r *Registrar) CheckEnqueue(ctx context.Context, kind string, from time.Time, spread time.Duration) error {
+	if err := r.mayEnqueue(ctx, kind); err != nil {
+		return err
+	}
+	err := postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		e, err := readRow(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return r.inTime(kind, e, from.Unix(), from.Add(spread).Unix())
+	})
+	if err != nil {
+		return fmt.Errorf("queueing mails: %w", err)
+	}
+	return nil
+}
+
+func (r *Registrar) mayEnqueue(ctx context.Context, kind string) error {
+	if !slices.Contains([]string{mailer.Announcement, mailer.Invitation, mailer.Reminder, mailer.Closing, mailer.Result}, kind) {
+		return errors.New("queueing mails: this kind does not go to everybody")
+	}
+	if r.c.Ready != nil {
+		if err := r.c.Ready(ctx); err != nil {
+			return fmt.Errorf("queueing mails: %w", err)
+		}
+	}
+	return nil
 }
 
 // inTime returns an error for a mail that would say what is not so when it leaves,
