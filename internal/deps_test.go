@@ -49,10 +49,11 @@ const policy = `
 	protocol/tally             protocol/suite protocol/group protocol/elgamal protocol/election protocol/ballot
 	+                          protocol/share protocol/outcome
 
-	# What services stand on. Knows nothing of voting.
+	# What programs stand on. Knows nothing of voting.
+	platform/durable           @std
 	platform/web               @std @chi @acme
 	platform/metrics           @std @prometheus @promodel
-	platform/secret            @std @aead
+	platform/secret            @std @aead platform/durable
 	platform/host              @std
 	platform/postgres          @std @pgx
 	platform/postgres/cluster  @std platform/postgres
@@ -64,7 +65,7 @@ const policy = `
 	roll                       @std @charmap @excelize
 
 	# The side that knows names.
-	mailer                     @std @pgx @prometheus @sendgrid @gomail @qr platform/postgres /templates
+	mailer                     @std @pgx @prometheus @sendgrid @gomail @qr platform/postgres platform/durable /templates
 	+                          protocol/suite protocol/election protocol/token
 	registrar                  @std @chi @pgx @prometheus platform/web platform/postgres mailer roll
 	+                          protocol/suite protocol/election protocol/token protocol/credential
@@ -77,7 +78,7 @@ const policy = `
 	+                          protocol/receipt protocol/tlog protocol/act protocol/ledger record/layout record/statement
 
 	# What everybody may read, and those who run the vote.
-	board                      @std @chi @pgx @prometheus platform/web platform/postgres
+	board                      @std @chi @pgx @prometheus platform/web platform/postgres platform/durable
 	+                          protocol/suite protocol/election protocol/tlog record/layout
 	booth                      @std @chi platform/web protocol/suite protocol/election /templates
 	ceremony                   protocol/suite protocol/group protocol/dkg protocol/share protocol/election
@@ -92,20 +93,20 @@ const policy = `
 	+                          protocol/suite protocol/group protocol/elgamal protocol/proof protocol/election
 	+                          protocol/credential protocol/ballot protocol/receipt protocol/tlog protocol/act
 	+                          protocol/ledger protocol/dkg protocol/share protocol/tally protocol/outcome
-	voter                      @std @aead math/rand/v2 protocol/suite protocol/group protocol/election protocol/token
-	+                          protocol/credential protocol/ballot protocol/receipt protocol/tlog protocol/act
+	voter                      @std @aead math/rand/v2 platform/durable protocol/suite protocol/group protocol/election
+	+                          protocol/token protocol/credential protocol/ballot protocol/receipt protocol/tlog protocol/act
 	+                          protocol/ledger
 	teller                     @std @aead @argon2 ceremony audit record record/layout record/statement
 	+                          protocol/suite protocol/group protocol/elgamal protocol/election protocol/dkg
 	+                          protocol/share protocol/tally protocol/ledger protocol/tlog
 	signer                     @std @aead @argon2 agenda audit record record/layout protocol/suite protocol/election
 	+                          protocol/act protocol/receipt protocol/tally
-	witness                    @std record/layout protocol/suite protocol/election protocol/tlog protocol/ledger
+	witness                    @std platform/durable record/layout protocol/suite protocol/election protocol/tlog protocol/ledger
 
 	# The only packages where both sides meet. They hold no rule of the vote.
 	deployment                 @std @chi @pgx @prometheus @sync registrar ballotbox board booth committee ceremony agenda mailer
 	+                          roll record record/layout record/statement audit platform/web platform/metrics
-	+                          platform/postgres platform/postgres/cluster platform/secret platform/host
+	+                          platform/postgres platform/postgres/cluster platform/secret platform/durable platform/host
 	+                          protocol/suite protocol/credential
 	+                          protocol/credential/issuer protocol/election protocol/act protocol/dkg
 	+                          protocol/ledger protocol/tlog protocol/tally protocol/token /migrations

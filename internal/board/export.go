@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"strikevote/internal/platform/durable"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/tlog"
 	"strikevote/internal/record/layout"
@@ -255,19 +256,7 @@ func writeFile(dir, path string, body []byte) error {
 		err = os.Rename(tmp.Name(), name)
 	}
 	if err == nil {
-		err = syncDir(parent)
-	}
-	return err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if e := d.Close(); err == nil {
-		err = e
+		err = durable.SyncDir(parent)
 	}
 	return err
 }

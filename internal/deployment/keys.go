@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"strikevote/internal/platform/durable"
 	"strikevote/internal/platform/secret"
 	"strikevote/internal/protocol/credential/issuer"
 	"strikevote/internal/protocol/suite"
@@ -181,7 +182,7 @@ func place(path string, b []byte, put func(from, to string) error) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // destroyLinks destroys what links and codes are made with.
@@ -196,51 +197,9 @@ func (k keyring) destroy(side, name string) error {
 	path := k.path(side, name)
 	// An interrupted sealing may have left the plain file beside the sealed one.
 	for _, p := range []string{path, path + replaced} {
-		if err := wipe(p); err != nil {
+		if err := durable.Destroy(p); err != nil {
 			return fmt.Errorf("destroying key %s: %w", name, err)
 		}
 	}
 	return nil
-}
-
-// wipe overwrites and removes a file, if it is there. Another process may be at the
-// same file, or folder, at once: what is gone is as it should be.
-func wipe(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	info, err := f.Stat()
-	if err == nil {
-		_, err = f.Write(make([]byte, info.Size()))
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = gone(os.Remove(path))
-	}
-	if err == nil {
-		err = gone(syncDir(filepath.Dir(path)))
-	}
-	return err
-}
-
-func gone(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

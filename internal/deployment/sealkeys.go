@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"strikevote/internal/platform/durable"
 	"strikevote/internal/platform/secret"
 )
 
@@ -92,7 +93,7 @@ func (f keyFile) seal(master, old *secret.Sealer, do bool, say func(string, ...a
 	case strings.HasPrefix(f.base, unfinished):
 		// It never got a name, so nothing was made or signed with it.
 		say("remove %s, which was never used", f.show())
-		return only(do, func() error { return wipe(f.path()) })
+		return only(do, func() error { return durable.Destroy(f.path()) })
 	case strings.HasSuffix(f.base, replaced):
 		return f.finish(master, do, say)
 	case !strings.HasSuffix(f.base, ".key"):
@@ -140,7 +141,7 @@ func (f keyFile) replace(master *secret.Sealer, plain []byte) error {
 	if err := f.holds(master, plain); err != nil {
 		return err
 	}
-	return wipe(path + replaced)
+	return durable.Destroy(path + replaced)
 }
 
 // holds checks that the file is sealed and opens to what it should.
@@ -176,7 +177,7 @@ func (f keyFile) finish(master *secret.Sealer, do bool, say func(string, ...any)
 	}
 	say("finish the interrupted sealing of %s", key.show())
 	if bytes.Equal(b, now) {
-		return only(do, func() error { return errors.Join(os.Remove(f.path()), syncDir(filepath.Dir(f.path()))) })
+		return only(do, func() error { return errors.Join(os.Remove(f.path()), durable.SyncDir(filepath.Dir(f.path()))) })
 	}
 	// What was replaced may itself have been sealed, under an older master key,
 	// or be overwritten already, which begins only after the comparison.
@@ -188,5 +189,5 @@ func (f keyFile) finish(master *secret.Sealer, do bool, say func(string, ...any)
 	if err != nil {
 		return err
 	}
-	return only(do, func() error { return wipe(f.path()) })
+	return only(do, func() error { return durable.Destroy(f.path()) })
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"strikevote/internal/platform/durable"
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
@@ -108,7 +109,7 @@ func (k keyring) destroyAll() error {
 		return fmt.Errorf("destroying keys: %w", err)
 	}
 	for _, path := range paths {
-		if err := wipe(path); err != nil {
+		if err := durable.Destroy(path); err != nil {
 			return fmt.Errorf("destroying key %s: %w", filepath.Base(path), err)
 		}
 	}

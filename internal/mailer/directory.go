@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/wneessen/go-mail"
+
+	"strikevote/internal/platform/durable"
 )
 
 // A Directory is a [Sender] that writes each mail as a file of its own, named
@@ -65,12 +67,7 @@ func writeFile(dir, name string, b []byte, sync bool) (err error) {
 		return err
 	}
 	// The name too must survive a power cut, or the outbox would say sent.
-	parent, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer parent.Close()
-	return parent.Sync()
+	return durable.SyncDir(dir)
 }
 
 // Message writes a mail as RFC 5322 and MIME have it: text first, then HTML. It

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"strikevote/internal/platform/durable"
 	"strikevote/internal/protocol/ballot"
 	"strikevote/internal/protocol/suite"
 )
@@ -215,44 +216,18 @@ func (f File) Keep(b []byte) error {
 	if err := os.Rename(beside, f.Path); err != nil {
 		return err
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	_ = d.Sync() // some systems cannot do it and say so
-	return d.Close()
+	return durable.SyncDir(dir)
 }
 
 // Forget overwrites the file and removes it, with what a crash left beside it. What
 // a disk or a backup keeps is beyond a program's reach; it is sealed under the link.
 func (f File) Forget() error {
 	for _, path := range []string{f.Path + ".new", f.Path} {
-		if err := destroy(path); err != nil {
+		if err := durable.Destroy(path); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func destroy(path string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	info, err := file.Stat()
-	if err == nil {
-		_, err = file.Write(make([]byte, info.Size()))
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	if err := errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	return os.Remove(path)
 }
 
 func write(path string, b []byte) error {

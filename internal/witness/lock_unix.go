@@ -19,11 +19,3 @@ func lockFile(name string) (unlock func() error, err error) {
 	}
 	return f.Close, nil
 }
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

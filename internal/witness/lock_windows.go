@@ -24,6 +24,3 @@ func lockFile(name string) (unlock func() error, err error) {
 	}
 	return func() error { return syscall.CloseHandle(h) }, nil
 }
-
-// syncDir does nothing where directories cannot be synced.
-func syncDir(string) error { return nil }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"strikevote/internal/platform/durable"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -157,7 +158,7 @@ func replace(dir, name string, b []byte) error {
 		err = os.Rename(tmp.Name(), filepath.Join(dir, name))
 	}
 	if err == nil {
-		err = syncDir(dir)
+		err = durable.SyncDir(dir)
 	}
 	return err
 }

@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
+
+	"strikevote/internal/platform/durable"
 )
 
 // ErrReadable is returned by [Read] for a file that more than its owner and its
@@ -65,30 +66,8 @@ func Read(path string) ([]byte, error) {
 func Create(path string) (*Sealer, error) {
 	var key [KeySize]byte
 	rand.Read(key[:])
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	if err := durable.WriteNew(path, []byte(hex.EncodeToString(key[:])+"\n")); err != nil {
 		return nil, fmt.Errorf("making a master key: %w", err)
 	}
-	_, err = f.WriteString(hex.EncodeToString(key[:]) + "\n")
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("making a master key: %w", err), os.Remove(path))
-	}
 	return New(key), nil
-}
-
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // a folder cannot be synced there
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
