@@ -64,6 +64,9 @@ const policy = `
 	record                     @std math/rand/v2 record/layout protocol/suite protocol/election protocol/tlog
 	roll                       @std @charmap @excelize
 
+	# A secret in a file, under a passphrase.
+	keyfile                    @std @aead @argon2 platform/durable protocol/suite
+
 	# The side that knows names.
 	mailer                     @std @pgx @prometheus @sendgrid @gomail @qr platform/postgres platform/durable /templates
 	+                          protocol/suite protocol/election protocol/token
@@ -96,10 +99,10 @@ const policy = `
 	voter                      @std @aead math/rand/v2 platform/durable protocol/suite protocol/group protocol/election
 	+                          protocol/token protocol/credential protocol/ballot protocol/receipt protocol/tlog protocol/act
 	+                          protocol/ledger
-	teller                     @std @aead @argon2 ceremony audit record record/layout record/statement
+	teller                     @std keyfile platform/durable ceremony audit record record/layout record/statement
 	+                          protocol/suite protocol/group protocol/elgamal protocol/election protocol/dkg
 	+                          protocol/share protocol/tally protocol/ledger protocol/tlog
-	signer                     @std @aead @argon2 agenda audit record record/layout protocol/suite protocol/election
+	signer                     @std keyfile agenda audit record record/layout protocol/suite protocol/election
 	+                          protocol/act protocol/receipt protocol/tally
 	witness                    @std platform/durable record/layout protocol/suite protocol/election protocol/tlog protocol/ledger
 

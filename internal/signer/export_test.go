@@ -1,20 +1,18 @@
 package signer
 
-import "crypto/ed25519"
+import (
+	"crypto/ed25519"
+
+	"strikevote/internal/keyfile"
+)
 
 // CheapPassphrases makes key files that are opened quickly. It returns what it
 // replaced.
-func CheapPassphrases() (time, memory uint32) {
-	time, memory = argonTime, argonMemory
-	argonTime, argonMemory = 1, 8
-	return time, memory
+func CheapPassphrases() keyfile.Cost {
+	usual := kind.Cost
+	kind.Cost = keyfile.Cost{Time: 1, Memory: 8}
+	return usual
 }
-
-// The largest parameters that a file may ask for.
-const (
-	MaxTime   = maxTime
-	MaxMemory = maxMemory
-)
 
 // Base is the address that a console asks.
 func (c *Console) Base() string { return c.base }

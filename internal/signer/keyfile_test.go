@@ -7,12 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
 
+	"strikevote/internal/keyfile"
 	"strikevote/internal/signer"
 )
 
@@ -43,8 +46,8 @@ func TestKeyFile(t *testing.T) {
 	if err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
 		t.Errorf("got %v, %v", info, err)
 	}
-	if _, err := signer.Create(path, pass); err == nil {
-		t.Error("a key was replaced")
+	if _, err := signer.Create(path, pass); !errors.Is(err, fs.ErrExist) || !strings.HasSuffix(err.Error(), "is there already; name a new file") {
+		t.Errorf("a key was replaced: %v", err)
 	}
 	if again, err := signer.Public(path); err != nil || !public.Equal(again) {
 		t.Error("a key was damaged by a second one")
@@ -74,16 +77,54 @@ func TestKeyFile(t *testing.T) {
 	k.Close()
 }
 
-// TestDamagedKeyFile flips every byte of a key file.
+// TestOldKeyFile opens a key file that an earlier version of this program made,
+// and writes the same key in the same form.
+func TestOldKeyFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join("testdata", "member.key")
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{0x5a}, ed25519.SeedSize))
+	public := private.Public().(ed25519.PublicKey)
+	k, err := signer.Open(path, pass)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	if shown, err := signer.Public(path); err != nil || !public.Equal(shown) || !public.Equal(k.Public()) {
+		t.Errorf("it is opened as another key: %x, %v", shown, err)
+	}
+	again := filepath.Join(t.TempDir(), "member.key")
+	if err := signer.Keep(again, pass, private); err != nil {
+		t.Fatal(err)
+	}
+	digits := regexp.MustCompile(`"(salt|sealed)":"[0-9a-f]+"`)
+	var form [2]string
+	for i, p := range []string{path, again} {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		form[i] = digits.ReplaceAllStringFunc(string(b), func(s string) string { return fmt.Sprint(s[:6], len(s)) })
+	}
+	if form[0] != form[1] {
+		t.Errorf("it is written as %s, not as %s", form[1], form[0])
+	}
+}
+
+// TestDamagedKeyFile opens what is no key file of a member, or shows another
+// public half.
 func TestDamagedKeyFile(t *testing.T) {
 	t.Parallel()
-	path, _ := newKey(t)
+	path, public := newKey(t)
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	try := func(b []byte) error {
+	try := func(old, new string) error {
 		t.Helper()
+		b := bytes.Replace(good, []byte(old), []byte(new), 1)
+		if bytes.Equal(b, good) {
+			t.Fatalf("%s: nothing changed", old)
+		}
 		bad := filepath.Join(t.TempDir(), "bad.key")
 		if err := os.WriteFile(bad, b, 0o600); err != nil {
 			t.Fatal(err)
@@ -91,49 +132,28 @@ func TestDamagedKeyFile(t *testing.T) {
 		_, err := signer.Open(bad, pass)
 		return err
 	}
-	// The parameters of the derivation are the slow part, and have cases below.
-	head := bytes.Index(good, []byte(`"argon2id_time"`))
-	tail := bytes.Index(good, []byte(`"sealed"`))
-	for i := range good {
-		if i > head && i < tail {
-			continue
-		}
-		b := bytes.Clone(good)
-		b[i] ^= 1
-		if try(b) == nil {
-			t.Fatalf("byte %d changed, and it opens", i)
-		}
-	}
+	half := hex.EncodeToString(public)
 	for name, change := range map[string][2]string{
-		"no passes":       {`"argon2id_time":1`, `"argon2id_time":0`},
-		"too many passes": {`"argon2id_time":1`, fmt.Sprintf(`"argon2id_time":%d`, signer.MaxTime+1)},
-		"too much memory": {`"argon2id_memory_kib":8`, fmt.Sprintf(`"argon2id_memory_kib":%d`, signer.MaxMemory+1)},
+		"no public half":      {`"public":"` + half + `",`, ""},
+		"a short public half": {half, half[2:]},
+		"another's kind":      {"committee member's key", "teller's key"},
+		"too many passes":     {`"argon2id_time":1`, `"argon2id_time":11`},
+		"a long file":         {"\n", strings.Repeat(" ", 5000)},
 	} {
-		b := bytes.Replace(good, []byte(change[0]), []byte(change[1]), 1)
-		if bytes.Equal(b, good) {
-			t.Fatalf("%s: nothing changed", name)
-		}
-		if err := try(b); err == nil || errors.Is(err, signer.ErrPassphrase) {
+		if err := try(change[0], change[1]); err == nil || !strings.Contains(err.Error(), "this is not a committee member's key file, or it is damaged") {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
 	// Another public half beside the same sealed one: nobody is shown a key that
 	// is not the one that signs.
-	i := bytes.Index(good, []byte(`"public":"`)) + len(`"public":"`)
-	b := bytes.Clone(good)
-	copy(b[i:], hex.EncodeToString(make([]byte, 32)))
-	if err := try(b); !errors.Is(err, signer.ErrPassphrase) {
-		t.Errorf("another public half: got %v", err)
+	for i := range public {
+		other := bytes.Clone(public)
+		other[i] ^= 1
+		if err := try(half, hex.EncodeToString(other)); !errors.Is(err, signer.ErrPassphrase) {
+			t.Errorf("another public half: got %v", err)
+		}
 	}
-	if err := try([]byte(strings.Repeat("x", 5000))); err == nil {
-		t.Error("a long file opens")
-	}
-}
-
-// TestRealParameters shows what tests lower: a passphrase is not to be searched.
-func TestRealParameters(t *testing.T) {
-	t.Parallel()
-	if realTime < 2 || realMemory < 19<<10 {
-		t.Errorf("argon2id with %d passes over %d KiB", realTime, realMemory)
+	if realCost != keyfile.Usual {
+		t.Errorf("outside of tests a new file costs %+v", realCost)
 	}
 }

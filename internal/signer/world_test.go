@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"strikevote/internal/committee"
+	"strikevote/internal/keyfile"
 	"strikevote/internal/platform/postgres/pgtest"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
@@ -20,10 +21,10 @@ import (
 	"strikevote/internal/signer"
 )
 
-var realTime, realMemory uint32
+var realCost keyfile.Cost
 
 func TestMain(m *testing.M) {
-	realTime, realMemory = signer.CheapPassphrases()
+	realCost = signer.CheapPassphrases()
 	pgtest.Main(m)
 }
 

@@ -1,23 +1,18 @@
 package teller
 
 import (
+	"strikevote/internal/keyfile"
 	"strikevote/internal/protocol/group"
 	"strikevote/internal/protocol/suite"
 )
 
 // CheapPassphrases makes key files that are opened quickly. It returns what it
 // replaced.
-func CheapPassphrases() (time, memory uint32) {
-	time, memory = argonTime, argonMemory
-	argonTime, argonMemory = 1, 8
-	return time, memory
+func CheapPassphrases() keyfile.Cost {
+	usual := kind.Cost
+	kind.Cost = keyfile.Cost{Time: 1, Memory: 8}
+	return usual
 }
-
-// The largest parameters that a file may ask for.
-const (
-	MaxTime   = maxTime
-	MaxMemory = maxMemory
-)
 
 // Peek opens a key file without a lock, to look at what a program left there or
 // is doing with it.
@@ -30,7 +25,7 @@ func (t *Teller) Secrets() (static, share []byte) { return t.k.Static, t.k.Share
 func (t *Teller) Key() any { return t.k }
 
 // Parts are the parts of a teller's program, for tests of their redaction.
-func (t *Teller) Parts() []any { return []any{t.coordinator, t.file, t.file.kdf} }
+func (t *Teller) Parts() []any { return []any{t.coordinator, t.file, t.file.sealer} }
 
 // Beside is where a key is written before it takes its file's place.
 func (t *Teller) Beside() string { return t.file.beside() }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"strikevote/internal/keyfile"
 	"strikevote/internal/protocol/group"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/teller"
@@ -95,92 +96,67 @@ func TestKeyFile(t *testing.T) {
 	}
 }
 
-// TestDamaged changes and cuts a key file at every byte.
-func TestDamaged(t *testing.T) {
+// TestOldFile opens a key file that an earlier version of this program made, and
+// writes it in the same form: a key that cannot be opened opens no count.
+func TestOldFile(t *testing.T) {
 	t.Parallel()
-	_, path := made(t)
-	good := read(t, path)
-	try := func(what string, b []byte) {
-		t.Helper()
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if tt, err := teller.Peek(path, passphrase); err == nil || tt != nil || errors.Is(err, teller.ErrNoKeyFile) {
-			t.Errorf("%s: got %v, %v", what, tt, err)
-		}
-	}
-	for i := range good {
-		bad := bytes.Clone(good)
-		bad[i] ^= []byte{1, 2, 0x20, 0x80}[i%4]
-		try(fmt.Sprintf("byte %d changed", i), bad)
-		if i%16 == 0 || len(good)-i < 4 {
-			try(fmt.Sprintf("cut to %d bytes", i), good[:i])
-		}
-	}
-	for _, add := range []string{"\n", " ", "{}", "\x00"} {
-		try(fmt.Sprintf("with %q behind", add), append(bytes.Clone(good), add...))
-		try(fmt.Sprintf("with %q before", add), append([]byte(add), good...))
-	}
-	if err := os.WriteFile(path, good, 0o600); err != nil {
+	old := read(t, filepath.Join("testdata", "teller.key"))
+	path := filepath.Join(t.TempDir(), "teller.key")
+	if err := os.WriteFile(path, old, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := teller.Peek(path, passphrase); err != nil {
-		t.Errorf("the good one: %v", err)
-	}
-}
-
-// TestHostileFile opens files that would cost minutes or gigabytes. Their
-// parameters are refused before anything is derived, with another error than
-// that of a wrong passphrase.
-func TestHostileFile(t *testing.T) {
-	t.Parallel()
-	if realTime < 2 || realMemory < 19<<10 || realTime > teller.MaxTime || realMemory > teller.MaxMemory {
-		t.Errorf("a new file costs %d passes of %d KiB", realTime, realMemory)
-	}
-	if teller.MaxTime*teller.MaxMemory > 4<<20 {
-		t.Errorf("a file may cost %d passes of %d KiB", teller.MaxTime, teller.MaxMemory)
-	}
-	path := filepath.Join(t.TempDir(), "hostile")
-	file := func(what, salt, time, memory, sealed string) []byte {
-		return fmt.Appendf(nil, `{"strikevote":%q,"salt":%q,"argon2id_time":%s,"argon2id_memory_kib":%s,"sealed":%q}`+"\n", what, salt, time, memory, sealed)
-	}
-	const what = "teller's key, sealed with a passphrase"
-	salt := strings.Repeat("00", 16)
-	over := func(n int) string { return fmt.Sprint(n + 1) }
-	try := func(name string, b []byte, wrongPassphrase bool) {
-		t.Helper()
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := teller.Peek(path, passphrase); err == nil || errors.Is(err, teller.ErrPassphrase) != wrongPassphrase {
-			t.Errorf("%s: got %v", name, err)
-		}
-	}
-	try("the control", file(what, salt, "1", "8", strings.Repeat("00", 100)), true)
-	try("shorter than a nonce", file(what, salt, "1", "8", strings.Repeat("00", 23)), true)
-	try("only a nonce", file(what, salt, "1", "8", strings.Repeat("00", 24)), true)
-	try("nothing sealed", file(what, salt, "1", "8", ""), true)
-	try("too many passes", file(what, salt, over(teller.MaxTime), "8", ""), false)
-	try("too much memory", file(what, salt, "1", over(teller.MaxMemory), ""), false)
-	try("the most of both", file(what, salt, "4294967295", "4294967295", ""), false)
-	try("more than that", file(what, salt, "4294967296", "8", ""), false)
-	try("no pass", file(what, salt, "0", "8", ""), false)
-	try("a negative pass", file(what, salt, "-1", "8", ""), false)
-	try("a short salt", file(what, salt[2:], "1", "8", ""), false)
-	try("a long salt", file(what, salt+"00", "1", "8", ""), false)
-	try("another kind of file", file("witness's key", salt, "1", "8", ""), false)
-	try("a large file", file(what, salt, "1", "8", strings.Repeat("00", 1<<20)), false)
-
-	huge, err := os.Create(path)
+	tt, err := teller.Open(path, passphrase)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A file of holes, which takes no room on the disk, and would in memory.
-	if err := errors.Join(huge.Truncate(1<<36), huge.Close()); err != nil {
+	defer tt.Close()
+	static, share := tt.Secrets()
+	if got := fmt.Sprintf("%x %x", static, share); got != "5cb73f21a1bd11b6e0f51a9a92e4c149c704a68bc1960fc6b19ebfa19d21fd08 "+
+		"604177a33450cf7ba0af354fdc529d657a50b6b14438161eba3909fb72e01b09" || tt.Number() != 3 || tt.Election() != (suite.ElectionID{7}) {
+		t.Errorf("it is opened as another key: %s", got)
+	}
+	if err := tt.Save(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := teller.Peek(path, passphrase); err == nil {
-		t.Error("64 GiB were read as a key file")
+	again := read(t, path)
+	at := bytes.Index(old, []byte(`"sealed":"`)) + len(`"sealed":"`)
+	if len(again) != len(old) || !bytes.Equal(again[:at], old[:at]) || bytes.Equal(again, old) {
+		t.Errorf("it is written as\n%s, not as\n%s", again, old)
+	}
+}
+
+// TestOtherFile opens what is no key file of a teller.
+func TestOtherFile(t *testing.T) {
+	t.Parallel()
+	_, path := made(t)
+	good := read(t, path)
+	for name, change := range map[string][2]string{
+		"a public half":    {`"salt"`, `"public":"` + strings.Repeat("00", 32) + `","salt"`},
+		"another's kind":   {"teller's key", "committee member's key"},
+		"too many passes":  {`"argon2id_time":1`, `"argon2id_time":11`},
+		"a damaged format": {`"salt"`, ` "salt"`},
+	} {
+		bad := bytes.Replace(good, []byte(change[0]), []byte(change[1]), 1)
+		if bytes.Equal(bad, good) {
+			t.Fatalf("%s: nothing changed", name)
+		}
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if tt, err := teller.Peek(path, passphrase); tt != nil || err == nil || !strings.Contains(err.Error(), "this is not a teller's key file, or it is damaged") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	bad := bytes.Clone(good)
+	bad[len(bad)-10] ^= 1
+	if err := os.WriteFile(path, bad, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := teller.Peek(path, passphrase); !errors.Is(err, teller.ErrPassphrase) {
+		t.Errorf("damaged: got %v", err)
+	}
+	if realCost != keyfile.Usual {
+		t.Errorf("outside of tests a new file costs %+v", realCost)
 	}
 }
 

@@ -162,11 +162,9 @@ func create(path string, passphrase []byte, k key) (*Teller, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := newKeyFile(path, passphrase)
-	if err == nil {
-		f.unlock, err = unlock, f.create(k)
-	}
-	if err != nil {
+	f := newKeyFile(path, passphrase)
+	f.unlock = unlock
+	if err := f.create(k); err != nil {
 		unlock()
 		return nil, err
 	}

@@ -21,17 +21,18 @@ import (
 
 	"strikevote/internal/ceremony"
 	"strikevote/internal/committee"
+	"strikevote/internal/keyfile"
 	"strikevote/internal/platform/postgres/pgtest"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/teller"
 )
 
-// realTime and realMemory are the cost of a passphrase outside of tests.
-var realTime, realMemory uint32
+// realCost is the cost of a passphrase outside of tests.
+var realCost keyfile.Cost
 
 func TestMain(m *testing.M) {
-	realTime, realMemory = teller.CheapPassphrases()
+	realCost = teller.CheapPassphrases()
 	if path := os.Getenv(holder); path != "" {
 		os.Exit(hold(path))
 	}
