@@ -201,11 +201,11 @@ func remove(path string) error {
 // destroy overwrites and removes the key file. What a disk or a backup keeps
 // beside it is beyond a program's reach.
 func (f *keyFile) destroy() error {
-	defer f.release() // nobody can open it any more
 	for _, path := range []string{f.beside(), f.path} {
 		if err := durable.Destroy(path); err != nil {
 			return fmt.Errorf("destroying key file: %w", err)
 		}
 	}
+	f.release() // not before: what is left could be opened
 	return nil
 }

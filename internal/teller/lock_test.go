@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"strikevote/internal/teller"
@@ -77,6 +78,7 @@ func TestOneAtATime(t *testing.T) {
 	tt, path := made(t)
 	tt.Close()
 	var inside sync.Mutex
+	var opened atomic.Int64
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
@@ -89,9 +91,14 @@ func TestOneAtATime(t *testing.T) {
 					t.Error(err)
 					return
 				}
+				opened.Add(1)
+				// Held over a save, which takes long enough for others to come.
 				if !inside.TryLock() {
 					t.Error("two programs have the key file")
 				} else {
+					if err := tt.Save(); err != nil {
+						t.Error(err)
+					}
 					inside.Unlock()
 				}
 				tt.Close()
@@ -99,6 +106,9 @@ func TestOneAtATime(t *testing.T) {
 		})
 	}
 	group.Wait()
+	if opened.Load() == 0 {
+		t.Error("nobody had the key file")
+	}
 	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
 		t.Errorf("got %v, %v", left, err)
 	}
@@ -128,6 +138,28 @@ func TestLockedCopies(t *testing.T) {
 	tt.Close()
 	if _, err := teller.Open(path, passphrase); !errors.Is(err, teller.ErrNoKeyFile) {
 		t.Errorf("after it was destroyed: got %v", err)
+	}
+}
+
+// TestNotDestroyed fails to destroy a key: it is kept from other programs as
+// before, until it is destroyed.
+func TestNotDestroyed(t *testing.T) {
+	t.Parallel()
+	tt, path := made(t)
+	defer tt.Close()
+	unblock := block(t, tt)
+	if err := tt.Discard(); err == nil {
+		t.Fatal("it was destroyed")
+	}
+	if _, err := teller.Open(path, passphrase); !errors.Is(err, teller.ErrInUse) {
+		t.Errorf("got %v", err)
+	}
+	unblock()
+	if err := tt.Discard(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 0 {
+		t.Errorf("got %v, %v", left, err)
 	}
 }
 
