@@ -163,6 +163,30 @@ func TestNotDestroyed(t *testing.T) {
 	}
 }
 
+// TestNoFolder makes key files in a folder that is not there, as on a medium
+// that is not put in.
+func TestNoFolder(t *testing.T) {
+	t.Parallel()
+	tt, path := made(t)
+	defer tt.Close()
+	folder := filepath.Join(filepath.Dir(path), "medium")
+	inside := filepath.Join(folder, "teller.key")
+	want := "there is no folder " + folder + "; make it first, or put the medium in"
+	e := newEvil(t, 1, 1)
+	for name, try := range map[string]func() (*teller.Teller, error){
+		"a copy":    func() (*teller.Teller, error) { return tt.Copy(inside, passphrase) },
+		"a new key": func() (*teller.Teller, error) { return teller.Enroll(t.Context(), e.invitation(1), inside, passphrase) },
+	} {
+		if made, err := try(); made != nil || err == nil || err.Error() != want {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	// Who opens one is told that there is none.
+	if _, err := teller.Open(inside, passphrase); !errors.Is(err, teller.ErrNoKeyFile) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestWriteProtected opens a key on a medium on which nothing can be written:
 // it can be looked at, and answers for nothing.
 func TestWriteProtected(t *testing.T) {

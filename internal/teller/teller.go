@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"strikevote/internal/ceremony"
 	"strikevote/internal/protocol/election"
@@ -159,6 +160,10 @@ func open(path string, passphrase []byte) (*Teller, error) {
 
 func create(path string, passphrase []byte, k key) (*Teller, error) {
 	unlock, err := lockKey(path)
+	if errors.Is(err, ErrNoKeyFile) {
+		// True, and no help to somebody who is making one.
+		return nil, fmt.Errorf("there is no folder %s; make it first, or put the medium in", filepath.Dir(path))
+	}
 	if err != nil {
 		return nil, err
 	}
