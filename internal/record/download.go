@@ -43,6 +43,42 @@ func Download(ctx context.Context, source, dir string, progress func(done, total
 	return nil
 }
 
+// Fetch downloads the record at an address to a folder of its own and opens it
+// there: what is verified is then what is read later, whatever the server shows
+// by then. Closing it removes it from this computer. The progress function may be
+// nil.
+func Fetch(ctx context.Context, source string, progress func(done, total int)) (fs.FS, io.Closer, error) {
+	room, err := os.MkdirTemp("", "strikevote-record-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("making room for the record: %w", err)
+	}
+	f := &fetched{room: room}
+	dir := filepath.Join(room, "record")
+	if err := Download(ctx, source, dir, progress); err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	fsys, closer, err := Open(ctx, dir)
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	f.record = closer
+	return fsys, f, nil
+}
+
+// A fetched record is removed when it was read.
+type fetched struct {
+	record io.Closer // nil if it was not opened
+	room   string
+}
+
+func (f *fetched) Close() error {
+	var err error
+	if f.record != nil {
+		err = f.record.Close()
+	}
+	return errors.Join(err, os.RemoveAll(f.room))
+}
+
 func download(ctx context.Context, w *web, dir string, progress func(done, total int), cancel func()) error {
 	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: %w", dir, fs.ErrExist)

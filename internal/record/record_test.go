@@ -2,6 +2,7 @@ package record_test
 
 import (
 	"archive/zip"
+	"context"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"strikevote/internal/audit"
@@ -158,4 +160,54 @@ func TestDownloadFails(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
+}
+
+// TestFetch: a record that is fetched is read on this computer, whatever the
+// server does by then, and nothing of it is left; neither of one that fails.
+func TestFetch(t *testing.T) {
+	files, address := published(t)
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary) // of this process: not at once with other tests
+	t.Setenv("TMP", temporary)
+	empty := func(when string) {
+		t.Helper()
+		if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+			t.Errorf("%s: left behind: %v, %v", when, left, err)
+		}
+	}
+	served := true
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !served {
+			http.NotFound(w, r)
+			return
+		}
+		http.FileServerFS(files).ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	calls := 0
+	fsys, closer, err := record.Fetch(t.Context(), server.URL, func(done, total int) { calls++ })
+	if err != nil || calls == 0 {
+		t.Fatalf("got %v after %d calls of progress", err, calls)
+	}
+	served = false
+	if r, err := audit.Verify(t.Context(), fsys, audit.Options{}); err != nil || !r.Verified {
+		t.Errorf("got %v, %v", r, err)
+	}
+	if err := closer.Close(); err != nil {
+		t.Error(err)
+	}
+	empty("closed")
+	for _, source := range []string{server.URL, temporary, "http://host.invalid:port/"} {
+		_, closer, err := record.Fetch(t.Context(), source, nil)
+		if err == nil || closer != nil || strings.Count(err.Error(), "downloading record") != 1 {
+			t.Errorf("%s: got %v", source, err)
+		}
+		empty(source)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := record.Fetch(ctx, address, nil); err == nil {
+		t.Error("an interrupted download is a record")
+	}
+	empty("interrupted")
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -207,13 +208,47 @@ func TestFalseCertificate(t *testing.T) {
 	if err := verify(a); err == nil || errors.As(err, &wrong) {
 		t.Errorf("no record: got %v", err)
 	}
-	left, err := filepath.Glob(filepath.Join(t.TempDir(), "*"))
-	if err != nil || len(left) > 0 {
-		t.Errorf("got %v, %v", left, err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := a.Verify(ctx, a.Items[len(a.Items)-1], nil); err == nil {
 		t.Error("an interrupted verification holds")
+	}
+}
+
+// TestNothingLeft verifies certificates, and leaves no record on this computer.
+func TestNothingLeft(t *testing.T) {
+	w, _, files := newOpened(t)
+	_, a := w.read()
+	certificate := a.Items[len(a.Items)-1]
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary) // of this process: not at once with other tests
+	t.Setenv("TMP", temporary)
+	empty := func(when string) {
+		t.Helper()
+		if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+			t.Errorf("%s: got %v, %v", when, left, err)
+		}
+	}
+	seen := 0
+	w.must(a.Verify(t.Context(), certificate, func(step string, _, _ int) {
+		if left, err := os.ReadDir(temporary); step == "downloading the record" && err == nil {
+			seen += len(left)
+		}
+	}))
+	if seen == 0 {
+		t.Error("the control: it is kept elsewhere meanwhile")
+	}
+	empty("verified")
+	flipped := maps.Clone(files)
+	flipped[layout.Result] = &fstest.MapFile{Data: append(bytes.Clone(files[layout.Result].Data), ' ')}
+	for name, record := range map[string]fstest.MapFS{"false": fstest.MapFS(flipped), "none": {}} {
+		server := httptest.NewServer(http.FileServerFS(record))
+		w.set(election.PhaseTallied, server.URL)
+		_, a := w.read()
+		if err := a.Verify(t.Context(), a.Items[len(a.Items)-1], nil); err == nil {
+			t.Errorf("%s: it holds", name)
+		}
+		server.Close()
+		empty(name)
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 
 	"strikevote/internal/audit"
 	"strikevote/internal/record"
@@ -26,20 +24,11 @@ func (a *Agenda) Verify(ctx context.Context, certificate *Item, progress func(st
 	if certificate.body == nil {
 		return errors.New("this is no certificate")
 	}
-	room, err := os.MkdirTemp("", "strikevote-record-")
-	if err != nil {
-		return fmt.Errorf("making room for the record: %w", err)
-	}
-	defer os.RemoveAll(room)
-	dir := filepath.Join(room, "record")
 	var download func(done, total int)
 	if progress != nil {
 		download = func(done, total int) { progress("downloading the record", done, total) }
 	}
-	if err := record.Download(ctx, a.record, dir, download); err != nil {
-		return err
-	}
-	fsys, closer, err := record.Open(ctx, dir)
+	fsys, closer, err := record.Fetch(ctx, a.record, download)
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"os"
-	"path/filepath"
 	"time"
 
 	"strikevote/internal/ceremony"
@@ -133,39 +131,11 @@ func (c network) record(ctx context.Context, stage layout.Stage, progress func(s
 	case stage == layout.Locked && st.Record == "":
 		return nil, nil, errNotSealed
 	}
-	room, err := os.MkdirTemp("", "strikevote-record-")
-	if err != nil {
-		return nil, nil, fmt.Errorf("making room for the record: %w", err)
-	}
-	d := &downloaded{room: room}
-	dir := filepath.Join(room, "record")
 	var download func(done, total int)
 	if progress != nil {
 		download = func(done, total int) { progress("downloading the record", done, total) }
 	}
-	if err := record.Download(ctx, st.Record, dir, download); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("downloading the record: %w", err), d.Close())
-	}
-	fsys, closer, err := record.Open(ctx, dir)
-	if err != nil {
-		return nil, nil, errors.Join(err, d.Close())
-	}
-	d.record = closer
-	return fsys, d, nil
-}
-
-// A downloaded record is removed when it was read.
-type downloaded struct {
-	record io.Closer // may be nil
-	room   string
-}
-
-func (d *downloaded) Close() error {
-	var err error
-	if d.record != nil {
-		err = d.record.Close()
-	}
-	return errors.Join(err, os.RemoveAll(d.room))
+	return record.Fetch(ctx, st.Record, download)
 }
 
 // do sends a request and reads the answer into v. An error of the service is
