@@ -134,16 +134,13 @@ func (w *web) get(name string) (b []byte, again bool, err error) {
 		return body(resp, layout.Limit(name), w.ctx)
 	case resp.StatusCode == http.StatusNotFound, resp.StatusCode == http.StatusGone:
 		if withheld(resp) {
-			return nil, false, ErrNotLocked
+			return nil, false, layout.ErrNotLocked
 		}
 		return nil, false, fs.ErrNotExist
 	}
 	again = resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests
 	return nil, again, fmt.Errorf("the server answers %d", resp.StatusCode)
 }
-
-// ErrNotLocked is [layout.ErrNotLocked].
-var ErrNotLocked = layout.ErrNotLocked
 
 // withheld reports whether a board says that a file comes later.
 func withheld(resp *http.Response) bool {
