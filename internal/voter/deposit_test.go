@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"strikevote/internal/protocol/ballot"
+	"strikevote/internal/protocol/election/electiontest"
 	"strikevote/internal/protocol/ledger"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/token"
@@ -178,26 +179,6 @@ func TestDepositLies(t *testing.T) {
 // depositPaths are all requests of an envelope, in order.
 var depositPaths = []string{"booth/manifest", "board/ledger/checkpoint-1", "registrar/status", "registrar/deposit", "box/find"}
 
-func liveDeposit(ctx context.Context, m http.RoundTripper, link string, memory voter.Memory) error {
-	session, err := voter.Open(ctx, &http.Client{Transport: m}, link, memory)
-	if err != nil {
-		return err
-	}
-	if _, err := session.Status(ctx, ""); err != nil {
-		return err
-	}
-	if session.Stage() == voter.StageNew {
-		if err := session.Seal(ballot.Choices{1, 1}, ""); err != nil {
-			return err
-		}
-	}
-	if err := session.Deposit(ctx, ""); err != nil {
-		return err
-	}
-	_, err = session.Find(ctx)
-	return err
-}
-
 // TestDepositKilled kills the program before and after every request. Whatever
 // was kept is finished, as the same envelope; nobody has an envelope and a
 // ballot, whichever way the later run goes.
@@ -211,7 +192,7 @@ func TestDepositKilled(t *testing.T) {
 			memory := inFile(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			m := &mortal{service: s, n: n, after: after, cancel: cancel}
-			if err := liveDeposit(ctx, m, s.link(member), memory); err == nil {
+			if err := live(ctx, m, s.link(member), memory, (*voter.Session).Deposit); err == nil {
 				t.Errorf("%s: it lived on", name)
 			}
 			session := s.open(t, member, memory)
@@ -257,7 +238,7 @@ func TestDepositFaults(t *testing.T) {
 				}
 			})
 			synctest.Test(t, func(t *testing.T) {
-				if err := liveDeposit(t.Context(), s, s.linkOf(token.KindEnvelope, member), voter.NoMemory{}); err != nil {
+				if err := live(t.Context(), s, s.linkOf(token.KindEnvelope, member), voter.NoMemory{}, (*voter.Session).Deposit); err != nil {
 					t.Errorf("%s, fault %d: %v", depositPaths[at], kind, err)
 				}
 			})
@@ -303,7 +284,7 @@ func TestNeverBoth(t *testing.T) {
 	// One that was never asked for may go into an envelope, and back.
 	memory = inFile(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := live(ctx, &mortal{service: s, n: 4, cancel: cancel}, s.link(1), memory); err == nil {
+	if err := live(ctx, &mortal{service: s, n: 4, cancel: cancel}, s.link(1), memory, (*voter.Session).Finish); err == nil {
 		t.Fatal("it lived on")
 	}
 	session = s.open(t, 1, memory)
@@ -311,7 +292,7 @@ func TestNeverBoth(t *testing.T) {
 		t.Fatalf("%v, %v", status, err)
 	}
 	ctx, cancel = context.WithCancel(t.Context())
-	if err := liveDeposit(ctx, &mortal{service: s, n: 4, cancel: cancel}, s.link(1), memory); err == nil {
+	if err := live(ctx, &mortal{service: s, n: 4, cancel: cancel}, s.link(1), memory, (*voter.Session).Deposit); err == nil {
 		t.Fatal("it lived on")
 	}
 	session = s.open(t, 1, memory)
@@ -464,7 +445,7 @@ func TestOpenCode(t *testing.T) {
 // TestWrongCode: every mistyped character is found here, and asks nobody.
 func TestWrongCode(t *testing.T) {
 	t.Parallel()
-	s := newService(t)
+	s := newService(t, func(p *electiontest.Plan) { p.Rolls = []uint32{30, 30} })
 	code := strings.ReplaceAll(s.code(token.KindMember, 0), "-", "")
 	try := func(typed string) error {
 		_, err := voter.OpenCode(t.Context(), s.client(), s.m.Origins.Booth, s.m.ElectionID, typed, voter.NoMemory{})
@@ -497,10 +478,24 @@ func TestWrongCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.set(func() {
-		s.change = instead("registrar/status", []byte(`{"title":"x","group":7,"phase":"open","salt":"00"}`))
-	})
-	if _, err := session.Status(t.Context(), ""); err == nil {
+	answers := func(group int) error {
+		s.set(func() {
+			s.change = instead("registrar/status", fmt.Appendf(nil, `{"title":"x","group":%d,"phase":"open","salt":"00"}`, group))
+		})
+		_, err := session.Status(t.Context(), "")
+		return err
+	}
+	if err := answers(7); err == nil {
 		t.Error("a unit that does not vote was taken")
+	}
+	s.set(func() { s.change = nil })
+	if _, err := session.Status(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := answers(2); err == nil || !strings.Contains(err.Error(), "another unit") {
+		t.Errorf("another unit than before: got %v", err)
+	}
+	if err := answers(1); err != nil {
+		t.Errorf("the unit as before: %v", err)
 	}
 }

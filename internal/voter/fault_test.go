@@ -223,7 +223,7 @@ func TestKilled(t *testing.T) {
 			memory := inFile(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			m := &mortal{service: s, n: n, after: after, cancel: cancel}
-			if err := live(ctx, m, s.link(member), memory); err == nil {
+			if err := live(ctx, m, s.link(member), memory, (*voter.Session).Finish); err == nil {
 				t.Errorf("%s: it lived on", name)
 			}
 			session := s.open(t, member, memory)
@@ -248,8 +248,9 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// live is a program from its start to its end.
-func live(ctx context.Context, m *mortal, link string, memory voter.Memory) error {
+// live is a program from its start to its end, with a ballot that is cast or
+// deposited.
+func live(ctx context.Context, m http.RoundTripper, link string, memory voter.Memory, end func(*voter.Session, context.Context, string) error) error {
 	session, err := voter.Open(ctx, &http.Client{Transport: m}, link, memory)
 	if err != nil {
 		return err
@@ -262,7 +263,7 @@ func live(ctx context.Context, m *mortal, link string, memory voter.Memory) erro
 			return err
 		}
 	}
-	if err := session.Finish(ctx, ""); err != nil {
+	if err := end(session, ctx, ""); err != nil {
 		return err
 	}
 	_, err = session.Find(ctx)
@@ -278,7 +279,7 @@ func TestKilledAgain(t *testing.T) {
 	runs := 0
 	for at := 4; at <= 6; at++ {
 		ctx, cancel := context.WithCancel(t.Context())
-		if err := live(ctx, &mortal{service: s, n: 4, after: true, cancel: cancel}, s.link(0), memory); err == nil {
+		if err := live(ctx, &mortal{service: s, n: 4, after: true, cancel: cancel}, s.link(0), memory, (*voter.Session).Finish); err == nil {
 			t.Error("it lived on")
 		}
 		runs++
@@ -287,7 +288,7 @@ func TestKilledAgain(t *testing.T) {
 		t.Errorf("%d credentials, signed %d times, and %d ballots", issued, s.signed, cast)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := live(ctx, &mortal{service: s, n: 5, after: true, cancel: cancel}, s.link(0), memory); err == nil {
+	if err := live(ctx, &mortal{service: s, n: 5, after: true, cancel: cancel}, s.link(0), memory, (*voter.Session).Finish); err == nil {
 		t.Error("it lived on")
 	}
 	if issued, cast := s.counts(); issued != 1 || cast != 1 {

@@ -449,7 +449,7 @@ func TestChangedMind(t *testing.T) {
 	memory := inFile(t)
 	// It never arrives.
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := live(ctx, &mortal{service: s, n: 4, cancel: cancel}, s.link(0), memory); err == nil {
+	if err := live(ctx, &mortal{service: s, n: 4, cancel: cancel}, s.link(0), memory, (*voter.Session).Finish); err == nil {
 		t.Fatal("it lived on")
 	}
 	session := s.open(t, 0, memory)
