@@ -109,6 +109,9 @@ func (a *auditor) checkLock(f *finding) string {
 	if seen < from-clockAllowance {
 		f.fault(18, layout.Checkpoint(layout.Ledger), "witnesses saw the lock at %s, before %s at %s", clock(seen), why, clock(from))
 	}
+	if seen < from {
+		return say("Witnesses saw the lock at %s, before %s at %s, by no more than clocks may differ.", clock(seen), why, clock(from))
+	}
 	return say("Witnesses saw the lock at %s, not before %s.", clock(seen), why)
 }
 

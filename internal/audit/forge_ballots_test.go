@@ -206,10 +206,28 @@ func TestLockInTime(t *testing.T) {
 	lock(e, audittest.DecideUntil-301, audittest.DecideUntil-601)
 	if r := verify(t, e.Publish(t), audit.Options{}); !r.Verified {
 		t.Errorf("with an envelope undecided: %s", faults(r))
+	} else if said := detail(r, "lock"); !strings.Contains(said, ", before the last moment for deciding") || !strings.HasSuffix(said, ", by no more than clocks may differ.") {
+		t.Errorf("with an envelope undecided: %q", said)
 	}
 	e.AddAct(t, act.Decide{Group: 3, RejectedOn: 1}, audittest.EarlyClose)
-	lock(e, audittest.EarlyClose+audittest.Grace-1, audittest.EarlyClose+audittest.Grace-1)
-	if r := verify(t, e.Publish(t), audit.Options{}); !r.Verified {
-		t.Errorf("with all decided: %s", faults(r))
+	for early, want := range map[int64]string{
+		301: "UTC, before the end of casting at ", 2: "UTC, before the end of casting at ",
+		1: "UTC, not before the end of casting.", // the second witness signs a second later
+	} {
+		lock(e, audittest.EarlyClose+audittest.Grace-early, audittest.EarlyClose+audittest.Grace-early)
+		r := verify(t, e.Publish(t), audit.Options{})
+		if said := detail(r, "lock"); !r.Verified || !strings.Contains(said, want) || early > 1 && !strings.HasSuffix(said, " UTC, by no more than clocks may differ.") {
+			t.Errorf("%d seconds early, with all decided: %q, %s", early, said, faults(r))
+		}
 	}
+}
+
+// detail returns what a report says of one check.
+func detail(r *audit.Report, name string) string {
+	for _, c := range r.Checks {
+		if c.Name == name {
+			return c.Detail
+		}
+	}
+	return ""
 }
