@@ -8,17 +8,14 @@ import (
 	"path/filepath"
 
 	"strikevote/internal/protocol/election"
-	"strikevote/internal/protocol/suite"
 )
 
 // Prepared is an election that is open for voting, in a data folder with which
 // nobody runs a service.
 type Prepared struct {
-	Data     string // for strikevote serve -data
-	Mail     string // folder with everybody's mail
-	Election suite.ElectionID
-	MID      suite.MID
-	Origins  election.Origins // where a service on Data answers
+	Data    string           // for strikevote serve -data
+	Mail    string           // folder with everybody's mail
+	Origins election.Origins // where a service on Data answers
 }
 
 // Prepare takes an election as far as a demo does before anybody votes: the roll
@@ -50,7 +47,6 @@ func Prepare(ctx context.Context, o Options) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Election, p.MID = w.id, w.mid
 	return p, nil
 }
 
