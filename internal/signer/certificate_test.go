@@ -3,6 +3,7 @@ package signer_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,6 +20,7 @@ import (
 	"strikevote/internal/audit/audittest"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/tally"
 	"strikevote/internal/record/layout"
 	"strikevote/internal/signer"
@@ -212,6 +214,56 @@ func TestFalseCertificate(t *testing.T) {
 	cancel()
 	if err := a.Verify(ctx, a.Items[len(a.Items)-1], nil); err == nil {
 		t.Error("an interrupted verification holds")
+	}
+}
+
+// TestStrangeResult reads results that name what the manifest does not have:
+// their numbers are not shown.
+func TestStrangeResult(t *testing.T) {
+	t.Parallel()
+	w, e, files := newOpened(t)
+	good, err := w.service.Certificate(t.Context(), e.Manifest.ElectionID)
+	w.must(err)
+	words := func(change func(*tally.Result)) string {
+		t.Helper()
+		r, err := tally.ParseResult(files[layout.Result].Data)
+		w.must(err)
+		change(r)
+		b, err := r.Encode()
+		w.must(err)
+		cert, err := tally.ParseCertificate(good)
+		w.must(err)
+		cert.Result = sha256.Sum256(b)
+		body, err := cert.Encode()
+		w.must(err)
+		other := maps.Clone(files)
+		other[layout.Result] = &fstest.MapFile{Data: b}
+		server := httptest.NewServer(http.FileServerFS(fstest.MapFS(other)))
+		defer server.Close()
+		w.set(election.PhaseTallied, server.URL)
+		a, err := w.proxy(func(path string, b []byte) []byte {
+			if path == "/certificate" {
+				return body
+			}
+			return b
+		}).Read(t.Context(), nil, zone)
+		w.must(err)
+		return a.Items[len(a.Items)-1].Words
+	}
+	const refused = "the result is not one of this election"
+	if said := words(func(*tally.Result) {}); strings.Contains(said, refused) || !strings.Contains(said, "\nRule: ") {
+		t.Errorf("the control: %s", said)
+	}
+	for name, change := range map[string]func(*tally.Result){
+		"a group of a set":   func(r *tally.Result) { r.Sets[0].Groups = append(r.Sets[0].Groups, 999) },
+		"a group of a unit":  func(r *tally.Result) { r.Units[0].Groups = append(r.Units[0].Groups, 999) },
+		"another unit":       func(r *tally.Result) { r.Units[len(r.Units)-1].Groups = []suite.GroupID{999} },
+		"a question more":    func(r *tally.Result) { r.Sets[0].Votes = append(r.Sets[0].Votes, r.Sets[0].Votes[0]) },
+		"an option too many": func(r *tally.Result) { r.Sets[0].Votes[0] = append(r.Sets[0].Votes[0], 1) },
+	} {
+		if said := words(change); !strings.Contains(said, refused) || strings.Contains(said, "\nRule: ") {
+			t.Errorf("%s: %s", name, said)
+		}
 	}
 }
 

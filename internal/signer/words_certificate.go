@@ -2,6 +2,7 @@ package signer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"strikevote/internal/protocol/election"
@@ -121,8 +122,16 @@ func open(b *strings.Builder, c *tally.Certificate) {
 
 // fits reports whether a result has the manifest's groups, questions and options.
 func fits(m *election.Manifest, r *tally.Result) bool {
+	known := func(groups []suite.GroupID) bool {
+		return !slices.ContainsFunc(groups, func(id suite.GroupID) bool { return m.Group(id) == nil })
+	}
+	for i := range r.Units {
+		if !known(r.Units[i].Groups) {
+			return false
+		}
+	}
 	for _, s := range r.Sets {
-		if len(s.Votes) != len(m.Questions) {
+		if !known(s.Groups) || len(s.Votes) != len(m.Questions) {
 			return false
 		}
 		for q, votes := range s.Votes {
