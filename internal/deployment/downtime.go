@@ -23,15 +23,25 @@ const (
 	probeTime  = 5 * time.Second
 	// A stop shorter than this, such as a restart, is not recorded.
 	leastOutage = 30 * time.Second
-	service     = "the service" // who records it
+	// What goes on for longer is recorded in pieces, which add up: a part that
+	// does not come back before the close, or a restart of this process, must
+	// not lose it.
+	piece   = 5 * time.Minute
+	service = "the service" // who records it
 )
 
 // A watch remembers since when each part of an election does not answer, and
 // when it was last seen that they do. It is used by one goroutine at a time.
 type watch struct {
 	next time.Time // of the next look
-	down map[Part]time.Time
+	down map[Part]stop
 	said string // what was complained about last
+}
+
+// A stop is a time in which a part does not answer, as far as it is not recorded.
+type stop struct {
+	from  time.Time
+	begun bool // what was before is recorded
 }
 
 // lookAfter looks for downtime beside the rounds: what does not answer must not
@@ -49,8 +59,9 @@ func (d *Deployment) lookAfter(ctx context.Context, e *running) {
 	e.watch.said = text
 }
 
-// lookForDowntime asks, while voting is open, whether the parts that voting needs
-// answer.
+// lookForDowntime asks, from the opening to the close, whether the parts that
+// voting needs answer. What cannot be recorded is kept, and recorded by a later
+// look.
 func (d *Deployment) lookForDowntime(ctx context.Context, e *running) error {
 	now := d.c.Now()
 	if now.Before(e.watch.next) {
@@ -58,46 +69,81 @@ func (d *Deployment) lookForDowntime(ctx context.Context, e *running) error {
 	}
 	e.watch.next = now.Add(probeEvery)
 	state, err := e.registrar.Phase(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		// The database that would take the note is the one that is gone.
 		e.watch.since(PartRegistrar, now)
 		return err
-	}
-	if state.Phase != election.PhaseOpen {
+	case state.Phase == election.PhaseSealed && now.Unix() < e.manifest.Schedule.Open:
+		// Nobody misses anything yet, but a process that stops now and is not
+		// back at the opening has to know since when.
+		return d.beat(e, now)
+	case state.Phase != election.PhaseSealed && state.Phase != election.PhaseOpen:
 		return nil
 	}
-	errs := []error{d.recordGap(ctx, e, now)}
-	for part, err := range map[Part]error{
+	var errs []error
+	// A beat in the place of one that was not recorded would lose the gap.
+	if err := d.recordGap(ctx, e, now); err != nil {
+		errs = append(errs, err)
+	} else if err := d.beat(e, now); err != nil {
+		errs = append(errs, err)
+	}
+	for part, down := range map[Part]error{
 		PartRegistrar: nil,
-		PartBox:       d.probe(ctx, d.boxURL(e)+"/find"),
+		PartBox:       d.probeBox(ctx, e),
 		PartBooth:     d.probe(ctx, e.manifest.Origins.Booth+"/v1/"+e.manifest.ElectionID.String()+"/manifest"),
 	} {
-		if err != nil {
+		if down != nil {
 			e.watch.since(part, now)
-			continue
 		}
-		if from, ok := e.watch.down[part]; ok {
-			delete(e.watch.down, part)
-			errs = append(errs, d.recordOutage(ctx, e, part, from, now))
+		if err := d.recordStop(ctx, e, part, down == nil, now); err != nil {
+			errs = append(errs, err)
 		}
 	}
-	return errors.Join(append(errs, d.beat(e, now))...)
+	return errors.Join(errs...)
 }
 
 func (w *watch) since(part Part, now time.Time) {
 	if w.down == nil {
-		w.down = make(map[Part]time.Time)
+		w.down = make(map[Part]stop)
 	}
 	if _, ok := w.down[part]; !ok {
-		w.down[part] = now
+		w.down[part] = stop{from: now}
 	}
 }
 
-func (d *Deployment) recordOutage(ctx context.Context, e *running, part Part, from, to time.Time) error {
-	if to.Sub(from) < leastOutage {
+// recordStop records that a part did not answer: all of it once it answers
+// again, and before that a piece that is long enough. It forgets nothing that is
+// not recorded.
+func (d *Deployment) recordStop(ctx context.Context, e *running, part Part, over bool, now time.Time) error {
+	s, ok := e.watch.down[part]
+	if !ok {
 		return nil
 	}
+	long := now.Sub(s.from)
+	// The end of a long one counts, however short it is.
+	if over && (s.begun && long >= time.Second || long >= leastOutage) || long >= piece {
+		if err := d.recordOutage(ctx, e, part, s.from, now); err != nil {
+			return err
+		}
+		e.watch.down[part] = stop{from: now, begun: true}
+	}
+	if over {
+		delete(e.watch.down, part)
+	}
+	return nil
+}
+
+func (d *Deployment) recordOutage(ctx context.Context, e *running, part Part, from, to time.Time) error {
 	return d.committee.RecordOutage(ctx, e.manifest.ElectionID, string(part), from.Unix(), to.Unix(), service)
+}
+
+// probeBox reports whether the box reads its database. No ballot has this id.
+func (d *Deployment) probeBox(ctx context.Context, e *running) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	_, err := d.askBox(ctx, e, suite.BallotID{})
+	return err
 }
 
 // probe reports whether something answers as a service that works: any answer but

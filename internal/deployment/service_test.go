@@ -48,6 +48,7 @@ func TestService(t *testing.T) {
 		{"interrupted seal", testInterruptedSeal},
 		{"keys", testKeys},
 		{"doctor", testDoctor},
+		{"downtime before the opening", testDowntimeEarly},
 		{"open", testOpen},
 		{"mails wait", testMailsWait},
 		{"metrics", testMetrics},
@@ -539,63 +540,6 @@ func testMailsWait(t *testing.T, w *world) {
 		if n := strings.Count(w.log.String(), "mails wait") - before; n != tt.lines {
 			t.Errorf("round %d: said %d times, want %d", i+1, n, tt.lines)
 		}
-	}
-}
-
-// testDowntime lets the service be down, once as a whole and once in a part, and
-// finds both recorded; the rule then proposes a later close.
-func testDowntime(t *testing.T, w *world) {
-	ctx := t.Context()
-	e := w.d.running(w.id)
-	look := func(ahead int64) {
-		t.Helper()
-		w.ahead.Store(ahead)
-		if err := w.d.lookForDowntime(ctx, e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	find := func(want ...string) (newClose int64, ok bool) {
-		t.Helper()
-		newClose, outages, ok, err := w.d.Extension(ctx, w.id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, o := range outages {
-			got = append(got, fmt.Sprintf("%s for %d s", o.Part, (o.To-o.From+5)/10*10))
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("recorded are %q, want %q", got, want)
-		}
-		return newClose, ok
-	}
-	// The test took its time before this. Its own looks are the only ones.
-	e.looks.Lock()
-	if err := os.Remove(w.d.beatPath(w.id)); err != nil {
-		t.Fatal(err)
-	}
-	look(100)
-	look(130) // a look that is late is no downtime
-	find()
-	w.d.c.Upstream.Box = "http://127.0.0.1:1"
-	look(140)
-	look(160)
-	look(180)
-	find() // not before it is over
-	w.d.c.Upstream.Box = ""
-	look(200)
-	if _, ok := find("box for 60 s"); ok {
-		t.Error("a minute proposes an extension")
-	}
-	e.looks.Unlock()
-	w.shut(t)
-	w.ahead.Store(900)
-	w.open(t)
-	e = w.d.running(w.id)
-	look(900)
-	newClose, ok := find("box for 60 s", "registrar for 700 s")
-	if want := e.manifest.Schedule.Close + 900; !ok || newClose != want {
-		t.Errorf("proposed is %d, %v; want %d", newClose, ok, want)
 	}
 }
 
