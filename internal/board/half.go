@@ -157,18 +157,28 @@ func (h remote) ask(ctx context.Context, method, path, body string, limit int64)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("asking for %s: %w", path, err)
-	case resp.StatusCode == http.StatusNotFound:
-		var said struct{ Error string }
-		if json.Unmarshal(answer, &said) == nil && said.Error == "withheld" {
-			return nil, errWithheld
-		}
-		return nil, fmt.Errorf("asking for %s: %w", path, ErrNotFound)
-	case resp.StatusCode == http.StatusUnprocessableEntity:
-		return nil, ErrUnknownCosignature
+	case resp.StatusCode == http.StatusNotFound, resp.StatusCode == http.StatusUnprocessableEntity:
+		return nil, fmt.Errorf("asking for %s: %w", path, refused(resp.StatusCode, answer))
 	case resp.StatusCode/100 != 2:
 		return nil, fmt.Errorf("asking for %s: the other process answers %d", path, resp.StatusCode)
 	case int64(len(answer)) > limit:
 		return nil, fmt.Errorf("asking for %s: the answer is longer than any should be", path)
 	}
 	return answer, nil
+}
+
+// refused returns the error of which [Site.Handler] made an answer, so that this
+// process answers the same.
+func refused(status int, answer []byte) error {
+	var said struct{ Error string }
+	_ = json.Unmarshal(answer, &said) // no code; a proxy may have answered
+	switch {
+	case status == http.StatusNotFound && said.Error == "withheld":
+		return errWithheld
+	case status == http.StatusNotFound:
+		return ErrNotFound
+	case said.Error == "ahead":
+		return ErrAhead
+	}
+	return ErrUnknownCosignature
 }

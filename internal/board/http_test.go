@@ -225,19 +225,21 @@ func testPostCosignature(t *testing.T, s *site) {
 	for _, tt := range []struct {
 		name, path, body string
 		code             int
+		says             string
 	}{
-		{"empty", path, "", 422},
-		{"two lines", path, line + line, 400},
-		{"too long", path, strings.Repeat("x", 2000), 400},
-		{"junk", path, "— witness.example/1 AAAA", 422},
-		{"wrong log", strings.Replace(path, "ballots", "ledger", 1), line, 422},
-		{"no log", strings.Replace(path, "ballots", "other", 1), line, 404},
-		{"good", path, line, 204},
-		{"again, without line end", path, strings.TrimSuffix(line, "\n"), 204},
+		{"empty", path, "", 422, "unknown_cosignature"},
+		{"two lines", path, line + line, 400, "malformed"},
+		{"too long", path, strings.Repeat("x", 2000), 400, "malformed"},
+		{"junk", path, "— witness.example/1 AAAA", 422, "unknown_cosignature"},
+		{"wrong log", strings.Replace(path, "ballots", "ledger", 1), line, 422, "unknown_cosignature"},
+		{"no log", strings.Replace(path, "ballots", "other", 1), line, 404, "not_found"},
+		{"ahead", path, s.ballots.witnesses[1].Cosign(text+"\n", c.Now().Add(24*time.Hour)), 422, "ahead"},
+		{"good", path, line, 204, ""},
+		{"again, without line end", path, strings.TrimSuffix(line, "\n"), 204, ""},
 	} {
 		w := s.do("POST", tt.path, tt.body)
-		if w.Code != tt.code {
-			t.Errorf("%s: got %d, want %d", tt.name, w.Code, tt.code)
+		if w.Code != tt.code || tt.says != "" && !strings.Contains(w.Body.String(), `"`+tt.says+`"`) {
+			t.Errorf("%s: got %d %s, want %d %s", tt.name, w.Code, w.Body, tt.code, tt.says)
 		}
 		if w.Code >= 400 {
 			checkError(t, tt.name, w)
