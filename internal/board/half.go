@@ -44,17 +44,15 @@ func (h local) Resource(ctx context.Context, path string) ([]byte, error) {
 		}
 		return h.File(ctx, path)
 	}
-	switch rest {
-	case "checkpoint":
-		return h.Checkpoint(ctx)
-	case "checkpoint-1":
-		return h.CheckpointAt(ctx, 1)
-	}
-	t, err := tlog.ParseTilePath(rest)
-	if err != nil {
+	t, ok := logPath(rest)
+	switch {
+	case !ok:
 		return nil, ErrNotFound
-	}
-	if t.Level == tlog.Entries {
+	case rest == newest:
+		return h.Checkpoint(ctx)
+	case rest == first:
+		return h.CheckpointAt(ctx, 1)
+	case t.Level == tlog.Entries:
 		hidden, err := h.withheld(ctx)
 		if err != nil {
 			return nil, err
@@ -64,6 +62,22 @@ func (h local) Resource(ctx context.Context, path string) ([]byte, error) {
 		}
 	}
 	return h.Tile(ctx, t)
+}
+
+// The checkpoints of a log, in paths.
+const (
+	newest = "checkpoint"
+	first  = "checkpoint-1"
+)
+
+// logPath reports whether a path of a record can go on so after the name of a log:
+// with a checkpoint, or with a tile, which it returns.
+func logPath(rest string) (t tlog.Tile, ok bool) {
+	if rest == newest || rest == first {
+		return t, true
+	}
+	t, err := tlog.ParseTilePath(rest)
+	return t, err == nil
 }
 
 // withheld reports whether entry bundles are hidden. Those of a ledger are
@@ -112,8 +126,16 @@ type remote struct {
 }
 
 func (h remote) Resource(ctx context.Context, path string) ([]byte, error) {
-	if name, _, _ := strings.Cut(path, "/"); name != h.name && checkPath(path) != nil {
-		return nil, ErrNotFound // not of this half, or no path of a record
+	// Nothing else is made part of an address: a "?" would ask for something
+	// else than the path that is answered, and perhaps cached, here.
+	rest, ok := strings.CutPrefix(path, h.name+"/")
+	if ok {
+		_, ok = logPath(rest)
+	} else {
+		ok = checkPath(path) == nil
+	}
+	if !ok {
+		return nil, ErrNotFound
 	}
 	return h.ask(ctx, http.MethodGet, path, "", layout.Limit(path))
 }

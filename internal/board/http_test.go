@@ -122,6 +122,8 @@ func testHandler(t *testing.T, s *site) {
 		{"ledger", 404, "", ""},
 		{"ledger/", 404, "", ""},
 		{"ledger/../manifest", 404, "", ""},
+		{"ballots/checkpoint%3fx", 404, "", ""},
+		{"ballots/tile/0/000%23x", 404, "", ""},
 		{"../" + s.id.String() + "/manifest", 404, "", ""},
 		{"roll%2f00001", 404, "", ""},
 	}
