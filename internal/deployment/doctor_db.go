@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -109,10 +108,21 @@ func (x *examination) look(ctx context.Context, side string, s postgres.Server, 
 		return true // it was started with the right settings, on the command line
 	}
 	x.settings(ctx, side, owner, pool)
-	if err := postgres.CheckDurable(ctx, pool, true); err != nil && side == sideBox && strings.Contains(err.Error(), "synchronous_standby_names") {
-		x.warn("settings of the "+side, "add a synchronous standby, or use mirrored disks", "there is no second copy of ballots that were acknowledged")
+	if side == sideBox {
+		x.standby(ctx, pool)
 	}
 	return true
+}
+
+// standby looks for a second copy of the box's database.
+func (x *examination) standby(ctx context.Context, q postgres.Querier) {
+	const check = "settings of the " + sideBox
+	switch there, err := postgres.HasStandby(ctx, q); {
+	case err != nil:
+		x.fail(check, "see that the server runs", "%v", err)
+	case !there:
+		x.warn(check, "add a synchronous standby, or use mirrored disks", "there is no second copy of ballots that were acknowledged")
+	}
 }
 
 // settings checks a server's settings as a role has them.
@@ -201,6 +211,7 @@ func (x *examination) election(ctx context.Context, side string, s postgres.Serv
 		x.pending(check, err)
 		return
 	}
+	before := len(x.findings)
 	manifest, err := read(ctx, pool)
 	if errors.Is(err, board.ErrNotFound) || errors.Is(err, ballotbox.ErrEmpty) {
 		x.ok(check, "it is not sealed yet")
@@ -216,7 +227,9 @@ func (x *examination) election(ctx context.Context, side string, s postgres.Serv
 		x.fail(check, "look at the server's log", "%v", err)
 		return
 	}
-	x.ok(check, "its schema and keys are there")
+	if len(x.findings) == before { // otherwise it was said which key is missing
+		x.ok(check, "its schema and keys are there")
+	}
 }
 
 // publishedManifest reads an election's manifest from the registrar's half of the

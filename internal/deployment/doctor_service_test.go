@@ -47,8 +47,15 @@ func testDoctor(t *testing.T, w *world) {
 		if err := os.Rename(path, path+".away"); err != nil {
 			t.Fatal(err)
 		}
-		if got := found(examine(nil), "key files"); !strings.Contains(got, key[1]+" of the "+key[0]+" is missing") {
+		findings := examine(nil)
+		if got := found(findings, "key files"); !strings.Contains(got, key[1]+" of the "+key[0]+" is missing") {
 			t.Errorf("without %s: got %s", key[1], got)
+		}
+		for _, side := range []string{sideRegistrar, sideBox} {
+			ill := key[0] == side || key[0] == sideMailer && side == sideRegistrar
+			if got := found(findings, "election "+w.id.String()+", "+side); ill == strings.Contains(got, "keys are there") {
+				t.Errorf("without %s of the %s: the %s: got %q", key[1], key[0], side, got)
+			}
 		}
 		if err := os.Rename(path+".away", path); err != nil {
 			t.Fatal(err)

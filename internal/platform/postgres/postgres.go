@@ -148,28 +148,3 @@ func code(err error) string {
 	}
 	return ""
 }
-
-// CheckDurable returns an error unless what the server acknowledges survives a
-// crash of its machine and, where standby is set, the loss of it.
-func CheckDurable(ctx context.Context, pool *pgxpool.Pool, standby bool) error {
-	var fsync, pages, commit, standbys string
-	err := pool.QueryRow(ctx, `SELECT current_setting('fsync'), current_setting('full_page_writes'),
-		current_setting('synchronous_commit'), current_setting('synchronous_standby_names')`).
-		Scan(&fsync, &pages, &commit, &standbys)
-	if err != nil {
-		return fmt.Errorf("reading the server's settings: %w", err)
-	}
-	var problems []error
-	for _, s := range [][2]string{{"fsync", fsync}, {"full_page_writes", pages}} {
-		if s[1] != "on" {
-			problems = append(problems, fmt.Errorf("%s is %s, it must be on", s[0], s[1]))
-		}
-	}
-	if commit != "on" && commit != "remote_apply" {
-		problems = append(problems, fmt.Errorf("synchronous_commit is %s, it must be on", commit))
-	}
-	if standby && standbys == "" {
-		problems = append(problems, errors.New("synchronous_standby_names is empty: there is no second copy"))
-	}
-	return errors.Join(problems...)
-}

@@ -11,7 +11,6 @@ import (
 
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/platform/postgres/pgtest"
-	"strikevote/migrations"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -98,25 +97,5 @@ func TestViolates(t *testing.T) {
 	_, err = db.Service.Exec(t.Context(), `DELETE FROM ballotbox.act`)
 	if err == nil || postgres.Violates(err, "") {
 		t.Errorf("got %v, want a refusal that is no violation", err)
-	}
-}
-
-func TestCheckDurable(t *testing.T) {
-	t.Parallel()
-	scratch := pgtest.Ballotbox(t)
-	if err := postgres.CheckDurable(t.Context(), scratch.Owner, false); err == nil {
-		t.Error("a server that does not wait for the disk passes")
-	}
-	real := pgtest.Durable(t, "ballotbox", migrations.BallotboxRoles)
-	pool, err := postgres.Open(t.Context(), real.URL("postgres", "sv_ballotbox_owner"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
-	if err := postgres.CheckDurable(t.Context(), pool, false); err != nil {
-		t.Error(err)
-	}
-	if err := postgres.CheckDurable(t.Context(), pool, true); err == nil {
-		t.Error("a server without a standby passes where one is demanded")
 	}
 }

@@ -121,3 +121,14 @@ func oldEnough(number int, text string) error {
 	}
 	return nil
 }
+
+// HasStandby reports whether the server waits for a second one, which then has a
+// copy of all that was acknowledged. Whether it must is not for every side the
+// same, so [CheckSettings] does not demand it.
+func HasStandby(ctx context.Context, q Querier) (bool, error) {
+	var names string
+	if err := q.QueryRow(ctx, `SELECT current_setting('synchronous_standby_names')`).Scan(&names); err != nil {
+		return false, fmt.Errorf("reading the server's settings: %w", err)
+	}
+	return names != "", nil
+}

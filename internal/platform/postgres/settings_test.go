@@ -125,3 +125,37 @@ func TestWrong(t *testing.T) {
 		}
 	}
 }
+
+// TestHasStandby names a standby, and takes the server away.
+func TestHasStandby(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Durable(t, "ballotbox", migrations.BallotboxRoles)
+	pool, err := postgres.Open(t.Context(), server.URL("postgres", "sv_ballotbox_owner"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if there, err := postgres.HasStandby(t.Context(), pool); err != nil || there {
+		t.Errorf("a private server: %t, %v", there, err)
+	}
+	admin, err := postgres.Connect(t.Context(), server.AdminURL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(t.Context())
+	for _, sql := range []string{`ALTER SYSTEM SET synchronous_standby_names = 'other'`, `SELECT pg_reload_conf()`} {
+		if _, err := admin.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The server tells its connections of it a moment later.
+	for there := false; !there; {
+		if there, err = postgres.HasStandby(t.Context(), pool); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool.Close()
+	if _, err := postgres.HasStandby(t.Context(), pool); err == nil {
+		t.Error("a server that does not answer was asked")
+	}
+}
