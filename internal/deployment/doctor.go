@@ -162,7 +162,7 @@ func diskCheck(dir string, disk func(string) (host.Disk, error)) metrics.Check {
 
 func (x *examination) machine() {
 	x.disk("disk of the data", x.Data)
-	if x.Mail != "" && !strings.HasPrefix(x.Mail, x.Data) {
+	if x.Mail != "" && !within(x.Mail, x.Data) {
 		x.disk("disk of the mails", x.Mail)
 	}
 	const cores = "core dumps"
@@ -204,6 +204,12 @@ func (x *examination) machine() {
 	default:
 		x.ok(clock, "it is kept right")
 	}
+}
+
+// within reports whether a path is a folder or below it.
+func within(path, folder string) bool {
+	const end = string(filepath.Separator)
+	return strings.HasPrefix(filepath.Clean(path)+end, strings.TrimSuffix(filepath.Clean(folder), end)+end)
 }
 
 func (x *examination) disk(check, path string) {

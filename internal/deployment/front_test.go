@@ -166,7 +166,7 @@ func TestFrontRefuses(t *testing.T) {
 	}{
 		{"plain, for all", "plain HTTP", Config{Listen: map[string]string{listenBox: "0.0.0.0:0"}}},
 		{"operators, for all", "plain HTTP", Config{Listen: map[string]string{listenAdmin: "0.0.0.0:0"}, Front: Front{Certificates: certs}}},
-		{"operators, behind a proxy", "plain HTTP", Config{Listen: map[string]string{listenAdmin: "0.0.0.0:0"}, Front: Front{Proxies: web.Proxies{}}}},
+		{"operators, behind a proxy", "plain HTTP", Config{Listen: map[string]string{listenAdmin: "0.0.0.0:0"}, Front: Front{Proxies: web.Proxies{netip.MustParsePrefix("10.0.0.0/8")}}}},
 		{"shared, plain", "in use", Config{Listen: both}},
 		{"shared, without hosts", "no hosts of their own", Config{Listen: both, Front: Front{Certificates: certs}}},
 		{"shared, one host", "no hosts of their own", Config{Listen: both, Front: Front{Certificates: certs},
