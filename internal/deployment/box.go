@@ -84,11 +84,11 @@ func (d *Deployment) GiveBoxKeys(id suite.ElectionID, file []byte) error {
 	if d.votes() {
 		return errors.New("the box runs here, with keys of its own; nothing was changed")
 	}
-	path := d.keys(id).boxFile()
-	kept, err := d.keys(id).read(sideRegistrar, boxPublic)
+	keys := d.keys(id)
+	kept, err := keys.read(sideRegistrar, boxPublic)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return d.keys(id).write(path, file)
+		return keys.write(keys.path(sideRegistrar, boxPublic), file)
 	case err != nil:
 		return fmt.Errorf("reading the box's keys: %w", err)
 	case !bytes.Equal(kept, file):
@@ -99,8 +99,6 @@ func (d *Deployment) GiveBoxKeys(id suite.ElectionID, file []byte) error {
 
 // boxPublic is kept like a key, so that nobody puts another in its place.
 const boxPublic = "box-public"
-
-func (k keyring) boxFile() string { return k.path(sideRegistrar, boxPublic) }
 
 // boxKeys returns the public halves of the box's keys, wherever it runs.
 func (d *Deployment) boxKeys(id suite.ElectionID) (BoxKeys, error) {

@@ -49,7 +49,7 @@ func (d *Deployment) names() bool { return d.runs(PartRegistrar) || d.runs(PartC
 // votes reports whether this process has the box's database.
 func (d *Deployment) votes() bool { return d.runs(PartBox) }
 
-// listeners returns the listeners of this process. The two halves of the record
+// listenerNames returns the names of this process's listeners. The two halves of the record
 // have one of their own where the board that shows them is another process.
 func (d *Deployment) listenerNames() []string {
 	var list []string

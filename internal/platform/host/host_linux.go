@@ -2,7 +2,6 @@ package host
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"syscall"
 )
@@ -16,9 +15,6 @@ func DiskOf(path string) (Disk, error) {
 	unit := uint64(s.Bsize)
 	return Disk{Size: s.Blocks * unit, Free: s.Bavail * unit, Files: s.Files, FreeFiles: s.Ffree}, nil
 }
-
-// Unlimited is a limit that is none.
-const Unlimited = math.MaxUint64
 
 // CoreLimit returns how large a core dump of this process may become.
 func CoreLimit() (uint64, error) { return limit(syscall.RLIMIT_CORE, "core dumps") }

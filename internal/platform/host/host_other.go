@@ -2,13 +2,7 @@
 
 package host
 
-import (
-	"math"
-	"os"
-)
-
-// Unlimited is a limit that is none.
-const Unlimited = math.MaxUint64
+import "os"
 
 // DiskOf returns [ErrUnknown].
 func DiskOf(string) (Disk, error) { return Disk{}, ErrUnknown }
