@@ -18,13 +18,12 @@ type Names struct {
 	listener net.Listener
 	config   *tls.Config
 	hosts    map[string]*named
-	closed   chan struct{}
 }
 
 // ByName divides a listener by host names, with one certificate for all of them
 // or one for each.
 func ByName(l net.Listener, c *Certificates, hosts ...string) *Names {
-	n := &Names{listener: l, config: c.Config(), hosts: make(map[string]*named), closed: make(chan struct{})}
+	n := &Names{listener: l, config: c.Config(), hosts: make(map[string]*named)}
 	get := n.config.GetCertificate
 	n.config.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if n.hosts[strings.ToLower(h.ServerName)] == nil {
@@ -49,24 +48,22 @@ func (n *Names) Listener(host string) net.Listener {
 // Close closes a listener that is not served. [Names.Serve] closes it at its end.
 func (n *Names) Close() error { return n.listener.Close() }
 
-const (
-	handshakeTime = 10 * time.Second
-	maxHandshakes = 1024 // at once; whoever opens connections and says nothing waits here
-)
+// handshakeTime is how long somebody who opens a connection may say nothing.
+const handshakeTime = 10 * time.Second
 
 // Serve hands out connections until the context ends, and then closes the
-// listener. It returns nil after such an end.
+// listener. It returns nil after such an end. As in net/http nobody waits for
+// another's handshake: if only so many went on at once, a few who open
+// connections and say nothing would keep everybody out.
 func (n *Names) Serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = n.listener.Close() })
 	defer stop()
+	defer func() { _ = n.listener.Close() }()
 	var under sync.WaitGroup
 	defer under.Wait()
-	defer close(n.closed)
-	slots := make(chan struct{}, maxHandshakes)
 	for wait := time.Duration(0); ; {
 		conn, err := n.listener.Accept()
 		if err != nil {
-			_ = n.listener.Close()
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -81,16 +78,7 @@ func (n *Names) Serve(ctx context.Context) error {
 			continue
 		}
 		wait = 0
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			_ = conn.Close()
-			continue
-		}
-		under.Go(func() {
-			defer func() { <-slots }()
-			n.hand(ctx, conn)
-		})
+		under.Go(func() { n.hand(ctx, conn) })
 	}
 }
 

@@ -3,10 +3,15 @@ package web_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"strikevote/internal/platform/web"
 )
@@ -51,7 +56,7 @@ func TestNames(t *testing.T) {
 			}
 		}
 	}
-	// Somebody who says nothing keeps nobody.
+	// Somebody who says nothing does not delay the end.
 	silent, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +82,73 @@ func TestNames(t *testing.T) {
 	}
 	if _, err := n.Listener("box.example").Accept(); err == nil {
 		t.Error("a closed listener accepted")
+	}
+}
+
+// A crowd is a listener at which something else happens first: it cannot accept,
+// and then many come who say nothing.
+type crowd struct {
+	net.Listener
+	fails, silent int
+	mu            sync.Mutex
+	clients       []net.Conn
+}
+
+func (c *crowd) Accept() (net.Conn, error) {
+	if conn, err := c.before(); conn != nil || err != nil {
+		return conn, err
+	}
+	return c.Listener.Accept()
+}
+
+func (c *crowd) before() (net.Conn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.fails > 0:
+		c.fails--
+		return nil, syscall.EMFILE
+	case len(c.clients) < c.silent:
+		client, server := net.Pipe()
+		c.clients = append(c.clients, client)
+		return server, nil
+	}
+	return nil, nil
+}
+
+// waiting counts those who have said nothing and are still there.
+func (c *crowd) waiting() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.clients {
+		_ = conn.SetReadDeadline(time.Unix(1, 0))
+		if _, err := conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestNamesCrowded asks after the listener had no files left, and while thousands
+// have said nothing yet.
+func TestNamesCrowded(t *testing.T) {
+	t.Parallel()
+	a, l := newAuthority(t), listen(t)
+	c := &crowd{Listener: l, fails: 2, silent: 2000}
+	n := web.ByName(c, a.certificates(t, "box.example"), "box.example")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- n.Serve(ctx) }()
+	serveHTTP(t, n.Listener("box.example"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "here") }))
+	if got := askAt(t, a, l.Addr().String(), "box.example", "box.example", false); got != "here" {
+		t.Errorf("got %s", got)
+	}
+	if n := c.waiting(); n != c.silent {
+		t.Errorf("of %d who said nothing only %d are still there: the others had to go first", c.silent, n)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 
