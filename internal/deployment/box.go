@@ -121,15 +121,25 @@ func (d *Deployment) boxKeys(id suite.ElectionID) (BoxKeys, error) {
 
 // AcceptBox makes an election's box on this host from the sealed manifest. It
 // refuses one that does not name this host's keys: a box that signs with other
-// keys than the manifest's would be believed by nobody.
+// keys than the manifest's would be believed by nobody. It may be called again.
 func (d *Deployment) AcceptBox(ctx context.Context, manifest, sealing []byte) error {
 	m, err := election.Parse(manifest)
 	if err != nil {
 		return fmt.Errorf("reading manifest: %w", err)
 	}
-	keys := d.keys(m.ElectionID)
-	if _, err := keys.seed(sideBox, keyPromise); err != nil {
-		return fmt.Errorf("this host has no keys for this election: %w", err)
+	if e := d.running(m.ElectionID); e != nil {
+		if !bytes.Equal(e.bytes, manifest) {
+			return errors.New("this host has the box of this election, under another manifest; nothing was changed")
+		}
+		return nil
+	}
+	// PrepareBox has made all of them. One that is gone must not be made anew: a
+	// pending key is destroyed at the lock, and another is of no use before it,
+	// for copies of the first are on the box's other hosts.
+	for _, name := range []string{keyBallots, keyPromise, keyPending} {
+		if _, err := d.keys(m.ElectionID).seed(sideBox, name); err != nil {
+			return fmt.Errorf("this host has no keys for this election: %w", err)
+		}
 	}
 	k, err := d.makeBoxKeys(m.ElectionID)
 	if err != nil {

@@ -340,6 +340,7 @@ func testInterruptedSeal(t *testing.T, w *world) {
 		}
 	}
 	draft("the signatures")
+	testAcceptBoxNoKey(t, w, manifest, sealing)
 	if err := prepare(ctx, w.d.servers.box, databaseName(w.id), migrations.Ballotbox); err != nil {
 		t.Fatal(err)
 	}
@@ -388,6 +389,25 @@ func testInterruptedSeal(t *testing.T, w *world) {
 	}
 	if a := w.ask(t, w.d.Origins().Booth+"/v1/"+w.id.String()+"/manifest", "", nil); a.status != 200 || a.body != string(manifest) {
 		t.Errorf("the booth answers %d", a.status)
+	}
+}
+
+// testAcceptBoxNoKey makes the box with each of its keys missing.
+func testAcceptBoxNoKey(t *testing.T, w *world, manifest, sealing []byte) {
+	for _, name := range []string{keyBallots, keyPromise, keyPending} {
+		path := w.d.keys(w.id).path(sideBox, name)
+		if err := os.Rename(path, path+".away"); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.d.AcceptBox(t.Context(), manifest, sealing); !errors.Is(err, ErrNoKey) {
+			t.Errorf("without %s: got %v", name, err)
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s was made again", name)
+		}
+		if err := os.Rename(path+".away", path); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -565,6 +585,14 @@ func testLock(t *testing.T, w *world) {
 	w.turn(t)
 	if ready, err := w.d.Ready(t.Context(), w.id); err != nil || !ready {
 		t.Errorf("after a restart the locked election is not: %v", err)
+	}
+	_, manifest, sealing, _ := w.sealed(t)
+	if err := w.d.AcceptBox(t.Context(), manifest, sealing); err != nil {
+		t.Errorf("the box that is here: %v", err)
+	}
+	other := bytes.Replace(manifest, []byte("A vote"), []byte("B vote"), 1)
+	if err := w.d.AcceptBox(t.Context(), other, sealing); err == nil || !strings.Contains(err.Error(), "another manifest") {
+		t.Errorf("another manifest than that of the box that is here: %v", err)
 	}
 	for _, path := range gone {
 		if _, err := os.Stat(path); err == nil {
