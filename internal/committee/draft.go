@@ -58,6 +58,12 @@ func (s *Service) Regroup(ctx context.Context, id suite.ElectionID, by string, i
 	})
 }
 
+// Sealed reports whether sealing of an election has begun: the manifest is fixed.
+// Before, there is nothing to serve.
+func (s *Service) Sealed(ctx context.Context, id suite.ElectionID) (bool, error) {
+	return s.store.sealed(ctx, id)
+}
+
 // sealed reports whether the manifest is fixed, which is the first step of sealing.
 func (s store) sealed(ctx context.Context, id suite.ElectionID) (bool, error) {
 	session, _, err := s.session(ctx, id)

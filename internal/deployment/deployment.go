@@ -82,9 +82,12 @@ type Deployment struct {
 	registry   *prometheus.Registry
 	client     *http.Client // carries acts and the ledger's end to the box
 	opening    sync.Mutex   // held while an election is opened
-	following  string       // what the conductor complained about last; its own
-	mu         sync.Mutex
-	elections  map[suite.ElectionID]*running // sealed ones; guarded by mu
+	// The conductor's own: what it complained about last, and when it looks again
+	// for a box that was not made yet.
+	following string
+	drafts    map[suite.ElectionID]time.Time
+	mu        sync.Mutex
+	elections map[suite.ElectionID]*running // sealed ones; guarded by mu
 }
 
 // Open starts or reaches the databases, applies what a private one lacks, and
@@ -138,7 +141,7 @@ func open(ctx context.Context, c Config, before, listen func(*Deployment) error)
 		c.From = mailer.Address{Name: "Union ballot", Address: "ballot@" + mailDomain}
 	}
 	d := &Deployment{
-		c: c, elections: make(map[suite.ElectionID]*running), registry: metrics.NewRegistry(),
+		c: c, elections: make(map[suite.ElectionID]*running), drafts: make(map[suite.ElectionID]time.Time), registry: metrics.NewRegistry(),
 		// The time is enough for the last batches of a large election.
 		client: &http.Client{Timeout: 2 * time.Minute, Transport: new(http.Transport)},
 	}

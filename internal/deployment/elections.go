@@ -8,12 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"strikevote/internal/ballotbox"
 	"strikevote/internal/board"
-	"strikevote/internal/committee"
 	"strikevote/internal/mailer"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
@@ -60,13 +60,18 @@ func (e *running) close() {
 	}
 }
 
+// draftEvery is how often a host that has nothing but the box looks for one that
+// is not made yet.
+const draftEvery = 30 * time.Second
+
 // openElections opens every election that is sealed on the sides that this process
 // has. One that was interrupted while it was being sealed stays closed until the
 // committee seals it again.
 func (d *Deployment) openElections(ctx context.Context, known []suite.ElectionID) error {
 	var errs []error
+	now := d.c.Now()
 	for _, id := range known {
-		if d.running(id) != nil {
+		if d.running(id) != nil || now.Before(d.drafts[id]) {
 			continue
 		}
 		err := d.openElection(ctx, id)
@@ -77,7 +82,12 @@ func (d *Deployment) openElections(ctx context.Context, known []suite.ElectionID
 				err = d.openElection(ctx, id)
 			}
 		}
-		if err != nil && !errors.Is(err, registrar.ErrDraft) {
+		switch {
+		case errors.Is(err, registrar.ErrDraft) && !d.names():
+			// Nobody but the server can be asked whether the box is made yet, and
+			// it logs each time that there is no such database.
+			d.drafts[id] = now.Add(draftEvery)
+		case err != nil && !errors.Is(err, registrar.ErrDraft):
 			errs = append(errs, fmt.Errorf("opening election %s: %w", id, err))
 		}
 	}
@@ -146,11 +156,17 @@ func (d *Deployment) openElection(ctx context.Context, id suite.ElectionID) (err
 	return nil
 }
 
+// readProposal reads the manifest once it is fixed. What is only proposed, for
+// days perhaps, opens no database every round.
 func (d *Deployment) readProposal(ctx context.Context, e *running, id suite.ElectionID) error {
-	b, err := d.committee.Proposal(ctx, id)
-	if errors.Is(err, committee.ErrNotYet) {
-		return registrar.ErrDraft // nothing was proposed, so nothing is sealed
+	sealed, err := d.committee.Sealed(ctx, id)
+	if err != nil {
+		return err
 	}
+	if !sealed {
+		return registrar.ErrDraft
+	}
+	b, err := d.committee.Proposal(ctx, id)
 	if err != nil {
 		return err
 	}

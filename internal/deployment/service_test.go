@@ -22,6 +22,7 @@ import (
 	"strikevote/internal/platform/postgres/cluster"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/tally"
 	"strikevote/internal/record/layout"
 	"strikevote/internal/registrar"
@@ -43,6 +44,7 @@ func TestService(t *testing.T) {
 		do   func(*testing.T, *world)
 	}{
 		{"migrate", testMigrate},
+		{"a box that is not made", testBoxNotMade},
 		{"groups", testGroups},
 		{"seal", testSeal},
 		{"interrupted seal", testInterruptedSeal},
@@ -115,6 +117,40 @@ func testMigrate(t *testing.T, w *world) {
 		t.Errorf("an empty service is not ready: %s", a.body)
 	}
 	w.refused(t, "a second service on the same folder", ErrServed)
+}
+
+// An asked is a server whose addresses are counted.
+type asked struct {
+	postgres.Server
+	n int
+}
+
+func (s *asked) URL(database, role string) string {
+	s.n++
+	return s.Server.URL(database, role)
+}
+
+// testBoxNotMade follows, on a host that has nothing but the box, an election of
+// which there are only keys.
+func testBoxNotMade(t *testing.T, w *world) {
+	server, now := &asked{Server: w.c.Box}, time.Now()
+	d := &Deployment{
+		c:       Config{Data: t.TempDir(), Parts: []Part{PartBox}, Log: w.c.Log, Now: func() time.Time { return now }},
+		servers: servers{box: server}, elections: make(map[suite.ElectionID]*running), drafts: make(map[suite.ElectionID]time.Time),
+	}
+	if _, err := d.PrepareBox(suite.ElectionID{1}); err != nil {
+		t.Fatal(err)
+	}
+	for i, tt := range []struct {
+		later time.Duration
+		asked int
+	}{{0, 1}, {time.Second, 1}, {28 * time.Second, 1}, {time.Second, 2}, {time.Second, 2}} {
+		now = now.Add(tt.later)
+		d.followCommittee(t.Context())
+		if server.n != tt.asked || d.following != "" {
+			t.Errorf("round %d: the server was asked %d times, want %d; it is said: %q", i, server.n, tt.asked, d.following)
+		}
+	}
 }
 
 // testGroups imports a roll that leaves a group too small, and then the right one:
@@ -263,6 +299,7 @@ func testSeal(t *testing.T, w *world) {
 	}
 	w.mid = election.MID(manifest)
 	unsealed("signatures")
+	testProposed(t, w)
 	w.sign(t, 1, manifest)
 	unsealed("a quorum")
 	w.sign(t, 2, manifest)
@@ -291,6 +328,21 @@ func testSeal(t *testing.T, w *world) {
 			t.Errorf("%s before sealing: %v", name, err)
 		}
 	}
+}
+
+// testProposed follows an election that is proposed, with its server out of
+// reach: nothing is opened of it.
+func testProposed(t *testing.T, w *world) {
+	w.d.opening.Lock()
+	server := w.d.servers.registrar
+	w.d.servers.registrar = elsewhere{t.TempDir()}
+	w.d.opening.Unlock()
+	if err := w.d.openElection(t.Context(), w.id); !errors.Is(err, registrar.ErrDraft) {
+		t.Errorf("got %v", err)
+	}
+	w.d.opening.Lock()
+	w.d.servers.registrar = server
+	w.d.opening.Unlock()
 }
 
 // testCompared declares a roll that another was imported in place of, after it was
