@@ -65,7 +65,11 @@ func showSubject(ctx context.Context, e *env, d *deployment.Deployment, id suite
 		}
 		fmt.Fprintf(e.out, "       member %s, %s\n       %s\n", number, name, p.Hash)
 	case act.Decide:
-		list, err := d.DecidedBy(ctx, id, p)
+		list, err := d.DecidedBy(ctx, id, a)
+		if errors.Is(err, registrar.ErrNotNoted) {
+			fmt.Fprintln(e.out, "       it is not noted here which envelopes it rejects: nobody should sign it before\n       strikevote election decide is run again with them, or it is withdrawn")
+			return nil
+		}
 		if err != nil {
 			return err
 		}

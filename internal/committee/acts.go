@@ -1,7 +1,6 @@
 package committee
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 // this service.
 type ProposedAct struct {
 	Sequence uint32
+	Attempt  int // of several at one sequence; 0 for one that was applied without this service
 	Kind     act.Kind
 	Payload  []byte
 	By       string // who proposed it; empty for one that was applied without this service
@@ -46,11 +46,9 @@ func (s *Service) ProposeAct(ctx context.Context, id suite.ElectionID, kind act.
 		return 0, err
 	}
 	err = s.onDocket(ctx, id, func(tx store, d *docket) error {
-		for _, p := range d.open {
-			if p.kind == uint8(kind) && bytes.Equal(p.body, payload) {
-				sequence = p.number
-				return nil
-			}
+		if p := d.waiting(kind, payload); p != nil {
+			sequence = p.number
+			return nil
 		}
 		p, err := s.judged(d, kind, payload, by)
 		if err != nil {
@@ -68,6 +66,9 @@ func (s *Service) ProposeAct(ctx context.Context, id suite.ElectionID, kind act.
 // CheckAct returns the error that [Service.ProposeAct] would, and proposes nothing.
 func (s *Service) CheckAct(ctx context.Context, id suite.ElectionID, kind act.Kind, payload []byte) error {
 	return s.onDocket(ctx, id, func(_ store, d *docket) error {
+		if d.waiting(kind, payload) != nil {
+			return nil
+		}
 		_, err := s.judged(d, kind, payload, "")
 		return err
 	})
@@ -127,7 +128,7 @@ func (s *Service) Acts(ctx context.Context, id suite.ElectionID) ([]ProposedAct,
 	list := make([]ProposedAct, 0, len(d.all))
 	for _, p := range d.all {
 		list = append(list, ProposedAct{
-			Sequence: p.number, Kind: act.Kind(p.kind), Payload: p.body, By: p.by, At: p.at,
+			Sequence: p.number, Attempt: p.attempt, Kind: act.Kind(p.kind), Payload: p.body, By: p.by, At: p.at,
 			Signed: p.signers(), State: p.state(d.quorum()), Reason: p.reason,
 		})
 	}

@@ -161,6 +161,16 @@ func (d *docket) find(sequence uint32) (int, bool) {
 	return i, i >= 0 && i < len(d.open)
 }
 
+// waiting returns the same act where it waits already, or nil.
+func (d *docket) waiting(kind act.Kind, payload []byte) *proposal {
+	for _, p := range d.open {
+		if p.kind == uint8(kind) && bytes.Equal(p.body, payload) {
+			return p
+		}
+	}
+	return nil
+}
+
 // last returns the last attempt at a sequence, or nil.
 func (d *docket) last(sequence uint32) *proposal {
 	for _, p := range slices.Backward(d.all) {

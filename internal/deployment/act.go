@@ -1,11 +1,9 @@
 package deployment
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"strikevote/internal/ceremony"
@@ -171,93 +169,6 @@ func (d *Deployment) Admit(ctx context.Context, id suite.ElectionID, a registrar
 		return err
 	}
 	return d.committee.Note(ctx, id, by, "admitted a disputed person to an envelope")
-}
-
-// Deposits lists the envelopes and whose they are, for the committee's decision.
-func (d *Deployment) Deposits(ctx context.Context, id suite.ElectionID) ([]registrar.Depositor, error) {
-	e := d.running(id)
-	if e == nil {
-		return nil, errNotSealed
-	}
-	return e.registrar.Depositors(ctx)
-}
-
-// DecidedBy returns the envelopes that a decision is about, each with what it
-// decides on it, for those who are asked to sign it.
-func (d *Deployment) DecidedBy(ctx context.Context, id suite.ElectionID, p act.Decide) ([]registrar.Depositor, error) {
-	all, err := d.Deposits(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	rejected, err := d.running(id).registrar.Rejected(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	var list []registrar.Depositor
-	for _, x := range all {
-		switch {
-		case slices.Contains(p.Accepted, x.BallotID):
-			x.Decision = registrar.Accepted
-		case rejected[x.BallotID]:
-			x.Decision = registrar.Rejected
-		default:
-			continue
-		}
-		list = append(list, x)
-	}
-	return list, nil
-}
-
-// Decide proposes the act that decides on envelopes of one group. What is named in
-// neither list stays undecided.
-func (d *Deployment) Decide(ctx context.Context, id suite.ElectionID, accept, reject []suite.BallotID, by string) (uint32, error) {
-	p, err := d.Decision(ctx, id, accept, reject)
-	if err != nil {
-		return 0, err
-	}
-	if err := d.running(id).registrar.NoteRejected(ctx, p, reject); err != nil {
-		return 0, err
-	}
-	return d.ProposeAct(ctx, id, act.KindDecide, p.Bytes(), by)
-}
-
-// Decision returns what the act would say.
-func (d *Deployment) Decision(ctx context.Context, id suite.ElectionID, accept, reject []suite.BallotID) (p act.Decide, err error) {
-	all, err := d.Deposits(ctx, id)
-	if err != nil {
-		return p, err
-	}
-	seen := make(map[suite.BallotID]bool)
-	for i, list := range [][]suite.BallotID{accept, reject} {
-		counts := [][2]*uint32{{&p.AcceptedOff, &p.AcceptedOn}, {&p.RejectedOff, &p.RejectedOn}}[i]
-		for _, ballot := range list {
-			at := slices.IndexFunc(all, func(x registrar.Depositor) bool { return x.BallotID == ballot })
-			switch {
-			case at < 0:
-				return p, errors.New("there is no such envelope")
-			case all[at].Decision != registrar.Undecided:
-				return p, fmt.Errorf("an envelope that is named was %s before", all[at].Decision)
-			case p.Group != 0 && p.Group != all[at].Group:
-				return p, errors.New("one act decides on envelopes of one group; decide on those of each group apart")
-			case seen[ballot]:
-				return p, errors.New("an envelope is named twice")
-			}
-			p.Group, seen[ballot] = all[at].Group, true
-			*counts[onOff(all[at].OnRoll)]++
-		}
-	}
-	if p.Group == 0 {
-		return p, errors.New("no envelope is named")
-	}
-	p.Accepted = slices.SortedFunc(slices.Values(accept), func(a, b suite.BallotID) int { return bytes.Compare(a[:], b[:]) })
-	return p, nil
-}
-
-func onOff(on bool) int {
-	if on {
-		return 1
-	}
-	return 0
 }
 
 // QueueMail queues a mail of a kind to everybody whom it is for, to leave within a

@@ -625,6 +625,7 @@ func testLock(t *testing.T, w *world) {
 	// One is issued and comes too late.
 	late, _ := w.ballot(t, w.links(t)[members-1], 0)
 	w.amend(t)
+	testDecide(t, w)
 	w.ahead.Store(4000)
 	w.lockAtOnce(t)
 	gone := []string{keys.path(sideRegistrar, issuerName(1)), keys.path(sideBox, keyPending)}

@@ -2,7 +2,7 @@ package registrar
 
 import (
 	"context"
-	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -38,8 +38,9 @@ func (Depositor) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("depositor 
 
 // Depositors lists the envelopes with the people who sealed them, by group and
 // name, so that the committee can decide on persons. What an envelope holds,
-// nobody sees.
-func (r *Registrar) Depositors(ctx context.Context) ([]Depositor, error) {
+// nobody sees. applied are the proposals that took effect: which envelopes they
+// reject is known by them alone, see [Registrar.NoteRejected].
+func (r *Registrar) Depositors(ctx context.Context, applied []Proposal) ([]Depositor, error) {
 	var out []Depositor
 	err := postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		acts, err := readActs(ctx, tx)
@@ -53,14 +54,18 @@ func (r *Registrar) Depositors(ctx context.Context) ([]Depositor, error) {
 		if out, err = readDepositors(ctx, tx); err != nil {
 			return err
 		}
-		rejected, err := readRejected(ctx, tx, s.Decisions)
-		if err != nil {
-			return err
+		var rejected []suite.BallotID
+		for _, p := range applied {
+			list, err := readRejected(ctx, tx, p)
+			if err != nil && !errors.Is(err, ErrNotNoted) {
+				return err
+			}
+			rejected = append(rejected, list...)
 		}
 		for i := range out {
 			d := &out[i]
 			d.Decision = Undecided
-			if rejected[d.BallotID] {
+			if slices.Contains(rejected, d.BallotID) {
 				d.Decision = Rejected
 			}
 			if slices.ContainsFunc(s.Decisions, func(x act.Decide) bool { return slices.Contains(x.Accepted, d.BallotID) }) {
@@ -92,56 +97,6 @@ func readDepositors(ctx context.Context, tx pgx.Tx) ([]Depositor, error) {
 		copy(d.BallotID[:], id)
 		return d, err
 	})
-}
-
-// readRejected returns which envelopes the decisions reject.
-func readRejected(ctx context.Context, tx pgx.Tx, decisions []act.Decide) (map[suite.BallotID]bool, error) {
-	var hashes [][]byte
-	for _, d := range decisions {
-		h := sha256.Sum256(d.Bytes())
-		hashes = append(hashes, h[:])
-	}
-	rows, err := tx.Query(ctx, `SELECT ballot_id FROM registrar.rejection WHERE payload_hash = ANY ($1)`, hashes)
-	if err != nil {
-		return nil, err
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
-	if err != nil {
-		return nil, err
-	}
-	rejected := make(map[suite.BallotID]bool)
-	for _, id := range list {
-		rejected[suite.BallotID(id)] = true
-	}
-	return rejected, nil
-}
-
-// Rejected returns which envelopes a decision rejects, as [Registrar.NoteRejected]
-// kept it: the act itself only counts them.
-func (r *Registrar) Rejected(ctx context.Context, d act.Decide) (rejected map[suite.BallotID]bool, err error) {
-	err = postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
-		rejected, err = readRejected(ctx, tx, []act.Decide{d})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading what is rejected: %w", scrub(err))
-	}
-	return rejected, nil
-}
-
-// NoteRejected keeps which envelopes a decision rejects, before it is proposed.
-func (r *Registrar) NoteRejected(ctx context.Context, d act.Decide, rejected []suite.BallotID) error {
-	h := sha256.Sum256(d.Bytes())
-	ids := make([][]byte, len(rejected))
-	for i, id := range rejected {
-		ids[i] = id[:]
-	}
-	_, err := r.c.Pool.Exec(ctx, `INSERT INTO registrar.rejection (payload_hash, ballot_id) SELECT $1, unnest($2::bytea[])
-		ON CONFLICT DO NOTHING`, h[:], ids)
-	if err != nil {
-		return fmt.Errorf("noting what is rejected: %w", scrub(err))
-	}
-	return nil
 }
 
 // Named returns the number and the name of the member whom an amendment adds or

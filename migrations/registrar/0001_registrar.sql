@@ -96,12 +96,15 @@ CREATE TABLE registrar.envelope (
     UNIQUE (on_roll, group_id, roll_index)
 );
 
--- Which envelopes a decision rejects, for whoever has to see it: the act says only
--- how many. It counts once the act with this payload is applied.
+-- Which envelopes a proposed decision rejects, for whoever has to see it: the act
+-- says only how many, so that two decisions can have the same bytes. One row for
+-- each attempt of the committee at an act, so that two who propose such decisions
+-- at once meet at the key and their lists never become one.
 CREATE TABLE registrar.rejection (
-    payload_hash bytea NOT NULL CHECK (octet_length(payload_hash) = 32),
-    ballot_id    bytea NOT NULL REFERENCES registrar.envelope (ballot_id),
-    PRIMARY KEY (payload_hash, ballot_id)
+    sequence integer NOT NULL CHECK (sequence >= 1),
+    attempt  integer NOT NULL CHECK (attempt >= 1),
+    ballots  bytea[] NOT NULL CHECK (cardinality(ballots) >= 1),
+    PRIMARY KEY (sequence, attempt)
 );
 
 -- Ledger entries that wait for their batch.
