@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"strikevote/internal/mailer"
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/ledger"
@@ -130,12 +131,17 @@ func (r *Registrar) Named(ctx context.Context, a act.Amend) (number, name string
 	return number, name, nil
 }
 
-// Undelivered lists the members whose last mail with a link was refused for good.
+// Undelivered lists the members whose last link was refused for good. Reminders do
+// not count: they leave only to those who have not voted, so that whoever had one
+// refused, or had an earlier refusal made up for, would be known by it. No more do
+// notices, which go to those who have.
 func (r *Registrar) Undelivered(ctx context.Context) ([]Member, error) {
 	rows, err := r.c.Pool.Query(ctx, `
-		SELECT DISTINCT m.member_no, m.name, m.unit, m.campus FROM registrar.outbox o
-		JOIN registrar.member m ON o.on_roll AND m.group_id = o.group_id AND m.roll_index = o.roll_index
-		WHERE o.state = 'failed' ORDER BY m.campus, m.name, m.member_no`)
+		SELECT m.member_no, m.name, m.unit, m.campus FROM registrar.member m
+		WHERE (SELECT o.state FROM registrar.outbox o
+			WHERE o.on_roll AND o.group_id = m.group_id AND o.roll_index = m.roll_index AND o.kind = ANY ($1)
+			ORDER BY o.not_before DESC LIMIT 1) = 'failed'
+		ORDER BY m.campus, m.name, m.member_no`, []string{mailer.Invitation, mailer.Resend, mailer.Corrected})
 	if err != nil {
 		return nil, fmt.Errorf("listing undelivered mails: %w", scrub(err))
 	}
