@@ -9,6 +9,7 @@ import (
 	"strikevote/internal/ceremony"
 	"strikevote/internal/committee"
 	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
 	"strikevote/internal/roll"
@@ -190,11 +191,19 @@ func (d *Deployment) CheckMail(ctx context.Context, id suite.ElectionID, kind st
 	return e.registrar.CheckEnqueue(ctx, kind, d.c.Now(), spread)
 }
 
-// ResendLink queues a member's link again.
+// ResendLink queues a member's link again. Before the opening the registrar would
+// queue nothing and not say so, which is right only towards the public.
 func (d *Deployment) ResendLink(ctx context.Context, id suite.ElectionID, number string) error {
 	e := d.running(id)
 	if e == nil {
 		return errNotSealed
+	}
+	phase, err := d.Phase(ctx, id)
+	if err != nil {
+		return err
+	}
+	if phase == election.PhaseSealed {
+		return errors.New("voting is not open yet; the link leaves with the invitations, once it is")
 	}
 	return e.registrar.Resend(ctx, number)
 }

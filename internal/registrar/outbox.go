@@ -137,7 +137,9 @@ func cleanWho(typed string) (who string, ok bool) {
 
 // resend is one statement that writes one row, of the same size, whoever was
 // asked for: for nobody the row says so and is never sent. Writing it, and
-// waiting for the disk, takes far longer than all that differs.
+// waiting for the disk, takes far longer than all that differs. Before the opening
+// everybody is nobody: no link leaves before the witnesses have signed the first
+// checkpoints, and asking for one is open to all.
 const resend = `
 	WITH found AS (
 		SELECT true AS on_roll, group_id, roll_index, 'resend' AS kind FROM registrar.member
@@ -146,7 +148,7 @@ const resend = `
 		SELECT false, group_id, roll_index, 'envelope' FROM registrar.applicant WHERE lower(email) = lower($1)),
 	due AS (
 		SELECT * FROM found f
-		WHERE EXISTS (SELECT FROM registrar.election WHERE phase IN ('sealed', 'open', 'closed'))
+		WHERE EXISTS (SELECT FROM registrar.election WHERE phase IN ('open', 'closed'))
 			AND NOT EXISTS (SELECT FROM registrar.outbox o WHERE o.kind = f.kind AND o.on_roll = f.on_roll
 				AND o.group_id = f.group_id AND o.roll_index = f.roll_index AND o.not_before > $3))
 	INSERT INTO registrar.outbox (id, kind, on_roll, group_id, roll_index, state, not_before)
