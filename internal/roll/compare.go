@@ -2,9 +2,6 @@ package roll
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -64,30 +61,22 @@ type Differences struct {
 	Groups, Campuses, Worksites bool
 
 	left   []string // what was not compared, and why
-	digest Digest
-}
-
-// A Digest sums up a comparison in a few stable values, for a declaration that
-// people sign. It names nobody.
-type Digest struct {
-	RollSHA256   string `json:"roll_sha256"`   // of the roll's numbers, groups, campuses and worksites, in hex
-	SecondSHA256 string `json:"second_sha256"` // of the second file's bytes, in hex
-	Counts
+	counts Counts
 }
 
 // Counts say how many there are of everything.
 type Counts struct {
-	Roll       int  `json:"roll"`
-	Second     int  `json:"second"`
-	Both       int  `json:"both"` // members who stand on both lists
-	OnlyRoll   int  `json:"only_roll"`
-	OnlySecond int  `json:"only_second"`
-	Group      int  `json:"another_group"`
-	Campus     int  `json:"another_campus"`
-	Worksite   int  `json:"another_worksite"`
-	Groups     bool `json:"groups_compared"`
-	Campuses   bool `json:"campuses_compared"`
-	Worksites  bool `json:"worksites_compared"`
+	Roll       int
+	Second     int
+	Both       int // members who stand on both lists
+	OnlyRoll   int
+	OnlySecond int
+	Group      int
+	Campus     int
+	Worksite   int
+	Groups     bool
+	Campuses   bool
+	Worksites  bool
 }
 
 // Total returns how many differences there are.
@@ -129,8 +118,7 @@ func Compare(first []Member, second *List) (*Differences, error) {
 	}
 	c.d.finish()
 	c.d.Table = table(c.d, first, second.Members)
-	c.d.digest = Digest{RollSHA256: rollDigest(first), SecondSHA256: hex.EncodeToString(second.Digest[:]),
-		Counts: c.d.count(len(first), len(second.Members))}
+	c.d.counts = c.d.count(len(first), len(second.Members))
 	return c.d, nil
 }
 
@@ -269,25 +257,6 @@ func spell(spelled map[string]string, what, s string) string {
 	return spelled[k]
 }
 
-// rollDigest is the SHA-256 of what is compared of a roll, whatever its order.
-func rollDigest(list []Member) string {
-	rows := make([]string, len(list))
-	for i, m := range list {
-		var b []byte
-		for _, s := range []string{m.Number, m.Group, m.Campus, m.Worksite} {
-			b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
-			b = append(b, s...)
-		}
-		rows[i] = string(b)
-	}
-	slices.Sort(rows)
-	h := sha256.New()
-	for _, r := range rows {
-		h.Write([]byte(r))
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
 func (d *Differences) count(roll, second int) Counts {
 	n := map[Kind]int{}
 	for _, x := range d.List {
@@ -299,23 +268,4 @@ func (d *Differences) count(roll, second int) Counts {
 }
 
 // Counts returns how many there are of everything.
-func (d *Differences) Counts() Counts { return d.digest.Counts }
-
-// Digest returns a stable summary of the comparison, to be signed by those who
-// looked at it. The same roll and the same second file give the same.
-func (d *Differences) Digest() Digest { return d.digest }
-
-// String returns the digest as the text that is signed.
-func (d Digest) String() string {
-	return fmt.Sprintf("roll: %d members, SHA-256 %s\nsecond list: %d members, SHA-256 %s\non both: %d\n"+
-		"only in the roll: %d\nonly in the second list: %d\nanother group: %s\nanother campus: %s\nanother worksite: %s\n",
-		d.Roll, d.RollSHA256, d.Second, d.SecondSHA256, d.Both, d.OnlyRoll, d.OnlySecond,
-		countOr(d.Groups, d.Group), countOr(d.Campuses, d.Campus), countOr(d.Worksites, d.Worksite))
-}
-
-func countOr(compared bool, n int) string {
-	if !compared {
-		return "not compared"
-	}
-	return fmt.Sprint(n)
-}
+func (d *Differences) Counts() Counts { return d.counts }

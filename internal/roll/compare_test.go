@@ -3,7 +3,6 @@ package roll_test
 import (
 	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -208,43 +207,5 @@ func TestCompareReport(t *testing.T) {
 	}
 	if s := fmt.Sprintf("%v %+v %#v", d.List[0], d.List, d.List[0]); strings.Contains(s, "Cleo") || strings.Contains(s, "003") {
 		t.Errorf("a difference shows itself: %s", s)
-	}
-}
-
-// TestDigest demands that the digest stays the same for the same lists, and
-// changes with either.
-func TestDigest(t *testing.T) {
-	t.Parallel()
-	const text = "number,unit\n001,HX\n002,RX\n"
-	digest := func(first []roll.Member, text string) string {
-		return compare(t, first, readList(t, []byte(text))).Digest().String()
-	}
-	want := digest(fromDatabase, text)
-	for _, line := range []string{"roll: 5 members, SHA-256 ", "second list: 2 members, SHA-256 ", "only in the roll: 3\n", "another campus: not compared\n"} {
-		if !strings.Contains(want, line) {
-			t.Errorf("the digest lacks %q:\n%s", line, want)
-		}
-	}
-	shuffled := slices.Clone(fromDatabase)
-	slices.Reverse(shuffled)
-	if digest(shuffled, text) != want {
-		t.Error("the order of the roll changes the digest")
-	}
-	if digest(fromDatabase, text+"\n") == want {
-		t.Error("a byte more in the second file changes nothing")
-	}
-	for i, change := range []func(*roll.Member){
-		func(m *roll.Member) { m.Number += "x" }, func(m *roll.Member) { m.Group += "x" },
-		func(m *roll.Member) { m.Campus += "x" }, func(m *roll.Member) { m.Worksite += "x" },
-	} {
-		changed := slices.Clone(fromDatabase)
-		change(&changed[4])
-		if digest(changed, text) == want {
-			t.Errorf("change %d of the roll changes nothing", i)
-		}
-	}
-	b, err := json.Marshal(compare(t, fromDatabase, readList(t, []byte(text))).Digest())
-	if err != nil || !strings.HasPrefix(string(b), `{"roll_sha256":"`) || !strings.Contains(string(b), `"only_roll":3`) {
-		t.Errorf("got %s, %v", b, err)
 	}
 }
