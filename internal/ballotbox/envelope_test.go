@@ -220,12 +220,14 @@ func TestExactClose(t *testing.T) {
 	w.mustCast(late, ballotbox.Received)
 }
 
-// awaitLock waits until somebody waits for an advisory lock.
+// awaitLock waits until somebody waits for an advisory lock of this database: the
+// tests beside this one have theirs on the same server.
 func (w *world) awaitLock(conn *pgx.Conn) {
 	w.t.Helper()
 	for waits := false; !waits; {
 		err := conn.QueryRow(context.Background(),
-			`SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)`).Scan(&waits)
+			`SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database =
+				(SELECT oid FROM pg_database WHERE datname = current_database()))`).Scan(&waits)
 		if err != nil {
 			w.t.Fatal(err)
 		}
