@@ -3,11 +3,11 @@ package model_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
 
-	"strikevote/internal/audit/audittest"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -56,35 +56,54 @@ func TestStories(t *testing.T) {
 }
 
 func (s *stage) tell(t *testing.T, seed uint64) {
+	w := s.play(t, seed)
+	w.compare(seed%audits == 0)
+}
+
+// play tells a story to its end.
+func (s *stage) play(t *testing.T, seed uint64) *show {
 	w := s.begin(t, seed)
 	for range 8 + w.random.IntN(length-7) {
 		choose(w.model, steps)(w)
 	}
 	w.finish()
-	w.compare(seed%audits == 0)
+	return w
 }
 
-// TestModelNotices is the negative control: a model that is wrong about one
-// thing disagrees with the services.
+// TestModelNotices is the negative control: at the end of a story a model that is
+// wrong about one thing disagrees with the services.
 func TestModelNotices(t *testing.T) {
 	t.Parallel()
-	yes := &paper{of: &person{group: 1, onRoll: true}, choice: 0, inBox: true}
-	x := &model{m: audittest.New(t, audittest.Options{Nobody: true}).Manifest, added: map[suite.GroupID]uint32{}, papers: []*paper{yes}, people: []*person{yes.of}}
-	before := fmt.Sprint(x.counts(), x.votes(1), x.entitled(1))
-	for name, change := range map[string]func(){
-		"choice":   func() { yes.choice = 1 },
-		"in box":   func() { yes.inBox = false },
-		"envelope": func() { yes.envelope = true },
-		"struck":   func() { yes.of.struck = true },
-		"group":    func() { yes.of.group = 2 },
-		"added":    func() { x.added[1] = 1 },
+	s := newStage(t, rules(t)[0])
+	seed := uint64(0)
+	for _, wrong := range []struct {
+		about string
+		spoil func(*show, *paper)
+	}{
+		{"nothing", func(*show, *paper) {}},
+		{"choice", func(_ *show, p *paper) { p.choice = (p.choice + 1) % 3 }},
+		{"in box", func(_ *show, p *paper) { p.inBox = false }},
+		{"envelope", func(_ *show, p *paper) { p.envelope = true }},
+		{"struck", func(_ *show, p *paper) { p.of.struck = true }},
+		{"group", func(w *show, p *paper) { p.of.group = p.of.group%suite.GroupID(len(w.model.m.Groups)) + 1 }},
+		{"added", func(w *show, p *paper) { w.added[p.of.group]++ }},
+		{"id", func(_ *show, p *paper) { p.id[0] ^= 1 }},
 	} {
-		paper, person := *yes, *yes.of
-		change()
-		if fmt.Sprint(x.counts(), x.votes(1), x.entitled(1)) == before {
-			t.Errorf("%s: nothing follows from it", name)
-		}
-		*yes, x.added = paper, map[suite.GroupID]uint32{}
-		*yes.of = person
+		t.Run(wrong.about, func(t *testing.T) {
+			var w *show
+			cast := func(p *paper) bool { return p.inBox && !p.envelope }
+			for at := -1; at < 0; { // a story in which somebody has voted
+				seed++
+				w = s.play(t, seed)
+				if at = slices.IndexFunc(w.papers, cast); at >= 0 {
+					wrong.spoil(w, w.papers[at])
+				}
+			}
+			w.spoiled = true
+			w.compare(false)
+			if (w.differences > 0) != (wrong.about != "nothing") {
+				t.Errorf("%d differences", w.differences)
+			}
+		})
 	}
 }

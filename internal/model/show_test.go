@@ -311,6 +311,16 @@ func (w *show) finish() {
 	w.decide()
 }
 
+// differ reports a difference between the services and the model, which is what
+// is wanted of a model that was spoiled.
+func (w *show) differ(format string, args ...any) {
+	w.t.Helper()
+	w.differences++
+	if !w.spoiled {
+		w.t.Errorf(format, args...)
+	}
+}
+
 // compare publishes what the two logs hold and compares it with the model; and
 // some of it with what the auditor makes of it.
 func (w *show) compare(audited bool) {
@@ -328,7 +338,7 @@ func (w *show) compare(audited bool) {
 	e.Ballots = ballots[1 : len(ballots)-1]
 	if want := (ledger.Final{MID: e.MID, Groups: w.counts()}).Bytes(); !bytes.Equal(entries[len(entries)-1], want) {
 		got, err := ledger.ParseLedger(entries[len(entries)-1])
-		t.Errorf("the ledger ends with %+v, %v, want %+v", got, err, w.counts())
+		w.differ("the ledger ends with %+v, %v, want %+v", got, err, w.counts())
 	}
 	in := map[suite.BallotID]bool{}
 	for _, p := range w.papers {
@@ -338,13 +348,13 @@ func (w *show) compare(audited bool) {
 	}
 	for _, b := range e.Ballots {
 		if id := e.BallotID(t, b); !in[id] {
-			t.Error("a ballot is in the box that the model does not have there")
+			w.differ("a ballot is in the box that the model does not have there")
 		} else {
 			delete(in, id)
 		}
 	}
 	if len(in) > 0 {
-		t.Errorf("%d ballots are missing in the box", len(in))
+		w.differ("%d ballots are missing in the box", len(in))
 	}
 	files := e.Publish(t)
 	w.compareResult(files)
@@ -354,7 +364,7 @@ func (w *show) compare(audited bool) {
 	w.must(err)
 	for i, g := range close.(ledger.Close).Groups {
 		if v := w.votes(g.Group); int(g.Cast) != v[0]+v[1]+v[2] || g.Group != e.Manifest.Groups[i].ID {
-			t.Errorf("group %d: %d cast, want %v", g.Group, g.Cast, v)
+			w.differ("group %d: %d cast, want %v", g.Group, g.Cast, v)
 		}
 	}
 	if !audited {
@@ -365,7 +375,7 @@ func (w *show) compare(audited bool) {
 	w.must(err)
 	seen.audited.Add(1)
 	if !report.Verified {
-		t.Errorf("the auditor finds: %s", report.Fault())
+		w.differ("the auditor finds: %s", report.Fault())
 	}
 }
 
@@ -376,11 +386,11 @@ func (w *show) compareResult(files audittest.Files) {
 	for _, set := range r.Sets {
 		votes := w.votes(set.Groups...)
 		if len(set.Groups) != 1 || int(set.Count) != votes[0]+votes[1]+votes[2] {
-			w.t.Errorf("set %+v, want %v", set, votes)
+			w.differ("set %+v, want %v", set, votes)
 		}
 		for i, n := range set.Votes[0] {
 			if int(n) != votes[i] {
-				w.t.Errorf("group %d: option %d has %d votes, want %d", set.ID, i, n, votes[i])
+				w.differ("group %d: option %d has %d votes, want %d", set.ID, i, n, votes[i])
 			}
 		}
 		sets++
@@ -391,12 +401,12 @@ func (w *show) compareResult(files audittest.Files) {
 		}
 	}
 	if sets != 0 {
-		w.t.Errorf("%d sets too many", sets)
+		w.differ("%d sets too many", sets)
 	}
 	for _, u := range r.Units {
 		entitled := w.entitled(u.Groups...)
 		if int(u.Entitled) != entitled || u.Authorized != authorized(w.model.m.Rule, w.votes(u.Groups...), entitled) {
-			w.t.Errorf("unit %+v, want %d entitled", u, entitled)
+			w.differ("unit %+v, want %d entitled", u, entitled)
 		}
 	}
 }
@@ -427,14 +437,17 @@ func (w *show) compareCertificate(files audittest.Files) {
 			Deposited: f.Deposited(), Accepted: f.Accepted(), AcceptedOff: uint64(f.AcceptedOff), Rejected: f.Rejected(),
 			Undecided: f.Undecided(), UndecidedOff: uint64(f.UndecidedOff)}
 		if g != want {
-			w.t.Errorf("the certificate says %+v, want %+v", g, want)
+			w.differ("the certificate says %+v, want %+v", g, want)
 		}
 	}
 	if int(c.NotCast) != notCast || c.Disputed != disputed {
-		w.t.Errorf("%d not cast and %d disputed, want %d and %d", c.NotCast, c.Disputed, notCast, disputed)
+		w.differ("%d not cast and %d disputed, want %d and %d", c.NotCast, c.Disputed, notCast, disputed)
 	}
 	if want := w.material(notCast+undecided, strangers, disputed); c.Material != want {
-		w.t.Errorf("material: %v, want %v (%d not cast, %d undecided, %d of strangers)", c.Material, want, notCast, undecided, strangers)
+		w.differ("material: %v, want %v (%d not cast, %d undecided, %d of strangers)", c.Material, want, notCast, undecided, strangers)
+	}
+	if w.spoiled {
+		return
 	}
 	if c.Material {
 		seen.material.Add(1)

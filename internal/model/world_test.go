@@ -162,6 +162,9 @@ type show struct {
 	b       *ballotbox.Box
 	moments map[uint32]int64 // when acts were made
 	creds   map[*person]registrar.Credential
+
+	differences int  // that were found between the services and the model
+	spoiled     bool // the model is wrong, for the negative control
 }
 
 func (s *stage) begin(t *testing.T, seed uint64) *show {
