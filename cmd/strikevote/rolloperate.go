@@ -123,14 +123,16 @@ func runRollReconcile(ctx context.Context, e *env, fs *flag.FlagSet, args []stri
 		}
 		second.Name = *name
 		c := differences.Counts()
-		still := agenda.Differences{
+		said := agenda.Declaration{Second: second, Explanation: *explain}
+		said.Compared = agenda.Compared{Group: c.Groups, Campus: c.Campuses, Worksite: c.Worksites}
+		said.Differences = agenda.Differences{
 			OnlyRoll: uint32(c.OnlyRoll), OnlySecond: uint32(c.OnlySecond),
 			Group: uint32(c.Group), Campus: uint32(c.Campus), Worksite: uint32(c.Worksite),
 		}
-		if still != (agenda.Differences{}) && *explain == "" {
+		if said.Differences != (agenda.Differences{}) && *explain == "" {
 			return usageError("the lists differ; say why with -explain")
 		}
-		if err := d.Declare(ctx, id, compared, second, still, *explain, by); err != nil {
+		if err := d.Declare(ctx, id, compared, said, by); err != nil {
 			return err
 		}
 		fmt.Fprintf(e.out, "\nThe declaration waits for the committee: strikevote committee sign -key FILE %s\n", d.Console(id))

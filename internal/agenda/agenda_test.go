@@ -17,6 +17,7 @@ func declaration() *agenda.Declaration {
 			{ID: 1, Name: "HX", Size: 30, Root: suite.Hash{2}}, {ID: 2, Name: "RX", Size: 40, Root: suite.Hash{3}},
 		},
 		Second:      agenda.SecondList{Name: "Dues of March", SHA256: suite.Hash{4}, Rows: 71},
+		Compared:    agenda.Compared{Group: true, Campus: true, Worksite: true},
 		Differences: agenda.Differences{OnlySecond: 1},
 		Explanation: "One member has retired.", DeclaredAt: 1_900_000_000,
 	}
@@ -50,6 +51,9 @@ func TestDeclaration(t *testing.T) {
 		"second name": func(d *agenda.Declaration) { d.Second.Name = "Dues" },
 		"sha256":      func(d *agenda.Declaration) { d.Second.SHA256[0]++ },
 		"rows":        func(d *agenda.Declaration) { d.Second.Rows++ },
+		"no groups":   func(d *agenda.Declaration) { d.Compared.Group = false },
+		"no campuses": func(d *agenda.Declaration) { d.Compared.Campus = false },
+		"no sites":    func(d *agenda.Declaration) { d.Compared.Worksite = false },
 		"only roll":   func(d *agenda.Declaration) { d.Differences.OnlyRoll++ },
 		"only second": func(d *agenda.Declaration) { d.Differences.OnlySecond++ },
 		"group":       func(d *agenda.Declaration) { d.Differences.Group++ },
@@ -69,17 +73,20 @@ func TestDeclaration(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*agenda.Declaration){
-		"no group":       func(d *agenda.Declaration) { d.Groups = nil },
-		"twice":          func(d *agenda.Declaration) { d.Groups[1].ID = 1 },
-		"group 0":        func(d *agenda.Declaration) { d.Groups[0].ID = 0 },
-		"no name":        func(d *agenda.Declaration) { d.Groups[0].Name = "" },
-		"empty group":    func(d *agenda.Declaration) { d.Groups[0].Size = 0 },
-		"no second name": func(d *agenda.Declaration) { d.Second.Name = "" },
-		"no rows":        func(d *agenda.Declaration) { d.Second.Rows = 0 },
-		"unexplained":    func(d *agenda.Declaration) { d.Explanation = "" },
-		"a line end":     func(d *agenda.Declaration) { d.Explanation = "a\nb" },
-		"long":           func(d *agenda.Declaration) { d.Explanation = strings.Repeat("x", 4001) },
-		"no moment":      func(d *agenda.Declaration) { d.DeclaredAt = 0 },
+		"no group":                         func(d *agenda.Declaration) { d.Groups = nil },
+		"twice":                            func(d *agenda.Declaration) { d.Groups[1].ID = 1 },
+		"group 0":                          func(d *agenda.Declaration) { d.Groups[0].ID = 0 },
+		"no name":                          func(d *agenda.Declaration) { d.Groups[0].Name = "" },
+		"empty group":                      func(d *agenda.Declaration) { d.Groups[0].Size = 0 },
+		"no second name":                   func(d *agenda.Declaration) { d.Second.Name = "" },
+		"no rows":                          func(d *agenda.Declaration) { d.Second.Rows = 0 },
+		"groups that were not compared":    func(d *agenda.Declaration) { d.Compared.Group, d.Differences.Group = false, 1 },
+		"campuses that were not compared":  func(d *agenda.Declaration) { d.Compared.Campus, d.Differences.Campus = false, 1 },
+		"worksites that were not compared": func(d *agenda.Declaration) { d.Compared.Worksite, d.Differences.Worksite = false, 1 },
+		"unexplained":                      func(d *agenda.Declaration) { d.Explanation = "" },
+		"a line end":                       func(d *agenda.Declaration) { d.Explanation = "a\nb" },
+		"long":                             func(d *agenda.Declaration) { d.Explanation = strings.Repeat("x", 4001) },
+		"no moment":                        func(d *agenda.Declaration) { d.DeclaredAt = 0 },
 	} {
 		d := declaration()
 		change(d)

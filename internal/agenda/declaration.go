@@ -18,6 +18,7 @@ type Declaration struct {
 	ElectionID  suite.ElectionID `json:"election_id"`
 	Groups      []DeclaredGroup  `json:"groups"` // all of them, ascending
 	Second      SecondList       `json:"second"`
+	Compared    Compared         `json:"compared"`
 	Differences Differences      `json:"differences"`
 	Explanation string           `json:"explanation"` // may be empty where nothing differs
 	DeclaredAt  int64            `json:"declared_at"`
@@ -36,6 +37,14 @@ type SecondList struct {
 	Name   string     `json:"name"` // what it is, in the committee's words
 	SHA256 suite.Hash `json:"sha256"`
 	Rows   uint32     `json:"rows"`
+}
+
+// Compared says what of the members on both lists was compared. A list without a
+// column says nothing, and a zero for it would say that all is well.
+type Compared struct {
+	Group    bool `json:"group"`
+	Campus   bool `json:"campus"`
+	Worksite bool `json:"worksite"`
 }
 
 // Differences count the members in which the two lists still differ.
@@ -96,6 +105,10 @@ func (d *Declaration) check() error {
 	}
 	if d.Second.Rows == 0 {
 		return errors.New("the second list is empty")
+	}
+	n := d.Differences
+	if !d.Compared.Group && n.Group != 0 || !d.Compared.Campus && n.Campus != 0 || !d.Compared.Worksite && n.Worksite != 0 {
+		return errors.New("it counts differences in what was not compared")
 	}
 	if err := suite.CheckTextOrEmpty(d.Explanation, 4000); err != nil {
 		return fmt.Errorf("explanation: %w", err)

@@ -68,10 +68,11 @@ var (
 )
 
 // Declare puts the declaration of the roll before the committee: the roll that
-// was compared, the second list, in what they still differ, and why. It returns
-// [ErrRollChanged] where that is not the roll any more. No manifest is made of a
-// roll that is not declared.
-func (d *Deployment) Declare(ctx context.Context, id suite.ElectionID, c *Compared, second agenda.SecondList, still agenda.Differences, explanation, by string) error {
+// was compared, and what declared says of it: the second list, what was compared,
+// in what they still differ, and why. The election, the groups and the moment are
+// filled in. It returns [ErrRollChanged] where that is not the roll any more. No
+// manifest is made of a roll that is not declared.
+func (d *Deployment) Declare(ctx context.Context, id suite.ElectionID, c *Compared, declared agenda.Declaration, by string) error {
 	m, err := d.committee.Draft(ctx, id)
 	if err != nil {
 		return err
@@ -83,9 +84,7 @@ func (d *Deployment) Declare(ctx context.Context, id suite.ElectionID, c *Compar
 	if !slices.Equal(roots, c.roots) {
 		return ErrRollChanged
 	}
-	declared := &agenda.Declaration{
-		ElectionID: id, Second: second, Differences: still, Explanation: explanation, DeclaredAt: d.c.Now().Unix(),
-	}
+	declared.ElectionID, declared.Groups, declared.DeclaredAt = id, nil, d.c.Now().Unix()
 	for i, g := range m.Groups {
 		if roots[i].Size == 0 {
 			return errNoRoll

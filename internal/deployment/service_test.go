@@ -354,7 +354,7 @@ func testCompared(t *testing.T, w *world) {
 		t.Fatalf("got %v, %v", compared, err)
 	}
 	declare := func() error {
-		return w.d.Declare(ctx, w.id, compared, agenda.SecondList{Name: "Dues", Rows: members - 1}, agenda.Differences{}, "", "Olga")
+		return w.d.Declare(ctx, w.id, compared, agenda.Declaration{Second: agenda.SecondList{Name: "Dues", Rows: members - 1}}, "Olga")
 	}
 	if err := w.d.ImportRoll(ctx, w.id, rollOf(members)); err != nil {
 		t.Fatal(err)

@@ -101,7 +101,7 @@ func TestDeclaration(t *testing.T) {
 	w := newWorld(t)
 	d := &agenda.Declaration{
 		ElectionID: w.m.ElectionID, Second: agenda.SecondList{Name: "Dues of March", SHA256: suite.Hash{0xab}, Rows: 71},
-		Differences: agenda.Differences{OnlySecond: 1}, Explanation: "One member has retired.", DeclaredAt: electiontest.Open,
+		Compared: agenda.Compared{Campus: true}, Differences: agenda.Differences{OnlySecond: 1, Campus: 2}, Explanation: "One member has retired.", DeclaredAt: electiontest.Open,
 	}
 	for _, g := range w.m.Groups {
 		d.Groups = append(d.Groups, agenda.DeclaredGroup{ID: g.ID, Name: g.Name, Size: g.RollSize, Root: g.RollRoot})
@@ -109,7 +109,8 @@ func TestDeclaration(t *testing.T) {
 	b, err := d.Encode()
 	w.must(err)
 	w.must(w.service.ProposeDeclaration(t.Context(), w.m.ElectionID, b, "Olga"))
-	w.says("declaration", "Dues of March, 71 rows, SHA-256 ab00", "1 only on the second list", "One member has retired.", "30 members", d.Groups[1].Root.String())
+	w.says("declaration", "Dues of March, 71 rows, SHA-256 ab00", "1 only on the second list", "in another group: NOT COMPARED",
+		"  2 at another campus", "at another worksite: NOT COMPARED", "One member has retired.", "30 members", d.Groups[1].Root.String())
 	w.sign("declaration", 0, 2)
 	if got, _, err := w.service.Declaration(t.Context(), w.m.ElectionID); err != nil || !bytes.Equal(got, b) {
 		t.Errorf("got %s, %v", got, err)

@@ -34,8 +34,18 @@ func (w words) declaration(d *agenda.Declaration) string {
 	}
 	fmt.Fprintf(&b, "The second list: %s, %d rows, SHA-256 %s\n", d.Second.Name, d.Second.Rows, d.Second.SHA256)
 	n := d.Differences
-	fmt.Fprintf(&b, "Still different: %d only on the roll, %d only on the second list, %d in another group,\n  %d at another campus, %d at another worksite\n",
-		n.OnlyRoll, n.OnlySecond, n.Group, n.Campus, n.Worksite)
+	fmt.Fprintf(&b, "Still different: %d only on the roll, %d only on the second list\n", n.OnlyRoll, n.OnlySecond)
+	for _, x := range []struct {
+		compared bool
+		count    uint32
+		where    string
+	}{{d.Compared.Group, n.Group, "in another group"}, {d.Compared.Campus, n.Campus, "at another campus"}, {d.Compared.Worksite, n.Worksite, "at another worksite"}} {
+		if x.compared {
+			fmt.Fprintf(&b, "  %d %s\n", x.count, x.where)
+		} else {
+			fmt.Fprintf(&b, "  %s: NOT COMPARED\n", x.where)
+		}
+	}
 	if d.Explanation != "" {
 		fmt.Fprintf(&b, "Why that is right: %s\n", d.Explanation)
 	}
