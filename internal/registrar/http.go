@@ -84,7 +84,7 @@ func (s *Service) get(id suite.ElectionID) (mounted, bool) {
 func (s *Service) Handler() http.Handler {
 	router := web.NewRouter(web.Chain(web.Config{Log: s.log, Body: maxAct + 1, Observe: s.observe})...)
 	router.Route("/v1/{election}", func(r chi.Router) {
-		r.Use(s.cors, s.limits.byNetwork)
+		r.Use(s.cors, s.limits.requests.ByAddress(s.limits.address))
 		r.Post("/status", s.handle(s.postStatus))
 		r.Post("/issue", s.handle(s.postIssue))
 		r.Post("/deposit", s.handle(s.postDeposit))

@@ -52,18 +52,6 @@ func (l *limits) allow(by *web.Limiter, r *http.Request) bool {
 	return !ok || by.Allow(key)
 }
 
-// byNetwork limits all requests of a network.
-func (l *limits) byNetwork(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !l.allow(l.requests, r) {
-			w.Header().Set("Retry-After", "60")
-			web.Error(w, http.StatusTooManyRequests, "too_many", "Very many requests come from your network: wait a minute and try again, nothing is lost.")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 // guess runs do for a typed code. Every code is counted as a wrong one first,
 // and given back when it was not: so no more are looked up than the limit says,
 // however many come at once. Once it is reached the right one is refused too,

@@ -109,7 +109,7 @@ var (
 	errMalformed = &RequestError{http.StatusBadRequest, "malformed", "This request could not be read."}
 	errInternal  = &RequestError{http.StatusInternalServerError, "internal", "Something went wrong here. Please try again."}
 	errBusy      = &RequestError{http.StatusServiceUnavailable, "busy", "Many people are here at the moment. Please try again in a few seconds."}
-	errTooMany   = &RequestError{http.StatusTooManyRequests, "too_many", "That was too often. Please wait a while and try again."}
+	errTooMany   = &RequestError{http.StatusTooManyRequests, "too_many", "Very many requests come from your network: wait a minute and try again, nothing is lost."}
 	errOrigin    = &RequestError{http.StatusForbidden, "origin", "This page may not ask that."}
 )
 
