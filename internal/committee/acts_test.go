@@ -343,8 +343,8 @@ func TestProposeActRefused(t *testing.T) {
 		}
 	}
 	s.now = electiontest.Close - act.Margin(s.m.Demo) + 1
-	s.refused("seconds before", act.KindExtend, extend(900).Bytes())
-	s.refused("seconds before", act.KindCloseEarly, act.CloseEarly{Close: electiontest.Close - 1}.Bytes())
+	s.refused("at least 10 minutes before", act.KindExtend, extend(900).Bytes())
+	s.refused("at least 10 minutes before", act.KindCloseEarly, act.CloseEarly{Close: electiontest.Close - 1}.Bytes())
 	s.propose(1, act.KindAmend, add(1))
 	s.refused("already", act.KindAmend, act.Amend{Op: act.OpStrike, Group: 1, Hash: suite.Hash{1}}.Bytes())
 	s.propose(2, act.KindCancel, act.Cancel{})
@@ -356,7 +356,7 @@ func TestProposeActRefused(t *testing.T) {
 		t.Errorf("got %v, %v", withdrawn, err)
 	}
 	s.refused("voting closed on", act.KindExtend, extend(900).Bytes())
-	s.refused("voting has closed", act.KindCloseEarly, act.CloseEarly{Close: electiontest.Close + 1}.Bytes())
+	s.refused("voting closed on", act.KindCloseEarly, act.CloseEarly{Close: electiontest.Close + 1}.Bytes())
 	s.refused("nobody can be added", act.KindAmend, add(2).Bytes())
 	s.propose(1, act.KindDecide, act.Decide{Group: 1, RejectedOn: 1})
 	s.status.Phase = string(election.PhaseLocked)

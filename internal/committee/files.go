@@ -54,7 +54,13 @@ func readFile(fsys fs.FS, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, layout.Limit(path)))
+	// One byte more than the limit: a file that was cut would be read as another.
+	limit := layout.Limit(path)
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		return nil, layout.ErrTooLarge
+	}
+	return b, err
 }
 
 // Import takes a teller's message from a file, with the checks that it would

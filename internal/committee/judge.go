@@ -98,7 +98,7 @@ func judgeExtension(m *election.Manifest, before *act.State, to, now int64) erro
 func judgeEarlyClose(m *election.Manifest, before *act.State, to, now int64) error {
 	switch {
 	case now >= before.Close:
-		return fmt.Errorf("voting has closed on %s", moment(before.Close))
+		return fmt.Errorf("voting closed on %s", moment(before.Close))
 	case now > before.Close-act.Margin(m.Demo):
 		return errLateMove(before.Close, m.Demo)
 	case to <= now:
@@ -113,7 +113,7 @@ func judgeEarlyClose(m *election.Manifest, before *act.State, to, now int64) err
 
 // errLateMove refuses another close that the witnesses may not sign in time.
 func errLateMove(at int64, demo bool) error {
-	return fmt.Errorf("voting closes on %s: another close takes effect only if two members and the witnesses sign for it before, so it must come at least %d seconds before", moment(at), act.Margin(demo))
+	return fmt.Errorf("voting closes on %s: another close takes effect only if two members and the witnesses sign for it before, so it must come at least %s before", moment(at), act.MarginWords(demo))
 }
 
 func moment(at int64) string { return unix(at).UTC().Format("2 January 2006, 15:04:05 UTC") }

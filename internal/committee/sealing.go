@@ -59,6 +59,9 @@ func (s *Service) SignSeal(ctx context.Context, id suite.ElectionID, sig electio
 	})
 }
 
+// errNoRollCheck is returned where the program that was asked has no roll.
+var errNoRollCheck = errors.New("nothing is sealed here: the roll cannot be compared with the manifest")
+
 func readManifest(manifest []byte) (*election.Manifest, error) {
 	m, err := election.Parse(manifest)
 	if err != nil {
@@ -91,6 +94,9 @@ func (s *Service) Sealing(ctx context.Context, id suite.ElectionID) ([]byte, err
 			return 0, err
 		}
 		// A manifest over another roll would be fixed for good, and never sealed.
+		if s.c.Roll == nil {
+			return 0, errNoRollCheck
+		}
 		return m.Committee.Quorum, s.c.Roll(ctx, m)
 	})
 }

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"strikevote/internal/committee"
 	"strikevote/internal/protocol/election"
@@ -269,6 +271,11 @@ func TestOtherRoll(t *testing.T) {
 	w.roll = func(*election.Manifest) error { return other }
 	if _, err := w.service.Sealing(ctx, w.id()); !errors.Is(err, other) {
 		t.Errorf("fixed over another roll: %v", err)
+	}
+	without := committee.New(committee.Config{Pool: w.db.Service, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Status: func(context.Context, suite.ElectionID) (committee.Status, bool) { return committee.Status{}, false }})
+	if _, err := without.Sealing(ctx, w.id()); err == nil || !strings.Contains(err.Error(), "the roll cannot be compared") {
+		t.Errorf("fixed by a program that has no roll: %v", err)
 	}
 	imported := 0
 	imports := func(groups []election.Group) ([]election.Group, error) {

@@ -175,7 +175,7 @@ func approved(list []*ProposedSlips, number uint32, places []agenda.Place) (*Pro
 		return nil, ErrNotYet
 	}
 	if int(p.Count) != len(places) || p.Places != agenda.Places(places) {
-		return nil, &RefusedError{fmt.Errorf("permission %d is for other members: name the same as when it was asked for, with -numbers", number)}
+		return nil, &RefusedError{fmt.Errorf("permission %d is for other members: give the same -numbers as when it was asked for; if one of them has voted or was struck since, ask for a new permission", number)}
 	}
 	return p, nil
 }

@@ -87,7 +87,7 @@ func TestSlips(t *testing.T) {
 	}
 	_, err = s.service.SlipsApproved(ctx, s.id(), 1, []agenda.Place{places[1], places[0]})
 	wantRefused(t, "another order", err, "for other members")
-	wantRefused(t, "fewer", s.service.SlipsPrinted(ctx, s.id(), 1, places[:1], "Olga"), "for other members")
+	wantRefused(t, "fewer", s.service.SlipsPrinted(ctx, s.id(), 1, places[:1], "Olga"), "ask for a new permission")
 	s.must(s.service.SlipsPrinted(ctx, s.id(), 1, places, "Olga"))
 	wantRefused(t, "twice", s.service.SlipsPrinted(ctx, s.id(), 1, places, "Olga"), "printed before")
 	s.want("a signature after it", s.postSlips(1, s.slipsBody(0, 0, s.mid, one.Body)), 422, "refused")

@@ -57,7 +57,7 @@ type page struct {
 	Link, Code, CodeURL, SixWords     string
 	Open, OpenDay                     string
 	Close, CloseDay, CloseTime        string
-	GraceEnd, DisputeUntil, Date      string
+	GraceEnd, Date                    string
 	DecideUntil                       string
 	Openers                           string // "3 of 5"
 	HelpPhone, HelpEmail, Organizer   string
@@ -103,11 +103,7 @@ func newRenderer(c *Config) (*renderer, error) {
 // language returns the index of a member's language in the manifest's texts,
 // and the language there are words for.
 func (r *renderer) language(want string) (texts int, words string) {
-	for i, l := range r.c.Manifest.Languages {
-		if l == want {
-			texts = i
-		}
-	}
+	texts = languageIndex(r.c.Manifest, want)
 	words = r.c.Manifest.Languages[texts]
 	if _, ok := r.text[words+"/"+Invitation]; !ok {
 		words = "en"
@@ -152,7 +148,7 @@ func (r *renderer) page(p person, at int, words string, now time.Time) page {
 		Link: p.link, Code: p.code, CodeURL: r.c.Pages.Code, SixWords: election.SixWords(r.c.MID),
 		Open: w.moment(m.Schedule.Open), OpenDay: w.day(m.Schedule.Open),
 		Close: w.moment(p.close), CloseDay: w.day(p.close), CloseTime: w.clock(p.close),
-		GraceEnd: w.moment(p.close + m.Schedule.Grace), DisputeUntil: w.moment(m.Schedule.DecideUntil), Date: w.date(now.Unix()),
+		GraceEnd: w.moment(p.close + m.Schedule.Grace), Date: w.date(now.Unix()),
 		DecideUntil: w.moment(m.Schedule.DecideUntil), Openers: fmt.Sprintf("%d of %d", m.Tellers.T, m.Tellers.N),
 		HelpPhone: m.Help.Phone, HelpEmail: m.Help.Email, Organizer: r.c.Pages.Organizer,
 		ElectionURL: r.c.Pages.Election, TrackerURL: r.c.Pages.Tracker,

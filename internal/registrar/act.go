@@ -196,8 +196,8 @@ func (r *Registrar) takeEffect(ctx context.Context, tx pgx.Tx, a *act.Act, e row
 		}
 	}
 	if a.Kind == act.KindExtend || a.Kind == act.KindCloseEarly {
-		if margin := act.Margin(r.manifest.Demo); r.c.Now().Unix() > e.close-margin {
-			return refuse("another close takes effect only if the witnesses sign for it before the one in force: send it at least %d seconds before", margin)
+		if r.c.Now().Unix() > e.close-act.Margin(r.manifest.Demo) {
+			return refuse("another close takes effect only if the witnesses sign for it before the one in force: send it at least %s before", act.MarginWords(r.manifest.Demo))
 		}
 	}
 	switch p := payload.(type) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -383,8 +384,8 @@ func TestLateMove(t *testing.T) {
 			return w.act(act.KindCloseEarly, act.CloseEarly{Close: electiontest.Close - 60})
 		}
 		w.at(electiontest.Close - 599)
-		if refused := new(registrar.ActError); !errors.As(move(), &refused) {
-			t.Errorf("later %v: not refused", later)
+		if refused := new(registrar.ActError); !errors.As(move(), &refused) || !strings.Contains(refused.Error(), "at least 10 minutes before") {
+			t.Errorf("later %v: got %v", later, refused.Err)
 		}
 		w.at(electiontest.Close - 600)
 		if err := move(); err != nil {

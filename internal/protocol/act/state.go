@@ -88,6 +88,15 @@ func Margin(demo bool) int64 {
 	return 600
 }
 
+// MarginWords is [Margin] as people say it.
+func MarginWords(demo bool) string {
+	s := Margin(demo)
+	if s%60 != 0 {
+		return fmt.Sprintf("%d seconds", s)
+	}
+	return fmt.Sprintf("%d minutes", s/60)
+}
+
 // Clone returns a state that shares nothing with s, so that a service can apply
 // an act inside a transaction that may still fail.
 func (s *State) Clone() *State {

@@ -390,3 +390,13 @@ func TestForesee(t *testing.T) {
 		}
 	}
 }
+
+// TestMarginWords says the margin as people do.
+func TestMarginWords(t *testing.T) {
+	t.Parallel()
+	for demo, want := range map[bool]string{false: "10 minutes", true: "5 seconds"} {
+		if got := act.MarginWords(demo); got != want {
+			t.Errorf("demo %t: got %q, want %q", demo, got, want)
+		}
+	}
+}
