@@ -4,9 +4,11 @@
 # make generate  the files that are made from others
 # make vuln      known holes in what is built in; needs a network
 # make fuzz      every parser on made-up bytes, FUZZTIME for each
+# make torture   attacks on a whole service, for TORTURE_MINUTES; prints a table
 
 GO       ?= go
 FUZZTIME ?= 60s
+TORTURE_MINUTES ?= 45
 # Flags for the demo: make demo ARGS='-members 500'
 ARGS     ?=
 
@@ -22,12 +24,14 @@ sources := cmd internal migrations templates
 # goroutine, and those of the auditor run under the detector in the tests of the
 # demo. What the commands and the model run is tested under it package by package.
 arithmetic := ./internal/protocol/... ./internal/audit/...
-unraced    := $(arithmetic) ./internal/model ./cmd/strikevote
+unraced    := $(arithmetic) ./internal/model ./internal/torture ./cmd/strikevote
+# Packages whose tests attack; those tests are named TestTorture and more.
+tortured   := ./internal/torture ./internal/audit ./internal/ballotbox ./internal/registrar
 
 # Members, tellers, witnesses and auditors have other systems than the service.
 systems := darwin/arm64 windows/amd64
 
-.PHONY: demo test bench generate vuln fuzz
+.PHONY: demo test bench generate vuln fuzz torture
 
 demo:
 	@deploy/dependencies.sh
@@ -43,7 +47,7 @@ test:
 	  GOOS=$${s%/*} GOARCH=$${s#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/strikevote || exit 1; \
 	done
 	$(GO) test $(unraced)
-	$(GO) test -race $$($(GO) list ./... | grep -v -e /internal/protocol/ -e /internal/audit -e /internal/model -e /cmd/)
+	$(GO) test -race $$($(GO) list ./... | grep -v -e /internal/protocol/ -e /internal/audit -e /internal/model -e /internal/torture -e /cmd/)
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem $(arithmetic)
@@ -60,3 +64,10 @@ fuzz:
 	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 	  done; \
 	done
+
+torture:
+	@deploy/dependencies.sh test
+	@table=$$(mktemp) && trap 'rm -f "$$table"' EXIT && { \
+	  TORTURE_MINUTES=$(TORTURE_MINUTES) TORTURE_TABLE=$$table \
+	    $(GO) test -v -count=1 -p 1 -timeout 0 -run '^TestTorture' $(tortured); status=$$?; \
+	  echo; cat "$$table"; exit $$status; }

@@ -80,7 +80,7 @@ func (k *killer) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestKill(t *testing.T) {
 	t.Parallel()
 	p := prepare(t, Options{Members: 30})
-	letters, err := readMails(p.Mail)
+	letters, err := ReadLetters(p.Mail)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,10 +93,10 @@ func TestKill(t *testing.T) {
 			l := letters[0]
 			letters = letters[1:]
 			k := &killer{child: c, n: n, after: after}
-			done = voteThroughCrash(t, k, l.link)
+			done = voteThroughCrash(t, k, l.Link)
 			if k.seen >= k.n {
 				c.start()
-				finishAfterCrash(t, l.link, p.Data)
+				finishAfterCrash(t, l.Link, p.Data)
 			}
 		}
 	}

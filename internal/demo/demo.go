@@ -68,6 +68,7 @@ type World struct {
 	people   people
 	members  []roll.Member
 	late     roll.Member
+	acts     uint32       // how many the committee has signed
 	unused   []string     // files of mails whose link nobody used
 	stop     func() error // ends service and witness, and returns what went wrong in them
 }

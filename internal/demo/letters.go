@@ -23,14 +23,14 @@ import (
 	"strikevote/internal/voter"
 )
 
-// A letter is a mail with a link, in a file. Two members may share an address.
-type letter struct{ address, link, path string }
+// A Letter is a mail with a link, in a file. Two members may share an address.
+type Letter struct{ Address, Link, Path string }
 
 // Format redacts the letter under every verb: a link is a vote.
-func (letter) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[a member's mail]") }
+func (Letter) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[a member's mail]") }
 
-// readMails reads every mail of a folder that has a link.
-func readMails(dir string) (letters []letter, err error) {
+// ReadLetters reads every mail of a folder that has a link.
+func ReadLetters(dir string) (letters []Letter, err error) {
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".eml" {
 			return err
@@ -45,7 +45,7 @@ func readMails(dir string) (letters []letter, err error) {
 			return fmt.Errorf("reading %s: %w", path, err)
 		}
 		if link != "" {
-			letters = append(letters, letter{address, link, path})
+			letters = append(letters, Letter{address, link, path})
 		}
 		return nil
 	})
@@ -56,14 +56,14 @@ func readMails(dir string) (letters []letter, err error) {
 // The seed draws who they are and what they choose. A link that came in several
 // mails is one voter's.
 func ReadLoad(dir string, n int, seed uint64) (*Load, error) {
-	letters, err := readMails(dir)
+	letters, err := ReadLetters(dir)
 	if err != nil {
 		return nil, fmt.Errorf("reading the mails: %w", err)
 	}
-	slices.SortFunc(letters, func(a, b letter) int {
-		return cmp.Or(strings.Compare(a.address, b.address), strings.Compare(a.link, b.link))
+	slices.SortFunc(letters, func(a, b Letter) int {
+		return cmp.Or(strings.Compare(a.Address, b.Address), strings.Compare(a.Link, b.Link))
 	})
-	letters = slices.CompactFunc(letters, func(a, b letter) bool { return a.link == b.link })
+	letters = slices.CompactFunc(letters, func(a, b Letter) bool { return a.Link == b.Link })
 	if len(letters) == 0 {
 		return nil, errors.New("there is no mail with a voting link in the folder; name the one that the service writes its mails to")
 	}
@@ -93,7 +93,7 @@ func (l *Load) Check(ctx context.Context, address string) error {
 	}
 	client, leave := newClient()
 	defer leave()
-	s, err := voter.Open(ctx, client, l.letters[0].link, voter.NoMemory{})
+	s, err := voter.Open(ctx, client, l.letters[0].Link, voter.NoMemory{})
 	if err == nil {
 		var status *voter.Status
 		if status, err = s.Status(ctx, ""); err == nil && status.Phase != string(election.PhaseOpen) {
@@ -109,7 +109,7 @@ func (l *Load) Check(ctx context.Context, address string) error {
 // election returns the booth and the election of all links.
 func (l *Load) election() (booth string, mid suite.MID, err error) {
 	for i, one := range l.letters {
-		b, _, _, m, err := token.ParseLink(one.link)
+		b, _, _, m, err := token.ParseLink(one.Link)
 		if err != nil {
 			return "", mid, errors.New("a link in the mails is damaged; fetch the mails again")
 		}

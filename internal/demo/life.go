@@ -179,7 +179,7 @@ func (w *World) addLate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.act(ctx, 1, act.KindAmend, amend)
+	return w.act(ctx, act.KindAmend, amend)
 }
 
 // closePolls closes early, by an act of two, and waits for the lock.
@@ -188,7 +188,7 @@ func (w *World) closePolls(ctx context.Context) error {
 	// A second or two from now: the witness has to sign for the act before the
 	// close that it replaces, and nobody votes any more in a demo.
 	at := act.CloseEarly{Close: time.Now().Unix() + 2}
-	if err := w.act(ctx, 2, act.KindCloseEarly, at.Bytes()); err != nil {
+	if err := w.act(ctx, act.KindCloseEarly, at.Bytes()); err != nil {
 		return err
 	}
 	return w.awaitPhase(ctx, election.PhaseLocked)

@@ -16,7 +16,7 @@ import (
 // A Load is many voters who vote at once, each with the link from a mail of
 // their own and a program of their own.
 type Load struct {
-	letters []letter
+	letters []Letter
 	seed    uint64 // of the choices
 	giveUp  bool   // at the first voter who fails
 }
@@ -66,7 +66,7 @@ func (l *Load) Vote(ctx context.Context, atOnce int, progress func(done, total i
 	}
 	progress(0, len(l.letters))
 	start := time.Now()
-	next := make(chan letter)
+	next := make(chan Letter)
 	var wg sync.WaitGroup
 	for range min(atOnce, len(l.letters)) {
 		wg.Go(func() {
@@ -84,7 +84,7 @@ func (l *Load) Vote(ctx context.Context, atOnce int, progress func(done, total i
 	return v, ctx.Err()
 }
 
-func feed(ctx context.Context, next chan<- letter, letters []letter) {
+func feed(ctx context.Context, next chan<- Letter, letters []Letter) {
 	defer close(next)
 	for _, one := range letters {
 		select {
@@ -97,10 +97,10 @@ func feed(ctx context.Context, next chan<- letter, letters []letter) {
 
 // vote is one voter's way from the link to the checked promise: the program
 // fetches the election for itself and checks it, as every voter's does.
-func (l *Load) vote(ctx context.Context, one letter) error {
+func (l *Load) vote(ctx context.Context, one Letter) error {
 	client, leave := newClient()
 	defer leave()
-	s, err := voter.Open(ctx, client, one.link, voter.NoMemory{})
+	s, err := voter.Open(ctx, client, one.Link, voter.NoMemory{})
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (l *Load) vote(ctx context.Context, one letter) error {
 	if status.Issued {
 		return errIssued
 	}
-	if err := s.Seal(choose(s, random(l.seed, "choice of "+one.address)), ""); err != nil {
+	if err := s.Seal(choose(s, random(l.seed, "choice of "+one.Address)), ""); err != nil {
 		return err
 	}
 	if err := s.Finish(ctx, ""); err != nil {

@@ -73,9 +73,9 @@ func TestReason(t *testing.T) {
 // TestLetter prints a letter in every way and looks for what it holds.
 func TestLetter(t *testing.T) {
 	t.Parallel()
-	l := letter{"ana@mail.example", "http://booth.example/v1/#t=AAAA", "a.eml"}
+	l := Letter{"ana@mail.example", "http://booth.example/v1/#t=AAAA", "a.eml"}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {
-		for _, got := range []string{fmt.Sprintf(verb, l), fmt.Sprintf(verb, &l), fmt.Sprintf(verb, []letter{l})} {
+		for _, got := range []string{fmt.Sprintf(verb, l), fmt.Sprintf(verb, &l), fmt.Sprintf(verb, []Letter{l})} {
 			if strings.Contains(got, "ana@") || strings.Contains(got, "AAAA") || strings.Contains(got, "616e61") {
 				t.Errorf("%s shows %q", verb, got)
 			}
@@ -114,7 +114,7 @@ func TestReadLoad(t *testing.T) {
 		t.Fatalf("got %d voters, %v", len(some.letters), err)
 	}
 	for i, l := range some.letters {
-		if l.link != all.letters[i].link {
+		if l.Link != all.letters[i].Link {
 			t.Error("one seed gave two orders")
 		}
 	}
@@ -151,7 +151,7 @@ func TestPrepareRefuses(t *testing.T) {
 func TestLoadGivesUp(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &Load{letters: make([]letter, 50)}
+	l := &Load{letters: make([]Letter, 50)}
 	v, err := l.Vote(ctx, 3, func(done, _ int) {
 		if done == 10 {
 			cancel()

@@ -178,7 +178,9 @@ func (w *World) signCertificate(ctx context.Context) error {
 
 // act lets two members sign an act, and sends it to the registrar. The service
 // brings it to the box once the witnesses have signed for it.
-func (w *World) act(ctx context.Context, sequence uint32, kind act.Kind, payload []byte) error {
+func (w *World) act(ctx context.Context, kind act.Kind, payload []byte) error {
+	w.acts++
+	sequence := w.acts
 	a := &act.Act{Kind: kind, Sequence: sequence, Payload: payload}
 	for i, key := range w.people.committee[:2] {
 		a.Signatures = append(a.Signatures, act.Signature{Member: uint8(i), Key: 0, Bytes: act.SignEd25519(key, w.mid, kind, sequence, payload)})

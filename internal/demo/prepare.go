@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"strikevote/internal/audit"
 	"strikevote/internal/protocol/election"
 )
 
@@ -16,6 +17,8 @@ type Prepared struct {
 	Data    string           // for strikevote serve -data
 	Mail    string           // folder with everybody's mail
 	Origins election.Origins // where a service on Data answers
+
+	w *World
 }
 
 // Prepare takes an election as far as a demo does before anybody votes: the roll
@@ -39,7 +42,7 @@ func Prepare(ctx context.Context, o Options) (*Prepared, error) {
 	if err := w.start(ctx); err != nil {
 		return nil, err
 	}
-	p := &Prepared{Data: w.dir, Mail: w.Mail(), Origins: w.Origins()}
+	p := &Prepared{Data: w.dir, Mail: w.Mail(), Origins: w.Origins(), w: w}
 	err = w.prepare(ctx)
 	if cerr := w.close(); err == nil {
 		err = cerr
@@ -48,6 +51,26 @@ func Prepare(ctx context.Context, o Options) (*Prepared, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// Finish takes the election from wherever voting stands to its end, after the
+// other service has ended: it serves it again, has the committee close it, the
+// tellers open the totals and the committee certify, and writes the record into the
+// folder out, which must not exist. It returns the audit of that folder.
+func (p *Prepared) Finish(ctx context.Context, out string) (report *audit.Report, err error) {
+	w := p.w
+	w.o.Out = out
+	if err := w.start(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	w.watch(ctx)
+	for _, step := range []func(context.Context) error{w.closePolls, w.openTotals, w.certify} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return w.audit(ctx)
 }
 
 // prepare takes the election to the point where voting is open and everybody

@@ -27,24 +27,24 @@ func (w *World) vote(ctx context.Context) error {
 }
 
 // turnout draws who votes. The late member always does.
-func (w *World) turnout(letters []letter) []letter {
-	slices.SortFunc(letters, func(a, b letter) int { return strings.Compare(a.address, b.address) })
+func (w *World) turnout(letters []Letter) []Letter {
+	slices.SortFunc(letters, func(a, b Letter) int { return strings.Compare(a.Address, b.Address) })
 	random := w.random("turnout")
 	random.Shuffle(len(letters), func(i, j int) { letters[i], letters[j] = letters[j], letters[i] })
 	n := min(max(int(w.o.Turnout*float64(len(letters))+0.5), 1), len(letters))
-	late := slices.IndexFunc(letters, func(l letter) bool { return l.address == w.late.Email })
+	late := slices.IndexFunc(letters, func(l Letter) bool { return l.Address == w.late.Email })
 	if late >= n {
 		letters[n-1], letters[late] = letters[late], letters[n-1]
 	}
 	for _, l := range letters[n:] {
-		w.unused = append(w.unused, l.path)
+		w.unused = append(w.unused, l.Path)
 	}
 	return letters[:n]
 }
 
 // letters waits until everybody's mail is there, the late member's too, and
 // reads all of it.
-func (w *World) letters(ctx context.Context) ([]letter, error) {
+func (w *World) letters(ctx context.Context) ([]Letter, error) {
 	want := 0
 	for _, m := range append(slices.Clone(w.members), w.late) {
 		if m.Email != "" {
@@ -58,7 +58,7 @@ func (w *World) letters(ctx context.Context) ([]letter, error) {
 	if err != nil {
 		return nil, err
 	}
-	letters, err := readMails(w.Mail())
+	letters, err := ReadLetters(w.Mail())
 	if err == nil && len(letters) == 0 {
 		err = errors.New("no member of this roll has an address, so nobody can vote in a demo")
 	}
