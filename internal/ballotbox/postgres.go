@@ -127,50 +127,55 @@ type place struct {
 	last  uint32
 }
 
-// locate looks ballots up. One statement has one snapshot, so a ballot that a
-// batch moves at this moment is seen in one of its two places.
+// find looks one ballot up: whether it is pending, and where it is in the log. Both
+// are read by key and by nothing else, however large the tables are, and with a plan
+// that the server makes once for each connection. One statement for a whole group of
+// ballots was planned anew each time, which took longer than running it.
+const find = `
+	SELECT e.phase, (` + lastAct + `), (SELECT true FROM ballotbox.pending WHERE key = $1),
+		(SELECT index FROM ballotbox.cast_index WHERE ballot_id = $2)
+	FROM ballotbox.election AS e`
+
+// locate looks ballots up, all in one round trip. One statement has one snapshot,
+// so a ballot that a batch moves at this moment is seen in one of its two places.
 func (b *Box) locate(ctx context.Context, ids []suite.BallotID) ([]place, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	s := b.sealer.Load()
-	keys, names := make([][]byte, len(ids)), make([][]byte, len(ids))
+	out := make([]place, len(ids))
+	q := new(pgx.Batch)
 	for i, id := range ids {
-		names[i] = id[:]
 		// Once the pending key is gone nothing is pending: NULL matches no row.
+		var key []byte
 		if s != nil {
 			k := s.key(id)
-			keys[i] = k[:]
+			key = k[:]
 		}
+		q.Queue(find, key, id[:]).QueryRow(func(row pgx.Row) (err error) {
+			out[i], err = scanPlace(row)
+			return err
+		})
 	}
-	rows, err := b.c.Pool.Query(ctx, `
-		SELECT e.phase, (`+lastAct+`), EXISTS (SELECT FROM ballotbox.pending AS p WHERE p.key = q.key), c.index
-		FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS q (key, id, n)
-			CROSS JOIN ballotbox.election AS e
-			LEFT JOIN ballotbox.cast_index AS c ON c.ballot_id = q.id
-		ORDER BY q.n`, keys, names)
-	if err != nil {
-		return nil, fmt.Errorf("looking for ballots: %w", err)
-	}
-	out := make([]place, 0, len(ids))
-	var phase election.Phase
-	var last uint32
-	var pending bool
-	var index *int64
-	_, err = pgx.ForEachRow(rows, []any{&phase, &last, &pending, &index}, func() error {
-		p := place{state: Unknown, phase: phase, last: last}
-		switch {
-		case index != nil:
-			p.state, p.index = InTheLog, *index
-		case pending:
-			p.state = Received
-		}
-		out = append(out, p)
-		return nil
-	})
-	if err != nil {
+	if err := b.c.Pool.SendBatch(ctx, q).Close(); err != nil {
 		return nil, fmt.Errorf("looking for ballots: %w", err)
 	}
 	return out, nil
+}
+
+func scanPlace(row pgx.Row) (place, error) {
+	p := place{state: Unknown}
+	var pending *bool
+	var index *int64
+	if err := row.Scan(&p.phase, &p.last, &pending, &index); err != nil {
+		return p, err
+	}
+	switch {
+	case index != nil:
+		p.state, p.index = InTheLog, *index
+	case pending != nil:
+		p.state = Received
+	}
+	return p, nil
 }
 
 // confirm commits something that waits for whatever the commits before it had
