@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -79,6 +80,10 @@ type Config struct {
 // processes may use one database.
 type Log struct {
 	c Config
+
+	// first is the checkpoint of the first entry once every witness has cosigned it,
+	// after which it never changes. Every voter's program asks for it.
+	first atomic.Pointer[[]byte]
 
 	mu sync.Mutex
 	// signed is the largest size that this process signed. A database that was

@@ -133,13 +133,24 @@ func (l *Log) SignText(text string) ([]byte, error) {
 
 // Checkpoint returns the newest checkpoint with its cosignatures.
 func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
-	return l.checkpoint(ctx, `ORDER BY size DESC LIMIT 1`)
+	note, _, err := l.checkpoint(ctx, `ORDER BY size DESC LIMIT 1`)
+	return note, err
 }
 
 // CheckpointAt returns the checkpoint of a size with its cosignatures. Not
 // every size has one.
 func (l *Log) CheckpointAt(ctx context.Context, size int64) ([]byte, error) {
-	return l.checkpoint(ctx, `WHERE size = $1`, size)
+	if first := l.first.Load(); size == 1 && first != nil {
+		return slices.Clone(*first), nil
+	}
+	note, signed, err := l.checkpoint(ctx, `WHERE size = $1`, size)
+	if err != nil {
+		return nil, err
+	}
+	if first := slices.Clone(note); size == 1 && signed == len(l.c.Policy.Witnesses) {
+		l.first.Store(&first)
+	}
+	return note, nil
 }
 
 // CosignedCheckpoint returns the newest checkpoint that satisfies the policy,
@@ -157,7 +168,7 @@ func (l *Log) FirstCosigned(ctx context.Context, index int64) ([]byte, error) {
 
 // cosigned returns the first checkpoint in an order of at least a size.
 func (l *Log) cosigned(ctx context.Context, order string, size int64) ([]byte, error) {
-	note, err := l.checkpoint(ctx, `
+	note, _, err := l.checkpoint(ctx, `
 		WHERE size >= $1 AND size IN
 			(SELECT size FROM board.cosignature GROUP BY size HAVING count(*) >= $2)
 		ORDER BY size `+order+` LIMIT 1`, size, l.c.Policy.Threshold)
@@ -176,21 +187,20 @@ func (l *Log) cosigned(ctx context.Context, order string, size int64) ([]byte, e
 }
 
 // checkpoint returns the checkpoint that a clause selects, with cosignatures in
-// the order of the manifest's witnesses.
-func (l *Log) checkpoint(ctx context.Context, clause string, args ...any) ([]byte, error) {
+// the order of the manifest's witnesses, and how many of them signed it.
+func (l *Log) checkpoint(ctx context.Context, clause string, args ...any) (note []byte, signed int, err error) {
 	rows, err := l.c.Pool.Query(ctx, `
 		WITH chosen AS (SELECT size, note FROM board.checkpoint `+clause+`)
 		SELECT chosen.note, c.witness, c.line
 		FROM chosen LEFT JOIN board.cosignature AS c USING (size)`, args...)
 	if err != nil {
-		return nil, fmt.Errorf("reading checkpoint: %w", err)
+		return nil, 0, fmt.Errorf("reading checkpoint: %w", err)
 	}
 	type line struct {
 		place int
 		text  string
 	}
 	var lines []line
-	var note []byte
 	var witness, text *string
 	_, err = pgx.ForEachRow(rows, []any{&note, &witness, &text}, func() error {
 		if witness == nil {
@@ -202,16 +212,16 @@ func (l *Log) checkpoint(ctx context.Context, clause string, args ...any) ([]byt
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading checkpoint: %w", err)
+		return nil, 0, fmt.Errorf("reading checkpoint: %w", err)
 	}
 	if note == nil {
-		return nil, fmt.Errorf("checkpoint: %w", ErrNotFound)
+		return nil, 0, fmt.Errorf("checkpoint: %w", ErrNotFound)
 	}
 	slices.SortFunc(lines, func(a, b line) int { return cmp.Compare(a.place, b.place) })
 	for _, line := range lines {
 		note = append(note, line.text...)
 	}
-	return note, nil
+	return note, len(lines), nil
 }
 
 // place is the witness's place in the manifest, or -1.
