@@ -18,6 +18,10 @@ import (
 // link, issuance, mails. Only the costs of others' rows matter.
 func (w *world) grow(from, n int) {
 	w.t.Helper()
+	const chunk = 10_000
+	for ; n > chunk; from, n = from+chunk, n-chunk {
+		w.grow(from, chunk)
+	}
 	for _, sql := range []string{
 		`INSERT INTO registrar.member (group_id, roll_index, member_no, name, email, leaf, added)
 			SELECT 1, 1000000 + i, 'X' || i, 'Somebody', 'x' || i || '@mail.example', sha256(i::text::bytea), true FROM generate_series($1::bigint, $2::bigint) i`,
