@@ -25,6 +25,7 @@ const boxColumns = `
 	ballotbox.pending.group_id integer
 	ballotbox.pending.key bytea
 	ballotbox.pending.sealed bytea
+	ballotbox.received.key bytea
 	board.checkpoint.note bytea
 	board.checkpoint.size bigint
 	board.cosignature.line text

@@ -114,6 +114,7 @@ func TestGrantsBallotbox(t *testing.T) {
 		sv_ballotbox ballotbox.election SELECT INSERT UPDATE(key_check,phase)
 		sv_ballotbox ballotbox.act SELECT INSERT
 		sv_ballotbox ballotbox.cast_index SELECT INSERT
+		sv_ballotbox ballotbox.received SELECT INSERT
 		sv_ballotbox ballotbox.pending SELECT INSERT DELETE
 	`)
 }

@@ -103,7 +103,7 @@ func TestUnconfirmed(t *testing.T) {
 		t.Fatalf("%d rows are pending, want 1", n)
 	}
 	if _, err := w.service.Exec(t.Context(), `
-		INSERT INTO ballotbox.pending SELECT * FROM ballotbox.pending ON CONFLICT DO NOTHING`); err != nil {
+		INSERT INTO ballotbox.received SELECT * FROM ballotbox.received ON CONFLICT DO NOTHING`); err != nil {
 		t.Fatal(err)
 	}
 	again := []<-chan error{

@@ -8,10 +8,10 @@ import (
 const PhaseLock = phaseLock
 
 // Choose is choose.
-var Choose = choose
+var Choose = choose[[]byte]
 
-// PendingRow returns the key under which a ballot is pending.
-func PendingRow(pending [32]byte, mid suite.MID, id suite.BallotID) ([]byte, error) {
+// ReceivedKey returns the key under which a ballot is known to have come.
+func ReceivedKey(pending [32]byte, mid suite.MID, id suite.BallotID) ([]byte, error) {
 	s, err := newSealer(pending, mid)
 	if err != nil {
 		return nil, err

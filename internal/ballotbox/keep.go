@@ -112,10 +112,10 @@ type insertion struct {
 }
 
 // insert sends the statements that keep ballots, in one round trip. Their order
-// matters. The phase is read under its lock. The look into the log comes after
-// the insert, as a statement with a snapshot of its own: if a batch is taking
-// this very ballot out of pending, the insert waits for it to commit, and only
-// what is read after that sees the ballot in the log.
+// matters. The phase is read under its lock. A ballot that came before is found by
+// its key in received, which stays when the ballot leaves pending; if it is coming
+// in another transaction, the insert waits for that to commit. The look into the log
+// says where it is, and comes after, as a statement with a snapshot of its own.
 func (b *Box) insert(ctx context.Context, tx pgx.Tx, casts []*cast) (insertion, error) {
 	s := b.sealer.Load()
 	if s == nil {
@@ -127,10 +127,15 @@ func (b *Box) insert(ctx context.Context, tx pgx.Tx, casts []*cast) (insertion, 
 	q.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, phaseLock)
 	q.Queue(`SELECT phase FROM ballotbox.election`).QueryRow(func(row pgx.Row) error { return row.Scan(&r.phase) })
 	q.Queue(lastAct).QueryRow(func(row pgx.Row) error { return row.Scan(&r.last) })
+	// DISTINCT: of a ballot that comes twice at once one row waits.
 	q.Queue(`
+		WITH fresh AS (
+			INSERT INTO ballotbox.received (key) SELECT * FROM unnest($1::bytea[])
+			ON CONFLICT (key) DO NOTHING RETURNING key)
 		INSERT INTO ballotbox.pending (key, sealed, group_id)
-		SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::integer[])
-		ON CONFLICT (key) DO NOTHING`, rows.keys, rows.sealed, rows.groups).
+		SELECT DISTINCT ON (q.key) q.place, q.sealed, q.group_id
+		FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::integer[]) AS q (key, place, sealed, group_id) JOIN fresh USING (key)`,
+		rows.keys, rows.places, rows.sealed, rows.groups).
 		Exec(func(tag pgconn.CommandTag) error { r.inserted = tag.RowsAffected(); return nil })
 	q.Queue(`SELECT ballot_id FROM ballotbox.cast_index WHERE ballot_id = ANY($1)`, rows.ids).
 		Query(func(rows pgx.Rows) error {
@@ -156,17 +161,17 @@ func (b *Box) insert(ctx context.Context, tx pgx.Tx, casts []*cast) (insertion, 
 	return r, nil
 }
 
-// pendingRows are the columns of an insert.
-type pendingRows struct {
-	keys, sealed, ids [][]byte
-	groups            []int32
+// castRows are the columns of an insert: the key in received, the key in pending.
+type castRows struct {
+	keys, places, sealed, ids [][]byte
+	groups                    []int32
 }
 
 // rows seals ballots for their rows, sorted by key: two transactions that
 // insert the same ballots then wait for each other in one direction only.
-func (s *sealer) rows(casts []*cast) pendingRows {
+func (s *sealer) rows(casts []*cast) castRows {
 	type row struct {
-		key rowKey
+		key [32]byte
 		c   *cast
 	}
 	list := make([]row, len(casts))
@@ -174,10 +179,12 @@ func (s *sealer) rows(casts []*cast) pendingRows {
 		list[i] = row{s.key(c.id), c}
 	}
 	slices.SortFunc(list, func(x, y row) int { return slices.Compare(x.key[:], y.key[:]) })
-	var r pendingRows
+	var r castRows
 	for _, x := range list {
+		place := newRowKey()
 		r.keys = append(r.keys, x.key[:])
-		r.sealed = append(r.sealed, s.seal(x.key, x.c.sealed))
+		r.places = append(r.places, place[:])
+		r.sealed = append(r.sealed, s.seal(place, x.c.sealed))
 		r.ids = append(r.ids, x.c.id[:])
 		r.groups = append(r.groups, int32(x.c.group))
 	}

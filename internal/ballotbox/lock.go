@@ -141,11 +141,11 @@ func (b *Box) lock(ctx context.Context, tx pgx.Tx, phase election.Phase, e *end)
 		return fmt.Errorf("locking batches: %w", err)
 	}
 	for _, g := range b.c.Manifest.Groups {
-		keys, err := pendingKeys(ctx, tx, g.ID)
+		list, err := b.take(ctx, tx, g.ID)
 		if err != nil {
 			return err
 		}
-		if err := b.move(ctx, tx, g.ID, keys); err != nil {
+		if err := b.publish(ctx, tx, list); err != nil {
 			return err
 		}
 	}

@@ -15,11 +15,11 @@ import (
 	"strikevote/internal/protocol/suite"
 )
 
-// A sealer turns ballots into rows of the pending table and back (SPEC 8). What
-// the table, its backups and the database's log show of a ballot is then
-// random without the pending key, which is destroyed at lock.
+// A sealer turns ballots into rows of the tables received and pending, and back
+// (SPEC 8). What the tables, their backups and the database's log show of a ballot
+// is then random without the pending key, which is destroyed at lock.
 type sealer struct {
-	index [sha256.Size]byte // k, of the rows' keys
+	index [sha256.Size]byte // k, of the keys of received
 	aead  cipher.AEAD       // under k', of the rows' contents
 	check [sha256.Size]byte // tells this pending key from another
 }
@@ -54,13 +54,20 @@ func newSealer(pending [32]byte, mid suite.MID) (*sealer, error) {
 	return &s, nil
 }
 
-// A rowKey is the primary key of a pending ballot.
-type rowKey [sha256.Size]byte
-
-func (s *sealer) key(id suite.BallotID) rowKey {
+// key is what a ballot that came is known by: it comes once.
+func (s *sealer) key(id suite.BallotID) [sha256.Size]byte {
 	mac := hmac.New(sha256.New, s.index[:])
 	mac.Write(id[:])
-	return rowKey(mac.Sum(nil))
+	return [sha256.Size]byte(mac.Sum(nil))
+}
+
+// A rowKey is the primary key of a pending ballot, drawn anew whenever the row is
+// written: nothing ties a row to the one that it was before, or to its ballot.
+type rowKey [32]byte
+
+func newRowKey() (k rowKey) {
+	_, _ = rand.Read(k[:]) // never fails
+	return k
 }
 
 // seal encrypts a sealed ballot for its row.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,7 +32,7 @@ func TestPendingHides(t *testing.T) {
 				t.Errorf("the database shows the %s of a pending ballot", name)
 			}
 		}
-		key, err := ballotbox.PendingRow(w.pending, w.mid, m.id)
+		key, err := ballotbox.ReceivedKey(w.pending, w.mid, m.id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,3 +203,47 @@ func TestRedaction(t *testing.T) {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// TestStayingIsHidden compares the rows that wait before and after a batch: none of
+// those that stay is one that was there, so nobody can tell from copies of the table,
+// or from the database's log, who of those that came left in which batch.
+func TestStayingIsHidden(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	list := w.ballots(1, 24)
+	for _, m := range list {
+		w.mustCast(m, ballotbox.Received)
+	}
+	other := w.ballot(2)
+	w.mustCast(other, ballotbox.Received)
+	keys := func(sql string) []string {
+		var all []string
+		w.scan(sql, &all)
+		return all
+	}
+	const (
+		waiting = `SELECT array_agg(encode(key, 'hex') ORDER BY ctid) FROM ballotbox.pending WHERE group_id = 1`
+		parts   = `SELECT array_agg(encode(substr(sealed, n, 24), 'hex')) FROM ballotbox.pending, generate_series(1, 200, 24) n WHERE group_id = 1`
+		came    = `SELECT array_agg(encode(key, 'hex') ORDER BY key) FROM ballotbox.received`
+	)
+	before, beforeParts, beforeCame := keys(waiting), keys(parts), keys(came)
+	w.tick()
+	after, afterParts := keys(waiting), keys(parts)
+	if len(before) != 24 || len(after) != 10 || len(w.published()) != 14 {
+		t.Fatalf("%d rows before, %d after, %d in the log", len(before), len(after), len(w.published()))
+	}
+	if !slices.IsSorted(after) {
+		t.Error("those that stay were written in another order than that of their keys")
+	}
+	for _, k := range slices.Concat(after, afterParts) {
+		if slices.Contains(before, k) || slices.Contains(beforeParts, k) {
+			t.Error("a row that stayed shows what it was before")
+		}
+	}
+	// The negative control: what is known to have come is found again.
+	if got := keys(came); len(got) != 25 || !slices.Equal(got, beforeCame) {
+		t.Error("the search would not have found a row that is there")
+	}
+	w.mustLock()
+	w.mustHold(append(list, other)...)
+}

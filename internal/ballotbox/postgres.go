@@ -127,17 +127,17 @@ type place struct {
 	last  uint32
 }
 
-// find looks one ballot up: whether it is pending, and where it is in the log. Both
+// find looks one ballot up: whether it came, and where it is in the log. Both
 // are read by key and by nothing else, however large the tables are, and with a plan
 // that the server makes once for each connection. One statement for a whole group of
 // ballots was planned anew each time, which took longer than running it.
 const find = `
-	SELECT e.phase, (` + lastAct + `), (SELECT true FROM ballotbox.pending WHERE key = $1),
+	SELECT e.phase, (` + lastAct + `), (SELECT true FROM ballotbox.received WHERE key = $1),
 		(SELECT index FROM ballotbox.cast_index WHERE ballot_id = $2)
 	FROM ballotbox.election AS e`
 
 // locate looks ballots up, all in one round trip. One statement has one snapshot,
-// so a ballot that a batch moves at this moment is seen in one of its two places.
+// so a ballot that came is seen, in the log or on its way there.
 func (b *Box) locate(ctx context.Context, ids []suite.BallotID) ([]place, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -164,15 +164,15 @@ func (b *Box) locate(ctx context.Context, ids []suite.BallotID) ([]place, error)
 
 func scanPlace(row pgx.Row) (place, error) {
 	p := place{state: Unknown}
-	var pending *bool
+	var received *bool
 	var index *int64
-	if err := row.Scan(&p.phase, &p.last, &pending, &index); err != nil {
+	if err := row.Scan(&p.phase, &p.last, &received, &index); err != nil {
 		return p, err
 	}
 	switch {
 	case index != nil:
 		p.state, p.index = InTheLog, *index
-	case pending != nil:
+	case received != nil:
 		p.state = Received
 	}
 	return p, nil

@@ -119,16 +119,25 @@ func (b *Box) batch(ctx context.Context, g suite.GroupID) error {
 		if err != nil || after(phase) {
 			return err
 		}
-		keys, err := pendingKeys(ctx, tx, g)
-		if err != nil || len(keys) < 2*stay {
+		list, err := b.take(ctx, tx, g)
+		if err != nil {
 			return err
 		}
-		if keys, err = choose(keys, len(keys)-stay); err != nil {
+		if len(list) < 2*stay {
+			return errTooFew // another process was faster; what was taken goes back
+		}
+		moved = len(list) - stay
+		if err := choose(list, moved); err != nil {
 			return err
 		}
-		moved = len(keys)
-		return b.move(ctx, tx, g, keys)
+		if err := b.publish(ctx, tx, list[:moved]); err != nil {
+			return err
+		}
+		return b.putBack(ctx, tx, g, list[moved:])
 	})
+	if errors.Is(err, errTooFew) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -164,43 +173,18 @@ func (b *Box) lockBatch(ctx context.Context, tx pgx.Tx) (election.Phase, error) 
 	return readPhase(ctx, tx)
 }
 
-func pendingKeys(ctx context.Context, tx pgx.Tx, g suite.GroupID) ([][]byte, error) {
-	rows, err := tx.Query(ctx, `SELECT key FROM ballotbox.pending WHERE group_id = $1 ORDER BY key`, int32(g))
-	if err != nil {
-		return nil, fmt.Errorf("reading pending ballots: %w", err)
-	}
-	keys, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
-	if err != nil {
-		return nil, fmt.Errorf("reading pending ballots: %w", err)
-	}
-	return keys, nil
-}
+// errTooFew makes a batch roll back that would be smaller than the smallest.
+var errTooFew = errors.New("too few ballots wait")
 
-// choose returns n of the keys, every choice equally likely (Fisher and Yates).
-// The order of arrival must not decide who waits, and nobody may predict it.
-func choose(keys [][]byte, n int) ([][]byte, error) {
-	for i := range n {
-		j, err := rand.Int(rand.Reader, big.NewInt(int64(len(keys)-i)))
-		if err != nil {
-			return nil, fmt.Errorf("choosing ballots of a batch: %w", err)
-		}
-		at := i + int(j.Int64())
-		keys[i], keys[at] = keys[at], keys[i]
-	}
-	return keys[:n], nil
-}
-
-// move takes rows of one group out of pending and appends them to the log as
-// one sorted batch.
-func (b *Box) move(ctx context.Context, tx pgx.Tx, g suite.GroupID, keys [][]byte) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	rows, err := tx.Query(ctx, `DELETE FROM ballotbox.pending WHERE key = ANY($1) RETURNING key, sealed`, keys)
+// take takes all rows of one group out of pending, whoever of them stays: the
+// database's log keeps which rows a transaction deletes, and in which order they came,
+// and members are issued ballots in an order that is known.
+func (b *Box) take(ctx context.Context, tx pgx.Tx, g suite.GroupID) ([]*cast, error) {
+	rows, err := tx.Query(ctx, `DELETE FROM ballotbox.pending WHERE group_id = $1 RETURNING key, sealed`, int32(g))
 	if err != nil {
-		return fmt.Errorf("taking pending ballots: %w", err)
+		return nil, fmt.Errorf("taking pending ballots: %w", err)
 	}
-	list := make([]*cast, 0, len(keys))
+	var list []*cast
 	var key, row []byte
 	_, err = pgx.ForEachRow(rows, []any{&key, &row}, func() error {
 		c, err := b.unseal(key, row)
@@ -211,16 +195,52 @@ func (b *Box) move(ctx context.Context, tx pgx.Tx, g suite.GroupID, keys [][]byt
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("taking pending ballots: %w", err)
+		return nil, fmt.Errorf("taking pending ballots: %w", err)
 	}
-	if len(list) != len(keys) {
-		return errors.New("pending ballots went away although they were locked")
-	}
-	slices.SortFunc(list, func(x, y *cast) int { return bytes.Compare(x.id[:], y.id[:]) })
-	return b.publish(ctx, tx, list)
+	return list, nil
 }
 
-// unseal opens a pending row and checks that it is the ballot its key names.
+// choose moves n of a list to its front, every choice equally likely (Fisher and
+// Yates). The order of arrival must not decide who waits, and nobody may predict it.
+func choose[T any](list []T, n int) error {
+	for i := range n {
+		j, err := rand.Int(rand.Reader, big.NewInt(int64(len(list)-i)))
+		if err != nil {
+			return fmt.Errorf("choosing ballots of a batch: %w", err)
+		}
+		at := i + int(j.Int64())
+		list[i], list[at] = list[at], list[i]
+	}
+	return nil
+}
+
+// putBack makes ballots wait again, in rows that nothing ties to those that they
+// were taken from: other keys, sealed anew, in the order of the keys.
+func (b *Box) putBack(ctx context.Context, tx pgx.Tx, g suite.GroupID, list []*cast) error {
+	s := b.sealer.Load()
+	if s == nil {
+		return ErrLocked
+	}
+	keys := make([][]byte, len(list))
+	for i := range keys {
+		k := newRowKey()
+		keys[i] = k[:]
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	sealed := make([][]byte, len(list))
+	for i, c := range list {
+		sealed[i] = s.seal(rowKey(keys[i]), c.sealed)
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO ballotbox.pending (key, sealed, group_id)
+		SELECT *, $3 FROM unnest($1::bytea[], $2::bytea[])`, keys, sealed, int32(g))
+	if err != nil {
+		return fmt.Errorf("putting ballots back: %w", err)
+	}
+	return nil
+}
+
+// unseal opens a pending row. One that was moved to another key does not open.
 func (b *Box) unseal(key, row []byte) (*cast, error) {
 	s := b.sealer.Load()
 	if s == nil {
@@ -233,18 +253,15 @@ func (b *Box) unseal(key, row []byte) (*cast, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := b.parse(sealed)
-	if err != nil {
-		return nil, err
-	}
-	if s.key(c.id) != rowKey(key) {
-		return nil, errors.New("pending ballot stands under another key")
-	}
-	return c, nil
+	return b.parse(sealed)
 }
 
-// publish appends sorted ballots to the log and notes where each is.
+// publish appends ballots to the log as one sorted batch and notes where each is.
 func (b *Box) publish(ctx context.Context, tx pgx.Tx, list []*cast) error {
+	if len(list) == 0 {
+		return nil
+	}
+	slices.SortFunc(list, func(x, y *cast) int { return bytes.Compare(x.id[:], y.id[:]) })
 	entries := make([][]byte, len(list))
 	ids := make([][]byte, len(list))
 	for i, c := range list {

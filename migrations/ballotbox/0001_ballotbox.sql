@@ -25,9 +25,18 @@ CREATE TABLE ballotbox.act (
     body     bytea   NOT NULL
 );
 
--- Ballots that wait for their batch: under a keyed hash of the ballot's id, and
--- encrypted under a key that is destroyed at lock (SPEC 8), so that what a disk
--- or a backup keeps of this table says nothing about when a ballot came.
+-- Every ballot that ever came, under a keyed hash of its id; the key is destroyed
+-- at lock (SPEC 8). The primary key is what makes a ballot come once. Rows stay:
+-- one that went with its ballot would say in which batch the ballot left.
+CREATE TABLE ballotbox.received (
+    key bytea PRIMARY KEY CHECK (octet_length(key) = 32)
+);
+
+-- Ballots that wait for their batch, each under a random number and encrypted
+-- under a key that is destroyed at lock. A batch deletes all rows of its group and
+-- writes those that stay anew, under other numbers: so what a disk, a backup or the
+-- write-ahead log keeps of this table says when ballots came, and neither which
+-- they were nor in which batch each of them left.
 CREATE TABLE ballotbox.pending (
     key      bytea   PRIMARY KEY CHECK (octet_length(key) = 32),
     sealed   bytea   NOT NULL,
@@ -50,6 +59,8 @@ REVOKE ALL ON FUNCTION ballotbox.refuse_change() FROM PUBLIC;
 
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ballotbox.act
     FOR EACH STATEMENT EXECUTE FUNCTION ballotbox.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ballotbox.received
+    FOR EACH STATEMENT EXECUTE FUNCTION ballotbox.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ballotbox.cast_index
     FOR EACH STATEMENT EXECUTE FUNCTION ballotbox.refuse_change();
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE OR UPDATE OF one, manifest, sealing ON ballotbox.election
@@ -62,7 +73,7 @@ GRANT USAGE ON SCHEMA ballotbox, board, migration TO sv_ballotbox;
 GRANT SELECT ON migration.applied TO sv_ballotbox;
 
 GRANT SELECT, INSERT, UPDATE (phase, key_check) ON ballotbox.election TO sv_ballotbox;
-GRANT SELECT, INSERT ON ballotbox.act, ballotbox.cast_index TO sv_ballotbox;
+GRANT SELECT, INSERT ON ballotbox.act, ballotbox.received, ballotbox.cast_index TO sv_ballotbox;
 GRANT SELECT, INSERT, DELETE ON ballotbox.pending TO sv_ballotbox;
 
 GRANT SELECT, INSERT ON board.entry, board.node, board.checkpoint, board.cosignature, board.file TO sv_ballotbox;
