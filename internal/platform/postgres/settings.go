@@ -27,6 +27,11 @@ var demanded = map[string][]string{
 	// Since version 18 this one is a list.
 	"log_connections": {"off", ""}, "log_disconnections": {"off"}, "log_duration": {"off"}, "log_lock_waits": {"off"},
 	"log_replication_commands": {"off"}, "log_line_prefix": {""}, "log_autovacuum_min_duration": {"-1"}, "log_temp_files": {"-1"},
+	// The detail of an error has the row that it is about: a name, an address, a key.
+	"log_error_verbosity": {"terse"},
+	// What servers say for those who look for their faults tells transactions apart.
+	"log_min_messages":    {"warning", "notice", "info", "error", "log", "fatal", "panic"},
+	"log_statement_stats": {"off"}, "log_parser_stats": {"off"}, "log_planner_stats": {"off"}, "log_executor_stats": {"off"},
 	"debug_print_parse": {"off"}, "debug_print_rewritten": {"off"}, "debug_print_plan": {"off"},
 }
 

@@ -55,7 +55,7 @@ func TestSettings(t *testing.T) {
 		"synchronous_commit = off", "log_statement = 'all'", "log_min_error_statement = 'error'", "log_min_duration_statement = 0",
 		"log_min_duration_sample = 100", "log_transaction_sample_rate = 0.5", "log_parameter_max_length = -1",
 		"log_parameter_max_length_on_error = -1", "log_duration = on", "log_lock_waits = on", "log_replication_commands = on",
-		"log_temp_files = 0", "debug_print_plan = on", "session_preload_libraries = 'auto_explain'",
+		"log_temp_files = 0", "log_error_verbosity = 'default'", "log_min_messages = 'debug5'", "log_statement_stats = on", "debug_print_plan = on", "session_preload_libraries = 'auto_explain'",
 	} {
 		name, _, _ := strings.Cut(set, " ")
 		do(`ALTER ROLE sv_ballotbox_owner SET ` + set)
