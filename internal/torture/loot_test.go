@@ -156,4 +156,3 @@ func (e *loot) numbered() map[int][]int {
 	}
 	return in
 }
-

@@ -31,10 +31,15 @@ func limit(resource int, name string) (uint64, error) {
 	return r.Cur, nil
 }
 
+// noCore is a limit of one byte. No file is written, as none is with 0. But where core
+// dumps are piped to a program, as most distributions have it, the kernel does not look
+// at the limit, with one exception: it dumps nothing at 1.
+const noCore = 1
+
 // NoCoreDumps keeps this process and its children from writing their memory, with
-// every key in it, to a disk when they crash. It cannot be undone.
+// every key in it, to a disk or into a pipe when they crash. It cannot be undone.
 func NoCoreDumps() error {
-	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{Cur: noCore, Max: noCore}); err != nil {
 		return fmt.Errorf("turning off core dumps: %w", err)
 	}
 	return nil

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	err := NoCoreDumps()
-	if n, lerr := CoreLimit(); err != nil || lerr != nil || n != 0 {
+	if n, lerr := CoreLimit(); err != nil || lerr != nil || n != noCore {
 		os.Exit(1)
 	}
 	// It holds for children, such as a database.
