@@ -169,8 +169,8 @@ func (x *examination) machine() {
 	switch n, err := x.Machine.CoreLimit(); {
 	case err != nil:
 		x.unknown(cores, err)
-	case n > 0:
-		x.warn(cores, "set LimitCORE=0 in the unit, or ulimit -c 0 in this shell, and start serve from there",
+	case n > 1: // a limit of one byte is the one that holds for pipes too
+		x.warn(cores, "set LimitCORE=1 in the unit, or ulimit -c 0 in this shell, and start serve from there",
 			"a crash may write keys to the disk")
 	default:
 		x.ok(cores, "they are off")

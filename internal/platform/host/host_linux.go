@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -39,7 +40,11 @@ const noCore = 1
 // NoCoreDumps keeps this process and its children from writing their memory, with
 // every key in it, to a disk or into a pipe when they crash. It cannot be undone.
 func NoCoreDumps() error {
-	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{Cur: noCore, Max: noCore}); err != nil {
+	err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{Cur: noCore, Max: noCore})
+	if errors.Is(err, syscall.EPERM) { // whoever started this process has set 0
+		err = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
+	}
+	if err != nil {
 		return fmt.Errorf("turning off core dumps: %w", err)
 	}
 	return nil
