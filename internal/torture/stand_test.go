@@ -75,6 +75,8 @@ type stand struct {
 	ledger   string            // of the registrar's half of the record
 	ballots  string            // of the box's
 	log      *lines            // of all services
+	env      []string          // of services that are started from now on, beside that of the test
+	cwd      string            // of the same; empty: the test's own
 }
 
 // newStand prepares an election and starts everything: two clusters, one process
@@ -140,7 +142,8 @@ func (s *stand) killCluster(name string) {
 }
 
 func (s *stand) logger() *slog.Logger {
-	return slog.New(slog.NewJSONHandler(s.log, nil))
+	// What a database server says is on the level of debugging.
+	return slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // arguments are those of serve for a service of the stand.
@@ -177,7 +180,8 @@ type process struct {
 func (s *stand) spawn(name string, args ...string) *process {
 	s.t.Helper()
 	p := &process{cmd: exec.Command(program, args...), done: make(chan struct{})}
-	p.cmd.Env = withoutSettings(os.Environ())
+	p.cmd.Env = append(withoutSettings(os.Environ()), s.env...)
+	p.cmd.Dir = s.cwd
 	p.cmd.Stderr = s.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	out, err := p.cmd.StdoutPipe()
