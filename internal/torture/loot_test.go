@@ -104,13 +104,20 @@ func (e *loot) readPublic() map[string]int {
 	return byID
 }
 
-// poolGroups notes how the public batches of each group came about.
+// poolGroups notes how the public batches of each group came about. But for the last
+// one, each hides its ballots among at least as many as stayed, and those.
 func (e *loot) poolGroups(batches map[int][]int) {
 	for _, g := range slices.Sorted(maps.Keys(batches)) {
 		one := pooled{batches: batches[g]}
 		// Everybody voted: the group's roll is its ballots.
 		n := one.count()
-		e.public = append(e.public, pooled{batches: batches[g], stay: batched(n, n).stay})
+		one.stay = batched(n, n).stay
+		for i, k := range one.batches {
+			if k < one.stay && i < len(one.batches)-1 {
+				e.t.Errorf("batch %d of group %d has %d ballots, fewer than %d", i, g, k, one.stay)
+			}
+		}
+		e.public = append(e.public, one)
 	}
 }
 
