@@ -24,6 +24,8 @@ const maxReasons = 5
 
 // A finding is a check under way. A check that finds no fault holds.
 type finding struct {
+	check   string
+	spare   func(check, reason string) bool // the auditor's
 	reasons []string
 	more    int // faults beyond maxReasons
 	broken  error
@@ -32,12 +34,24 @@ type finding struct {
 // fault records that a rule is broken: the section of SPEC.md, the file, and
 // what is wrong, as a clause without a full stop.
 func (f *finding) fault(section int, file, format string, args ...any) {
-	if len(f.reasons) == maxReasons {
+	// However many there are, each costs no more than the first few.
+	if len(f.reasons) == maxReasons && f.spare == nil {
 		f.more++
 		return
 	}
-	reason := fmt.Sprintf("%s: %s (SPEC %d).", file, fmt.Sprintf(format, args...), section)
-	f.reasons = append(f.reasons, strings.Map(visible, reason))
+	f.add(fmt.Sprintf("%s: %s (SPEC %d).", file, fmt.Sprintf(format, args...), section))
+}
+
+// add adds a reason.
+func (f *finding) add(reason string) {
+	reason = strings.Map(visible, reason)
+	switch {
+	case f.spare != nil && f.spare(f.check, reason):
+	case len(f.reasons) == maxReasons:
+		f.more++
+	default:
+		f.reasons = append(f.reasons, reason)
+	}
 }
 
 // visible keeps what a record can put into an error from moving the cursor or
@@ -60,9 +74,7 @@ func (f *finding) fail(section int, file string, err error) {
 
 // cannot records that a check was not made, and why. What was not checked does
 // not hold.
-func (f *finding) cannot(why string) {
-	f.reasons = append(f.reasons, "Not checked: "+why+".")
-}
+func (f *finding) cannot(why string) { f.add("Not checked: " + why + ".") }
 
 func (f *finding) ok() bool { return len(f.reasons) == 0 }
 
@@ -90,7 +102,7 @@ func (a *auditor) check(name string, f func(*auditor, *finding) string) {
 	if a.broken = a.ctx.Err(); a.broken != nil {
 		return
 	}
-	var found finding
+	found := finding{check: name, spare: a.spare}
 	var holds string
 	guard(&found, name, func() { holds = f(a, &found) })
 	a.broken = found.broken
@@ -134,6 +146,9 @@ func (a *auditor) parallel(f *finding, step string, n int, work func(i int, f *f
 		defer mu.Unlock()
 		next++
 		return next - 1, next <= n && a.ctx.Err() == nil
+	}
+	for i := range found {
+		found[i].check, found[i].spare = f.check, f.spare
 	}
 	if n > 0 && a.o.Progress != nil {
 		a.o.Progress(step, 0, n)

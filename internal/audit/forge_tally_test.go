@@ -13,6 +13,8 @@ import (
 	"strikevote/internal/record/statement"
 )
 
+const comparedWhole = "the result is compared whole, sets too"
+
 var tallyForgeries = []forgery{
 	{
 		name: "a share without its proof", check: "shares", words: "not made with the teller's key",
@@ -46,6 +48,7 @@ var tallyForgeries = []forgery{
 	},
 	{
 		name: "groups merged that need not be", check: "sets", words: "not those that follow",
+		also: []string{"result"}, why: comparedWhole,
 		do: func(t *testing.T, e *audittest.Election) {
 			e.Forge.Result = func(r *tally.Result) {
 				r.Sets[0].Groups = []suite.GroupID{1, 3}
@@ -148,29 +151,36 @@ var tallyForgeries = []forgery{
 var fileForgeries = []forgery{
 	{
 		name: "shares that are none, besides enough others", check: "shares", words: "shares/2: reading share file",
-		after: func(_ *audittest.Election, f audittest.Files) { f[layout.Shares(2)] = f[layout.Sealing] },
+		after: func(_ *testing.T, _ *audittest.Election, f audittest.Files) { f[layout.Shares(2)] = f[layout.Sealing] },
 	},
 	{
 		name: "shares that are too large, besides enough others", check: "shares", words: "shares/2: larger than",
-		after: func(_ *audittest.Election, f audittest.Files) {
+		after: func(_ *testing.T, _ *audittest.Election, f audittest.Files) {
 			f[layout.Shares(2)] = &fstest.MapFile{Data: make([]byte, layout.Limit(layout.Shares(2))+1)}
 		},
 	},
 	{
 		name: "a result that is none", check: "sets", words: "result: reading",
-		after: func(_ *audittest.Election, f audittest.Files) { f[layout.Result] = f[layout.Sealing] },
+		also: []string{"result"}, why: comparedWhole,
+		after: func(_ *testing.T, _ *audittest.Election, f audittest.Files) { f[layout.Result] = f[layout.Sealing] },
 	},
 	{
 		name: "the sealing's signatures", check: "certification", words: "does not verify",
-		after: func(_ *audittest.Election, f audittest.Files) { f[layout.Certification] = f[layout.Sealing] },
+		after: func(_ *testing.T, _ *audittest.Election, f audittest.Files) {
+			f[layout.Certification] = f[layout.Sealing]
+		},
 	},
 	{
 		name: "the certificate's signatures", check: "sealing", words: "does not verify",
-		after: func(_ *audittest.Election, f audittest.Files) { f[layout.Sealing] = f[layout.Certification] },
+		after: func(_ *testing.T, _ *audittest.Election, f audittest.Files) {
+			f[layout.Sealing] = f[layout.Certification]
+		},
 	},
 	{
 		name: "another start of the ceremony", check: "ceremony", words: "its context",
-		after: func(_ *audittest.Election, f audittest.Files) { f[layout.CeremonyFresh].Data = make([]byte, 32) },
+		after: func(_ *testing.T, _ *audittest.Election, f audittest.Files) {
+			f[layout.CeremonyFresh].Data = make([]byte, 32)
+		},
 	},
 	{
 		name: "a whole other ceremony", check: "ceremony", words: "another certificate",
@@ -204,35 +214,35 @@ var fileForgeries = []forgery{
 	},
 	{
 		name: "the drill of another teller", check: "drill", words: "file of teller 1",
-		after: func(_ *audittest.Election, f audittest.Files) { f[layout.Drill(2)] = f[layout.Drill(1)] },
+		after: func(_ *testing.T, _ *audittest.Election, f audittest.Files) { f[layout.Drill(2)] = f[layout.Drill(1)] },
 	},
 	{
 		name: "the other side's statement", check: "statements", words: "statements/box",
-		after: func(e *audittest.Election, f audittest.Files) {
+		after: func(_ *testing.T, e *audittest.Election, f audittest.Files) {
 			f[layout.StatementBox].Data = e.Ledger.SignText(statement.Text(e.MID, statement.PendingKey))
 		},
 	},
 	{
 		name: "a statement on something else", check: "statements", words: "not the statement",
-		after: func(e *audittest.Election, f audittest.Files) {
+		after: func(_ *testing.T, e *audittest.Election, f audittest.Files) {
 			f[layout.StatementBox].Data = e.Box.SignText(statement.Text(e.MID, statement.IssuerKeys))
 		},
 	},
 	{
 		name: "a statement on another election", check: "statements", words: "not the statement",
-		after: func(e *audittest.Election, f audittest.Files) {
+		after: func(_ *testing.T, e *audittest.Election, f audittest.Files) {
 			f[layout.StatementRegistrar].Data = e.Ledger.SignText(statement.Text(suite.MID{}, statement.IssuerKeys))
 		},
 	},
 	{
 		name: "a statement of a teller by another", check: "statements", words: "statements/teller-1",
-		after: func(e *audittest.Election, f audittest.Files) {
+		after: func(_ *testing.T, e *audittest.Election, f audittest.Files) {
 			f[layout.StatementTeller(1)].Data = statement.SignTeller(e.Static[1], 1, e.MID)
 		},
 	},
 	{
 		name: "a cancelled election that was opened", check: "stage", words: "cancelled election has no shares",
-		o:     audittest.Options{Cancelled: true},
-		after: func(_ *audittest.Election, f audittest.Files) { f[layout.Shares(1)] = f[layout.Drill(1)] },
+		o:  audittest.Options{Cancelled: true},
+		do: func(_ *testing.T, e *audittest.Election) { e.Options.Stage = layout.Opened },
 	},
 }

@@ -22,37 +22,64 @@ import (
 type forgery struct {
 	name  string
 	o     audittest.Options
-	do    func(t *testing.T, e *audittest.Election)      // before hashing and signing
-	after func(e *audittest.Election, f audittest.Files) // on the files
-	check string                                         // that has to fail
-	words string                                         // that its detail has
+	do    func(t *testing.T, e *audittest.Election) // before hashing and signing
+	after func(t *testing.T, e *audittest.Election, f audittest.Files)
+	ask   func(t *testing.T, e *audittest.Election) audit.Options // what the reader demands
+	check string                                                  // that has to fail
+	words string                                                  // that its detail has
+	also  []string                                                // other checks that find it as well
+	why   string                                                  // without the check it is still found
 }
 
-func TestForged(t *testing.T) {
-	t.Parallel()
-	for _, list := range [][]forgery{ledgerForgeries, actForgeries, ballotForgeries, tallyForgeries, fileForgeries} {
-		for _, tt := range list {
-			t.Run(tt.check+"/"+tt.name, func(t *testing.T) {
-				t.Parallel()
-				e := made(t, tt.o)
-				if tt.do != nil {
-					tt.do(t, e)
-				}
-				files := e.Publish(t)
-				if tt.after != nil {
-					tt.after(e, files)
-				}
-				r := verify(t, files, audit.Options{Workers: 1})
-				if r.Verified {
-					t.Fatal("the record holds")
-				}
-				i := slices.IndexFunc(r.Checks, func(c audit.Check) bool { return c.Name == tt.check })
-				if i < 0 || r.Checks[i].OK || !strings.Contains(r.Checks[i].Detail, tt.words) {
-					t.Errorf("check %q did not find %q; found was\n%s", tt.check, tt.words, faults(r))
-				}
-			})
-		}
+// all are the forgeries.
+var all = [][]forgery{ledgerForgeries, actForgeries, ballotForgeries, tallyForgeries, fileForgeries, sourceForgeries, moreForgeries}
+
+// publish makes the record of a forgery.
+func (f *forgery) publish(t *testing.T) (audittest.Files, audit.Options) {
+	e := made(t, f.o)
+	if f.do != nil {
+		f.do(t, e)
 	}
+	files := e.Publish(t)
+	if f.after != nil {
+		f.after(t, e, files)
+	}
+	var o audit.Options
+	if f.ask != nil {
+		o = f.ask(t, e)
+	}
+	o.Workers = 1
+	return files, o
+}
+
+// TestTortureForgeries makes every forgery and demands that the check it is made
+// for finds it, in these words, and that no other check does but those named. The
+// control is the same record before an auditor who leaves out that check: the
+// forgery then passes.
+func TestTortureForgeries(t *testing.T) {
+	t.Parallel()
+	seen := newSeen(t)
+	t.Run("forgeries", func(t *testing.T) {
+		for _, list := range all {
+			for i := range list {
+				tt := &list[i]
+				t.Run(tt.check+"/"+tt.name, func(t *testing.T) {
+					t.Parallel()
+					files, o := tt.publish(t)
+					r := verify(t, files, o)
+					if r.Verified {
+						t.Fatal("the record holds")
+					}
+					i := slices.IndexFunc(r.Checks, func(c audit.Check) bool { return c.Name == tt.check })
+					if i < 0 || r.Checks[i].OK || !strings.Contains(r.Checks[i].Detail, tt.words) {
+						t.Errorf("check %q did not find %q; found was\n%s", tt.check, tt.words, faults(r))
+					}
+					seen.leaveOut(t, tt, files, o)
+				})
+			}
+		}
+	})
+	seen.report(t)
 }
 
 // elections are those made already, by their options.
@@ -125,8 +152,10 @@ var ledgerForgeries = []forgery{
 	},
 	{
 		name: "an issuance of another election", check: "entries", words: "another election",
+		o: audittest.Options{Stage: layout.Opened},
 		do: func(t *testing.T, e *audittest.Election) {
 			insert(e, ledger.Issuance{MID: suite.MID{1}, Group: 1, Blinded: e.Blinded(1, 35)}.Bytes())
+			e.Forge.Final = func(f *ledger.Final) { f.Groups[0].Issued-- }
 		},
 	},
 	{
@@ -173,6 +202,7 @@ var ledgerForgeries = []forgery{
 	},
 	{
 		name: "more issued than there are members", check: "counts", words: "more issued, deposited and struck than on the roll",
+		also: []string{"entries"}, why: "where each stands on a leaf of its own, there are no more than leaves",
 		do: func(t *testing.T, e *audittest.Election) {
 			for i := range 25 {
 				insert(e, e.Issuance(3, 100+i))
@@ -207,6 +237,7 @@ var ledgerForgeries = []forgery{
 	},
 	{
 		name: "more decided than deposited", check: "final entry", words: "more envelopes decided than deposited",
+		also: []string{"entries"}, why: "each decision is counted where it stands, and all of them at the end",
 		do: func(t *testing.T, e *audittest.Election) {
 			e.AddAct(t, act.Decide{Group: 3, RejectedOff: 1}, audittest.EarlyClose)
 		},
@@ -214,25 +245,35 @@ var ledgerForgeries = []forgery{
 	{
 		name: "a decision before the deposit", check: "entries", words: "more envelopes decided than deposited",
 		do: func(t *testing.T, e *audittest.Election) {
-			n := len(e.Entries) - 1
-			last := e.Entries[n]
-			e.Entries = slices.Insert(e.Entries[:n], n-4, last) // before the envelopes of groups 2 and 3
+			late := func(x audittest.Entry) bool {
+				d, err := ledger.ParseLedger(x.Bytes)
+				deposit, ok := d.(ledger.Deposit)
+				return err == nil && ok && deposit.Group == 2
+			}
+			var moved []audittest.Entry
+			for _, x := range e.Entries {
+				if late(x) {
+					moved = append(moved, x)
+				}
+			}
+			e.Entries = append(slices.DeleteFunc(e.Entries, late), moved...)
 		},
 	},
 	{
 		name: "another member in the place of one", check: "roll", words: "root is not the manifest's",
-		do: func(t *testing.T, e *audittest.Election) { e.Rolls[1][5] = suite.Hash{1} },
+		do: func(t *testing.T, e *audittest.Election) { e.Rolls[1][35] = suite.Hash{1} },
 	},
 	{
 		name: "a member too many", check: "roll", words: "the manifest says",
-		after: func(e *audittest.Election, f audittest.Files) {
+		after: func(_ *testing.T, e *audittest.Election, f audittest.Files) {
 			roll := f[layout.Roll(1)]
 			roll.Data = append(roll.Data, bytes.Repeat([]byte{0xff}, 32)...)
 		},
 	},
 	{
 		name: "members out of order", check: "roll", words: "do not ascend",
-		after: func(e *audittest.Election, f audittest.Files) {
+		o: audittest.Options{Nobody: true},
+		after: func(_ *testing.T, e *audittest.Election, f audittest.Files) {
 			roll := f[layout.Roll(1)].Data
 			f[layout.Roll(1)].Data = slices.Concat(roll[32:64], roll[:32], roll[64:])
 		},
@@ -246,19 +287,21 @@ var ledgerForgeries = []forgery{
 var actForgeries = []forgery{
 	{
 		name: "an act left out", check: "acts", words: "not the next act",
-		do: func(t *testing.T, e *audittest.Election) { e.Entries = slices.Delete(e.Entries, 0, 1) },
+		do: func(t *testing.T, e *audittest.Election) {
+			i := early(t, e)
+			e.Entries = slices.Delete(e.Entries, i, i+1)
+		},
 	},
 	{
 		name: "an act altered", check: "acts", words: "does not verify",
 		do: func(t *testing.T, e *audittest.Election) {
-			b := e.Act(t, 6, act.Cancel{})
-			b = bytes.Replace(b, []byte{0, 0, 0, 6}, []byte{0, 0, 0, 1}, 1)
-			e.Entries[0].Bytes = b
+			x := &e.Entries[early(t, e)]
+			x.Bytes = bytes.Replace(x.Bytes, act.CloseEarly{Close: audittest.EarlyClose}.Bytes(), act.CloseEarly{Close: audittest.EarlyClose - 60}.Bytes(), 1)
 		},
 	},
 	{
 		name: "an act again", check: "acts", words: "not the next act",
-		do: func(t *testing.T, e *audittest.Election) { e.Entries = append(e.Entries, e.Entries[0]) },
+		do: func(t *testing.T, e *audittest.Election) { e.Entries = append(e.Entries, e.Entries[early(t, e)]) },
 	},
 	{
 		name: "an act signed by one member", check: "acts", words: "fewer signatures than the quorum",
@@ -296,7 +339,7 @@ var actForgeries = []forgery{
 	{
 		name: "an extension past the latest close", check: "acts", words: "after the latest",
 		do: func(t *testing.T, e *audittest.Election) {
-			e.AddAct(t, act.Extend{Close: audittest.LatestClose + 1}, audittest.EarlyClose-1)
+			e.AddAct(t, act.Extend{Close: audittest.LatestClose + 1}, audittest.EarlyClose-2)
 		},
 	},
 	{
@@ -356,6 +399,19 @@ var actForgeries = []forgery{
 			}
 		},
 	},
+}
+
+// early is the act that closes the voting early, on which no other entry depends.
+func early(t *testing.T, e *audittest.Election) int {
+	i := slices.IndexFunc(e.Entries, func(x audittest.Entry) bool {
+		entry, err := ledger.ParseLedger(x.Bytes)
+		a, ok := entry.(ledger.Act)
+		return err == nil && ok && a.Act.Kind == act.KindCloseEarly
+	})
+	if i < 0 {
+		t.Fatal("nobody closed early")
+	}
+	return i
 }
 
 // cutLine takes the last cosignature off a note.

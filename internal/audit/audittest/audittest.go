@@ -9,6 +9,7 @@ package audittest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"embed"
@@ -37,11 +38,19 @@ type Options struct {
 	Cancelled bool         // by the last act
 	Nobody    bool         // does anything: both logs have two entries
 	Twice     bool         // one leaf is on the rolls of groups 1 and 2
-	Lie       Lie          // what the sealed manifest says wrong of the ceremony
+	Lie       Lie          // what the sealed manifest says wrong
+	Tellers   int          // 0 is 3
+	Threshold int          // of the tellers; 0 is 2, or 1 of 1
+	Plan      *Plan        // another election than the usual one
+}
+
+func (o Options) tellers() (n, t int) {
+	n = cmp.Or(o.Tellers, 3)
+	return n, cmp.Or(o.Threshold, min(n, 2))
 }
 
 // A Lie is a way in which a manifest, and all that was signed for it, does not
-// fit the ceremony that its key is said to come from.
+// fit the rolls or the ceremony that its key is said to come from.
 type Lie string
 
 // The lies.
@@ -52,6 +61,10 @@ const (
 	LieTellers   Lie = "tellers"   // others hold the key
 	LieKey       Lie = "key"       // ballots are sealed to another key
 	LieShares    Lie = "shares"    // a teller's public share is another
+
+	LieCertificate Lie = "certificate" // the tellers signed another ceremony
+	LieRoll        Lie = "roll"        // the first roll's root is another
+	LieRollSize    Lie = "roll size"   // the first roll has a member more
 )
 
 // The moments of the story.
@@ -124,7 +137,11 @@ func New(t testing.TB, o Options) *Election {
 	e := &Election{Options: o, Issuers: make(map[suite.GroupID]*issuer.Key), Rolls: make(map[suite.GroupID][]suite.Hash)}
 	e.makeKeys(t)
 	e.makeManifest(t)
-	e.vote(t)
+	if o.Plan != nil {
+		e.follow(t, o.Plan)
+	} else {
+		e.vote(t)
+	}
 	return e
 }
 
@@ -164,7 +181,7 @@ func (e *Election) makeKeys(t testing.TB) {
 		name := fmt.Sprintf("witness-%d.example", i+1)
 		e.Witnesses = append(e.Witnesses, must(tlog.NewWitnessSigner(name, sha256.Sum256([]byte(name))))(t))
 	}
-	for i := range 3 {
+	for i := range maxGroups {
 		// Generating takes tenths of a second each, so these are made once.
 		der := must(testdata.ReadFile(fmt.Sprintf("testdata/issuer-%d.der", i+1)))(t)
 		e.Issuers[suite.GroupID(i+1)] = must(issuer.Parse(der))(t)
@@ -184,11 +201,27 @@ func must[T any](v T, err error) func(testing.TB) T {
 
 // groups are the three of every election: the third is small, so that its
 // ballots are counted with those of its parent.
-var groups = []struct {
+var groups = []shape{{"HX", 40, 0}, {"RX", 30, 0}, {"TX", 25, 2}}
+
+type shape struct {
 	name   string
 	size   int
 	parent suite.GroupID
-}{{"HX", 40, 0}, {"RX", 30, 0}, {"TX", 25, 2}}
+}
+
+// maxGroups is how many groups have a key of an issuer.
+const maxGroups = 5
+
+func (e *Election) groups() []shape {
+	if e.Options.Plan == nil {
+		return groups
+	}
+	var list []shape
+	for i, g := range e.Options.Plan.Groups {
+		list = append(list, shape{fmt.Sprintf("G%d", i+1), g.Roll, g.Parent})
+	}
+	return list
+}
 
 func (e *Election) makeManifest(t testing.TB) {
 	m := &election.Manifest{
@@ -223,6 +256,9 @@ func (e *Election) makeManifest(t testing.TB) {
 	}
 	m.Rule = must(election.Preset("simple"))(t)
 	m.Rule.PerGroup = e.Options.PerGroup
+	if p := e.Options.Plan; p != nil {
+		m.ElectionID, m.Questions, m.Rule, m.KMin = p.ID, p.Questions, p.Rule, p.KMin
+	}
 	for _, w := range e.Witnesses {
 		m.Witnesses.Keys = append(m.Witnesses.Keys, w.VKey())
 	}
@@ -250,18 +286,27 @@ func question(text string, options ...string) election.Question {
 
 // makeRolls makes rolls large enough for the ballots.
 func (e *Election) makeRolls(m *election.Manifest) {
-	for i, g := range groups {
+	for i, g := range e.groups() {
 		id := suite.GroupID(i + 1)
-		// Seats for those who do not vote in the story: see vote.
-		size := max(g.size, e.ballots(id)+7)
+		size := g.size
+		if e.Options.Plan == nil {
+			size = max(size, e.ballots(id)+7) // seats for those who do not vote in the story: see vote
+		}
 		for index := range size {
 			e.Rolls[id] = append(e.Rolls[id], e.Leaf(m.ElectionID, id, index))
 		}
 		if e.Options.Twice && id == 2 {
 			e.Rolls[2][25] = e.Rolls[1][39]
 		}
+		root := ledger.Root(e.Rolls[id])
+		switch lie := e.Options.Lie; {
+		case lie == LieRoll && id == 1:
+			root[0] ^= 1
+		case lie == LieRollSize && id == 1:
+			size--
+		}
 		m.Groups = append(m.Groups, election.Group{
-			ID: id, Name: g.name, Units: []string{g.name}, RollSize: uint32(size), RollRoot: ledger.Root(e.Rolls[id]),
+			ID: id, Name: g.name, Units: []string{g.name}, RollSize: uint32(size), RollRoot: root,
 			Parent: g.parent, BatchMin: election.BatchMin(uint32(size)), Issuer: e.Issuers[id].Public().Bytes(),
 		})
 	}
@@ -282,10 +327,10 @@ func (e *Election) Leaf(eid suite.ElectionID, g suite.GroupID, index int) suite.
 	return ledger.Leaf(g, uint32(index), salt, fmt.Sprintf("M%d-%05d", g, index))
 }
 
-// makeTellers holds the ceremony of two of three tellers.
+// makeTellers holds the ceremony of the tellers.
 func (e *Election) makeTellers(t testing.TB, m *election.Manifest) {
-	const n = 3
-	m.Tellers = election.Tellers{N: n, T: 2, Names: []string{"Ada", "Ben", "Cleo"}}
+	n, threshold := e.Options.tellers()
+	m.Tellers = election.Tellers{N: uint8(n), T: uint8(threshold), Names: []string{"Ada", "Ben", "Cleo", "Dora", "Emil"}[:n]}
 	if e.Options.Lie == LieThreshold {
 		m.Tellers.T = 3
 	}
@@ -300,7 +345,7 @@ func (e *Election) makeTellers(t testing.TB, m *election.Manifest) {
 	}
 	eid := m.ElectionID
 	binary.BigEndian.PutUint64(e.Ceremony.Fresh[:], 1)
-	setup := &dkg.Setup{T: 2, Static: static, Context: dkg.Context(eid, e.Ceremony.Fresh, m.Tellers.T, stated)}
+	setup := &dkg.Setup{T: threshold, Static: static, Context: dkg.Context(eid, e.Ceremony.Fresh, m.Tellers.T, stated)}
 	if e.Options.Lie == LieExtension {
 		eid[0]++
 	}
@@ -309,16 +354,20 @@ func (e *Election) makeTellers(t testing.TB, m *election.Manifest) {
 	for _, p := range stated {
 		m.Tellers.StaticKeys = append(m.Tellers.StaticKeys, election.Point(p.Bytes()))
 	}
-	other := election.Point(group.BaseMul(group.RandomScalar()).Bytes())
+	secret := group.RandomScalar()
+	other := election.Point(group.BaseMul(secret).Bytes())
 	switch e.Options.Lie {
 	case LieSignature:
 		copy(e.Ceremony.Signatures[64:128], e.Ceremony.Signatures[:64])
 	case LieKey:
 		m.Tellers.Key = other
 	case LieShares:
-		m.Tellers.Shares[1] = other
+		m.Tellers.Shares[1], e.Shares[1] = other, secret
 	}
 	m.Tellers.Certificate = dkg.CertificateHash(e.Ceremony.Transcript, e.Ceremony.Signatures)
+	if e.Options.Lie == LieCertificate {
+		m.Tellers.Certificate[0] ^= 1
+	}
 }
 
 // hold runs the ceremony.

@@ -12,13 +12,26 @@ import (
 	"strikevote/internal/record/statement"
 )
 
-// open publishes the shares of two of the three tellers, the result, and, if
+// openers are the tellers who open: the first and the last.
+func (e *Election) openers() []int {
+	if p := e.Options.Plan; p != nil {
+		return p.Openers
+	}
+	n, t := e.Options.tellers()
+	var list []int
+	for i := range t - 1 {
+		list = append(list, i+1)
+	}
+	return append(list, n)
+}
+
+// open publishes the shares of as many tellers as it takes, the result, and, if
 // it comes to that, the certificate.
 func (e *Election) open(t testing.TB, put func(string, []byte), closed tally.Close) {
 	t.Helper()
 	o := &tally.Opening{Manifest: e.Manifest, Close: closed, Sums: e.sums()}
 	var files []*share.File
-	for _, i := range []int{1, 3} {
+	for _, i := range e.openers() {
 		file := e.share(t, o, i)
 		if e.Forge.Shares != nil {
 			e.Forge.Shares(file)
@@ -86,7 +99,7 @@ func (e *Election) Judge(r *tally.Result) {
 	r.Sentence = outcome.Sentence(func(id suite.GroupID) string { return e.Manifest.Group(id).Name }, judged)
 }
 
-// certify publishes the certificate and the statements of two tellers.
+// certify publishes the certificate and the statements of all tellers.
 func (e *Election) certify(t testing.TB, put func(string, []byte), closed tally.Close, result []byte) {
 	t.Helper()
 	final := &tally.Final{Manifest: e.Manifest, Close: closed, LedgerRoot: e.head.Root, LedgerSize: uint64(e.head.Size), Result: result}

@@ -32,6 +32,7 @@ type Forge struct {
 	Shares      func(*share.File)
 	Result      func(*tally.Result)
 	Certificate func(*tally.Certificate)
+	Uncounted   int // of the last ballots, that are in no number and no sum
 }
 
 // Publish makes the record. It counts and signs whatever the logs now hold.
@@ -53,7 +54,10 @@ func (e *Election) Publish(t testing.TB) Files {
 		put(layout.Drill(i+1), must(d.Encode())(t))
 	}
 	for id, leaves := range e.Rolls {
-		put(layout.Roll(id), ledger.EncodeRoll(leaves[:e.Manifest.Group(id).RollSize]))
+		if e.Options.Lie != LieRollSize {
+			leaves = leaves[:e.Manifest.Group(id).RollSize]
+		}
+		put(layout.Roll(id), ledger.EncodeRoll(leaves))
 	}
 	put(layout.StatementRegistrar, e.Ledger.SignText(statement.Text(e.MID, statement.IssuerKeys)))
 	put(layout.StatementBox, e.Box.SignText(statement.Text(e.MID, statement.PendingKey)))
@@ -137,7 +141,7 @@ func (e *Election) close(entries [][]byte, head tlog.Checkpoint) ledger.Close {
 // sums adds up the ballots, valid or not.
 func (e *Election) sums() *tally.Sums {
 	s := new(tally.Sums)
-	for _, entry := range e.Ballots {
+	for _, entry := range e.Ballots[:len(e.Ballots)-e.Forge.Uncounted] {
 		body, _, err := ballot.ParseCast(entry[1:], e.Manifest.Options())
 		if err != nil {
 			continue
