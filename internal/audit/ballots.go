@@ -71,7 +71,13 @@ func (a *auditor) checkBallots(f *finding) string {
 		b := &batches[i]
 		b.proofs = ballot.NewBatch()
 		for _, t := range bundles[i*bundlesPerBatch : min((i+1)*bundlesPerBatch, len(bundles))] {
+			if a.ctx.Err() != nil {
+				return // nobody waits for the rest, which takes longest
+			}
 			a.readBallots(f, t, keys, b)
+		}
+		if a.ctx.Err() != nil {
+			return
 		}
 		b.finish(f)
 	})

@@ -9,6 +9,7 @@ import (
 
 	"strikevote/internal/audit"
 	"strikevote/internal/audit/audittest"
+	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/ballot"
 	"strikevote/internal/protocol/credential"
 	"strikevote/internal/protocol/election"
@@ -105,6 +106,21 @@ var moreForgeries = []forgery{
 			e.Forge.Final = func(f *ledger.Final) { f.Groups[1].Issued++ }
 		},
 		why: "the ballots are compared with the entries themselves then, and the counts do not fit",
+	},
+	{
+		name: "one envelope accepted twice", check: "acts", words: "accepted before",
+		do: func(t *testing.T, e *audittest.Election) {
+			e.AddAct(t, act.Decide{Group: 3, AcceptedOn: 1, Accepted: []suite.BallotID{e.BallotID(t, e.Ballots[len(e.Ballots)-1])}}, audittest.EarlyClose)
+		},
+		also: []string{"envelopes"}, why: "it cannot be a ballot of both groups",
+	},
+	{
+		name: "one envelope accepted twice in its group", check: "acts", words: "accepted before",
+		do: func(t *testing.T, e *audittest.Election) {
+			insert(e, ledger.Deposit{MID: e.MID, Group: 2, Ref: suite.Hash{9}}.Bytes())
+			e.AddAct(t, act.Decide{Group: 2, AcceptedOff: 1, Accepted: []suite.BallotID{e.BallotID(t, e.Ballots[len(e.Ballots)-1])}}, audittest.EarlyClose)
+			e.Ballots = append(e.Ballots, e.Cast(t, 2, 500)) // for which it would make room
+		},
 	},
 	{
 		name: "a roll root changed", check: "roll", words: "its root is not the manifest's", o: audittest.Options{Lie: audittest.LieRoll},
@@ -210,6 +226,31 @@ var moreForgeries = []forgery{
 		name: "what cannot be asked for", check: "stage", words: "there is no stage",
 		ask: func(*testing.T, *audittest.Election) audit.Options { return audit.Options{Stage: "counted"} },
 	},
+}
+
+// TestTortureLimits makes records false in the ways that no record can show
+// (THREATS.md, sections 6 and 15): they hold. Whoever would say more of a record
+// than this finds the limit here.
+func TestTortureLimits(t *testing.T) {
+	t.Parallel()
+	limits := map[string]func(t *testing.T, e *audittest.Election){
+		"a ballot left out before the box was closed": func(_ *testing.T, e *audittest.Election) { e.Ballots = e.Ballots[1:] },
+		"a ballot of a member who did not cast":       func(t *testing.T, e *audittest.Election) { e.Ballots = append(e.Ballots, e.Cast(t, 1, 500)) },
+		"a credential for a member who did not ask": func(t *testing.T, e *audittest.Election) {
+			insert(e, e.Issuance(1, 35))
+			e.Ballots = append(e.Ballots, e.Cast(t, 1, 500), e.Cast(t, 1, 501), e.Cast(t, 1, 502))
+		},
+	}
+	for name, do := range limits {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := made(t, audittest.Options{})
+			do(t, e)
+			if r := verify(t, e.Publish(t), audit.Options{Workers: 1}); !r.Verified {
+				t.Errorf("it is noticed, and THREATS.md says that it is not: %s", faults(r))
+			}
+		})
+	}
 }
 
 // chainOf is the head of the chain over all entries of the ballot log but the last.
