@@ -26,7 +26,7 @@ import (
 func TestTortureHonest(t *testing.T) {
 	t.Parallel()
 	var elections, ballots, changed, merged, tied, yes, no, mixed atomic.Int64
-	spread(torture.Rounds(40, 1000, 0.05), func(i int) {
+	spread(torture.Rounds(40, 1000, 0.03), func(i int) {
 		random := rand.New(rand.NewPCG(7, uint64(i)))
 		o := randomElection(random, i)
 		e, files := audittest.Record(t, o)
@@ -90,7 +90,7 @@ func tie(p *audittest.Plan, s audit.Set) bool {
 			no += o.Votes
 		}
 	}
-	return yes == no
+	return yes == no && yes > 0
 }
 
 // tellerCounts are n and t.
@@ -134,17 +134,15 @@ func randomQuestion(random *rand.Rand, number int) election.Question {
 }
 
 func randomRule(random *rand.Rand, r *election.Rule) {
-	fraction := func() (numerator, denominator uint32) {
-		denominator = uint32(1 + random.IntN(5))
-		return uint32(random.IntN(int(denominator) + 1)), denominator
-	}
 	question := r.Question
-	if presets := election.Presets(); random.IntN(2) == 0 {
+	if presets := election.Presets(); random.IntN(3) == 0 {
 		*r, _ = election.Preset(presets[random.IntN(len(presets))])
 	} else {
-		r.Numerator, r.Denominator = fraction()
-		r.QuorumNumerator, r.QuorumDenominator = fraction()
-		r.SupportNumerator, r.SupportDenominator = fraction()
+		r.Denominator = uint32(1 + random.IntN(5))
+		r.Numerator = uint32(random.IntN(int(r.Denominator) + 1))
+		// A third of the members vote, so that these are often met, and often just so.
+		r.QuorumNumerator, r.QuorumDenominator = uint32(random.IntN(3)/2), uint32(2+random.IntN(20))
+		r.SupportNumerator, r.SupportDenominator = uint32(random.IntN(3)/2), uint32(4+random.IntN(20))
 		r.Basis = []string{election.BasisDecided, election.BasisCast, election.BasisEntitled}[random.IntN(3)]
 		r.Strict = random.IntN(2) == 0
 		r.Merged = election.MergedTogether
@@ -156,7 +154,11 @@ func randomRule(random *rand.Rand, r *election.Rule) {
 func randomGroups(random *rand.Rand, p *audittest.Plan, i int) {
 	number := 1 + random.IntN(5)
 	order := random.Perm(number)
+	lean := random.IntN(5) // of four, so many say yes come what may
 	alike := randomChoices(random, p)
+	if random.IntN(4) < lean {
+		alike[p.Rule.Question] = optionOf(p, election.RoleYes)
+	}
 	for id := range number {
 		g := audittest.GroupPlan{Roll: 25 + random.IntN(10)}
 		if at := slices.Index(order, id); at > 0 && random.IntN(2) == 0 {
@@ -170,6 +172,10 @@ func randomGroups(random *rand.Rand, p *audittest.Plan, i int) {
 					c[p.Rule.Question] = optionOf(p, []string{election.RoleYes, election.RoleNo}[k%2])
 				case 1:
 					c = alike
+				default:
+					if random.IntN(4) < lean {
+						c[p.Rule.Question] = optionOf(p, election.RoleYes)
+					}
 				}
 				list = append(list, c)
 			}
