@@ -70,12 +70,12 @@ func TestFlip(t *testing.T) {
 			for n, i := range positions(len(content)) {
 				bad := bytes.Clone(content)
 				bad[i] ^= 1 << (n % 8)
-				tampered(t, with(files, path, bad), fmt.Sprintf("byte %d of %d changed", i, len(content)))
+				judge(t, n, with(files, path, bad), path, fmt.Sprintf("byte %d of %d changed", i, len(content)))
 			}
-			tampered(t, with(files, path, append(bytes.Clone(content), 0)), "a byte added")
-			tampered(t, with(files, path, append(bytes.Clone(content), '\n')), "a line end added")
-			tampered(t, with(files, path, content[:len(content)-1]), "a byte cut off")
-			tampered(t, with(files, path, []byte{}), "emptied")
+			judge(t, 1, with(files, path, append(bytes.Clone(content), 0)), path, "a byte added")
+			judge(t, 1, with(files, path, append(bytes.Clone(content), '\n')), path, "a line end added")
+			judge(t, 1, with(files, path, content[:len(content)-1]), path, "a byte cut off")
+			judge(t, 1, with(files, path, []byte{}), path, "emptied")
 		})
 	}
 }
@@ -145,7 +145,7 @@ func TestExchange(t *testing.T) {
 			dir, _, _ := strings.Cut(path, "/")
 			for _, other := range paths(files) {
 				if like := strings.HasPrefix(other, dir) || other == "ballots/"+strings.TrimPrefix(path, "ledger/"); other != path && (like || other == "ledger/checkpoint") {
-					tampered(t, with(files, path, files[other].Data), "holding "+other)
+					judge(t, 1, with(files, path, files[other].Data), path, "holding "+other)
 				}
 			}
 		})
@@ -160,7 +160,7 @@ func TestOtherElection(t *testing.T) {
 	_, others := audittest.Record(t, small)
 	for path, other := range others {
 		if !bytes.Equal(other.Data, files[path].Data) {
-			tampered(t, with(files, path, other.Data), path+" of another election")
+			judge(t, 1, with(files, path, other.Data), path, "of another election")
 		}
 	}
 }

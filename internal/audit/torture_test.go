@@ -147,7 +147,7 @@ func TestTortureFlips(t *testing.T) {
 	var done, noticed atomic.Int64
 	met := make(map[string]bool)
 	var mu sync.Mutex
-	spread(torture.Rounds(1000, len(list), 0.12), func(i int) {
+	spread(torture.Rounds(1000, len(list), 0.13), func(i int) {
 		s := list[i]
 		bit := rand.New(rand.NewPCG(5, uint64(i))).IntN(8)
 		done.Add(1)
