@@ -34,7 +34,7 @@ func TestTortureMutations(t *testing.T) {
 	m := &mutator{files: files, others: others, names: paths(files)}
 	begun := time.Now()
 	var done, noticed atomic.Int64
-	spread(torture.Rounds(400, 10_000, 0.07), func(i int) {
+	spread(torture.Rounds(400, 10_000, 0.1), func(i int) {
 		changed, name, what := m.mutate(i)
 		done.Add(1)
 		if judge(t, i, changed, name, what) {
