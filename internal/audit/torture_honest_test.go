@@ -24,7 +24,7 @@ import (
 // says that shares no code with the protocol. The control is the same count with
 // one voter's choice changed: it must differ.
 func TestTortureHonest(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	var elections, ballots, changed, merged, tied, yes, no, mixed atomic.Int64
 	spread(torture.Rounds(40, 1000, 0.03), func(i int) {
 		random := rand.New(rand.NewPCG(7, uint64(i)))

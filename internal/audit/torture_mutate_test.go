@@ -26,7 +26,7 @@ import (
 // 1,000 ballots. The control is an auditor who leaves out all checks but that of
 // the files' names: it misses changes of every kind but one.
 func TestTortureMutations(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	// With one teller, a record without its statement is whole too.
 	o := torture.Pick(audittest.Options{Ballots: 98, Single: true}, audittest.Options{Ballots: 998})
 	_, files := audittest.Record(t, o)

@@ -19,6 +19,14 @@ import (
 	"strikevote/internal/torture"
 )
 
+// inTurn lets a test run beside others in the short form. In the long one each has
+// all processors for its share of the time.
+func inTurn(t *testing.T) {
+	if !torture.Long() {
+		t.Parallel()
+	}
+}
+
 // spread does the work of every round, on all processors at a time.
 func spread(rounds iter.Seq[int], work func(i int)) {
 	var group sync.WaitGroup
@@ -140,7 +148,7 @@ func flip(files audittest.Files, s spot, bit int) audittest.Files {
 // control is an auditor who leaves out the check that a file is for: what is
 // changed in that file then passes.
 func TestTortureFlips(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	_, files := audittest.Record(t, hundred)
 	list := spots(files)
 	begun := time.Now()
