@@ -307,8 +307,7 @@ func TestCloseWaits(t *testing.T) {
 		_, err := w.r.Issue(ctx, c, "", z)
 		issued <- err
 	}()
-	for w.count(`SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'registrar.used'::regclass`) == 0 {
-	}
+	w.await(1, "relation")
 	w.now.Store(electiontest.Close)
 	go func() {
 		_, err := w.r.Advance(ctx)

@@ -239,8 +239,18 @@ func (w *world) count(query string, args ...any) (n int) {
 // post sends a request to the service's handler.
 func (w *world) post(path string, body any, header ...string) *httptest.ResponseRecorder {
 	w.t.Helper()
+	return w.postTo(w.service(w.r), path, body, header...)
+}
+
+// service serves a registrar.
+func (w *world) service(r *registrar.Registrar) *registrar.Service {
 	s := registrar.NewService(w.config.Log, nil)
-	s.Add(w.r)
+	s.Add(r)
+	return s
+}
+
+func (w *world) postTo(s *registrar.Service, path string, body any, header ...string) *httptest.ResponseRecorder {
+	w.t.Helper()
 	var in io.Reader
 	switch b := body.(type) {
 	case []byte:
