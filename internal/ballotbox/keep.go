@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -78,7 +79,7 @@ func (b *Box) store(ctx context.Context, casts []*cast) ([]outcome, error) {
 				// It is in the log already: the row inserted here must go.
 				out[i].state, refused = InTheLog, true
 			case !r.admitted[i]:
-				out[i].err, refused = phaseError(r.phase), true
+				out[i].err, refused = b.phaseError(r.phase, r.at), true
 			}
 		}
 		if refused {
@@ -105,7 +106,8 @@ func (b *Box) store(ctx context.Context, casts []*cast) ([]outcome, error) {
 // An insertion is what the statements of [Box.insert] saw.
 type insertion struct {
 	phase    election.Phase
-	last     uint32 // act
+	at       time.Time // of this host's clock
+	last     uint32    // act
 	inserted int64
 	logged   map[suite.BallotID]bool
 	admitted []bool
@@ -154,9 +156,9 @@ func (b *Box) insert(ctx context.Context, tx pgx.Tx, casts []*cast) (insertion, 
 		return insertion{}, err
 	}
 	// Read under the lock: whoever waited for it past the close is late.
-	now := b.c.Now()
+	r.at = b.c.Now()
 	for i, c := range casts {
-		r.admitted[i] = b.open(r.phase, a, now, c)
+		r.admitted[i] = b.open(r.phase, a, r.at, c)
 	}
 	return r, nil
 }

@@ -197,10 +197,12 @@ func (b *Box) confirm(ctx context.Context) error {
 // nothing and goes nowhere.
 const emit = `SELECT pg_logical_emit_message(true, 'strikevote', '')`
 
-// phaseError says why nothing is kept in a phase.
-func phaseError(p election.Phase) error {
+// phaseError says why nothing is kept in a phase at a moment. Where the clock of
+// this host is behind that of the one that opened, voting has not begun here: its
+// voters must not hear that it has ended.
+func (b *Box) phaseError(p election.Phase, at time.Time) error {
 	switch {
-	case p == election.PhaseSealed:
+	case p == election.PhaseSealed, p == election.PhaseOpen && at.Unix() < b.c.Manifest.Schedule.Open:
 		return ErrNotOpen
 	case after(p):
 		return ErrLocked
@@ -215,8 +217,8 @@ func (b *Box) admits(ctx context.Context, at place, c *cast) error {
 	if err != nil {
 		return err
 	}
-	if !b.open(at.phase, a, b.c.Now(), c) {
-		return phaseError(at.phase)
+	if now := b.c.Now(); !b.open(at.phase, a, now, c) {
+		return b.phaseError(at.phase, now)
 	}
 	return nil
 }
