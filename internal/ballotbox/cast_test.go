@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"strikevote/internal/ballotbox"
 	"strikevote/internal/protocol/election/electiontest"
@@ -139,6 +140,9 @@ func TestCastPhases(t *testing.T) {
 	mustBe(t, "before the tick", err, ballotbox.ErrNotOpen)
 	w.tick()
 	w.mustCast(a, ballotbox.Received)
+	// To a host whose clock is behind voting has not begun, and not ended.
+	_, _, err = w.host(time.Second).Cast(t.Context(), b.sealed)
+	mustBe(t, "clock behind", err, ballotbox.ErrNotOpen)
 	w.clock.Store(electiontest.Close + grace - 1)
 	w.tick()
 	w.mustCast(a, ballotbox.Received)

@@ -22,18 +22,20 @@ func TestTortureBatchers(t *testing.T) {
 	members := torture.Pick(60, 200)
 	issued, batches := 0, int64(0)
 	for range torture.Rounds(1, 50, 0.04) {
-		w := newWorld(t, sized(uint32(members)))
-		rs := w.processes()
-		w.at(opening)
-		batches += w.issueAndBatch(rs, members)
-		for entry, n := range w.issuances() {
-			if n != 1 {
-				t.Errorf("%d entries of one issuance: %s", n, entry)
+		t.Run("", func(t *testing.T) {
+			w := newWorld(t, sized(uint32(members)))
+			rs := w.processes()
+			w.at(opening)
+			batches += w.issueAndBatch(rs, members)
+			for entry, n := range w.issuances() {
+				if n != 1 {
+					t.Errorf("%d entries of one issuance: %s", n, entry)
+				}
 			}
-		}
-		if n := len(w.entries(0x01)); n != members || len(w.entries(0xff)) != 1 {
-			t.Errorf("the ledger has %d issuances, want %d, and %d ends", n, members, len(w.entries(0xff)))
-		}
+			if n := len(w.entries(0x01)); n != members || len(w.entries(0xff)) != 1 {
+				t.Errorf("the ledger has %d issuances, want %d, and %d ends", n, members, len(w.entries(0xff)))
+			}
+		})
 		issued += members
 	}
 	twice := naiveBatchers(t)
