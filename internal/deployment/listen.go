@@ -90,57 +90,6 @@ func (d *Deployment) listen() error {
 	return d.noteServing()
 }
 
-// servingPath is where it is noted what is served from the data folder.
-func (d *Deployment) servingPath() string { return filepath.Join(d.c.Data, "serving.json") }
-
-func (d *Deployment) noteServing() error {
-	if len(d.servers.attached) > 0 {
-		return nil // a second process, on addresses that nobody was told
-	}
-	return d.writeNote(serving{d.origins, d.c.Parts})
-}
-
-// A serving is what a data folder's service is, for operators' commands: they
-// put its addresses into manifests, and leave alone the side that is elsewhere.
-type serving struct {
-	Origins election.Origins `json:"origins"`
-	Parts   []Part           `json:"parts"`
-}
-
-func (d *Deployment) writeNote(s serving) error {
-	b, err := suite.EncodeJSON(&s)
-	if err == nil {
-		err = place(d.servingPath(), b, os.Rename)
-	}
-	if err != nil {
-		return fmt.Errorf("noting what is served: %w", err)
-	}
-	return nil
-}
-
-// readServing takes addresses and parts from the configuration, and what it does
-// not name from what serve noted.
-func (d *Deployment) readServing() error {
-	var noted serving
-	b, err := os.ReadFile(d.servingPath())
-	if err == nil {
-		err = suite.DecodeJSON(b, &noted)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("reading %s: %w", d.servingPath(), err)
-	}
-	if len(d.c.Parts) == 0 {
-		d.c.Parts = noted.Parts
-	}
-	d.origins = d.c.Origins
-	for i, o := range byName(&d.origins) {
-		if *o.origin == "" {
-			*o.origin = *byName(&noted.Origins)[i].origin
-		}
-	}
-	return nil
-}
-
 type named struct {
 	name   string
 	origin *string

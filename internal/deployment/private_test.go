@@ -191,3 +191,65 @@ func TestListen(t *testing.T) {
 		t.Errorf("%d files, %v", len(files), err)
 	}
 }
+
+// TestServing lets processes of one folder serve parts of it. An operator's command
+// has all of them, and leaves alone what has gone elsewhere.
+func TestServing(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	serve := func(parts ...Part) (*Deployment, func()) {
+		t.Helper()
+		d := &Deployment{c: Config{Data: data, Parts: parts, Listen: map[string]string{listenAdmin: "127.0.0.1:0"}}}
+		if err := d.listen(); err != nil {
+			t.Fatal(err)
+		}
+		end := func() {
+			for _, l := range d.listeners {
+				_ = l.Close()
+			}
+		}
+		t.Cleanup(end)
+		return d, end
+	}
+	operator := func() *Deployment {
+		t.Helper()
+		d := &Deployment{c: Config{Data: data}}
+		if err := d.readServing(); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	names, endNames := serve(PartRegistrar, PartConsole, PartBooth)
+	box, endBox := serve(PartBox)
+	board, _ := serve(PartBoard)
+	d := operator()
+	if len(d.c.Parts) != len(Parts()) || !d.names() || !d.votes() {
+		t.Errorf("with three processes an operator has %v", d.c.Parts)
+	}
+	want := election.Origins{Booth: names.origins.Booth, Registrar: names.origins.Registrar, Console: names.origins.Console,
+		Box: box.origins.Box, Board: board.origins.Board}
+	if d.origins != want {
+		t.Errorf("an operator's addresses are %v, want %v", d.origins, want)
+	}
+	// A second process of the same parts is not told to anybody.
+	second := &Deployment{c: Config{Data: data, Parts: []Part{PartBox}, Listen: map[string]string{listenBox: "127.0.0.1:0", listenAdmin: "127.0.0.1:0", listenBallots: "127.0.0.1:0"}}}
+	if err := second.listen(); err != nil {
+		t.Fatal(err)
+	}
+	if d := operator(); d.origins != want {
+		t.Errorf("with a second box they are %v", d.origins)
+	}
+	for _, l := range second.listeners {
+		_ = l.Close()
+	}
+	// The service is stopped: what was served stays known, until one starts without it.
+	endBox()
+	endNames()
+	if d := operator(); len(d.c.Parts) != len(Parts()) {
+		t.Errorf("after the end an operator has %v", d.c.Parts)
+	}
+	serve(PartRegistrar, PartConsole, PartBooth)
+	if d := operator(); d.votes() || !d.names() {
+		t.Errorf("with the box elsewhere an operator has %v", d.c.Parts)
+	}
+}
