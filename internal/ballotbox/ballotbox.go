@@ -152,6 +152,7 @@ func New(ctx context.Context, c Config) (*Box, error) {
 	if err := b.attach(ctx); err != nil {
 		return nil, fmt.Errorf("opening ballot box: %w", err)
 	}
+	b.c.PendingKey = [32]byte{} // what is forgotten at the lock must not stay here
 	if _, err := c.Log.Sign(ctx); err != nil {
 		return nil, fmt.Errorf("opening ballot box: %w", err)
 	}

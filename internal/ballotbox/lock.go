@@ -78,7 +78,7 @@ func (b *Box) Lock(ctx context.Context, proof []byte) (Closing, error) {
 			return Closing{}, fmt.Errorf("locking ballot box: %w", err)
 		}
 	}
-	b.sealer.Store(nil)
+	b.Forget()
 	if err := b.sign(ctx); err != nil {
 		return Closing{}, fmt.Errorf("locking ballot box: %w", err)
 	}
@@ -304,6 +304,10 @@ func (b *Box) sameEnd(ctx context.Context, e *end) error {
 	return nil
 }
 
+// Forget forgets the pending key, in a process beside the one that has stated its
+// destruction. Nothing is pending any more.
+func (b *Box) Forget() { b.sealer.Store(nil) }
+
 // StateDestroyed publishes the statement that the pending key is destroyed
 // (SPEC 20). The caller has destroyed it, every copy; the box only knows that
 // it is locked.
@@ -315,7 +319,7 @@ func (b *Box) StateDestroyed(ctx context.Context) error {
 	if !after(phase) {
 		return errors.New("stating destruction: the box still needs its pending key")
 	}
-	b.sealer.Store(nil)
+	b.Forget()
 	note, err := b.c.Log.SignText(statement.Text(b.c.MID, statement.PendingKey))
 	if err != nil {
 		return fmt.Errorf("stating destruction: %w", err)

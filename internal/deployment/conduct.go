@@ -194,8 +194,13 @@ func (d *Deployment) invite(ctx context.Context, e *running) error {
 // lockLedger ends the ledger when it is time, destroys the issuer keys, so that
 // no credential can be made from then on, and publishes the rolls.
 func (d *Deployment) lockLedger(ctx context.Context, e *running) error {
-	if done, err := has(ctx, e.ledger, layout.StatementRegistrar); err != nil || done {
+	done, err := has(ctx, e.ledger, layout.StatementRegistrar)
+	if err != nil {
 		return err
+	}
+	if done {
+		d.wipe(ctx, e)
+		return nil
 	}
 	state, err := e.registrar.Phase(ctx)
 	if err != nil {
@@ -224,6 +229,16 @@ func (d *Deployment) lockLedger(ctx context.Context, e *running) error {
 		}
 	}
 	return e.registrar.PublishEnd(ctx, e.ledger, e.ledger.SignText)
+}
+
+// wipe forgets the issuer keys once their destruction is stated, which another
+// process may have done: those in the memory of this one must go as well.
+func (d *Deployment) wipe(ctx context.Context, e *running) {
+	if !e.wiped {
+		e.registrar.Wipe()
+		e.wiped = true
+		d.c.Log.InfoContext(ctx, "this process has no issuer keys any more", "election", e.manifest.ElectionID.String())
+	}
 }
 
 // has reports whether a file of the record is published.
@@ -290,8 +305,17 @@ func (d *Deployment) lockBox(ctx context.Context, e *running) error {
 
 // endBox destroys the pending key once the box is locked, and says so.
 func (d *Deployment) endBox(ctx context.Context, e *running) error {
-	if done, err := has(ctx, e.ballots, layout.StatementBox); err != nil || done {
+	done, err := has(ctx, e.ballots, layout.StatementBox)
+	if err != nil {
 		return err
+	}
+	if done {
+		if !e.forgot { // the key; another process may have stated its destruction
+			e.box.Forget()
+			e.forgot = true
+			d.c.Log.InfoContext(ctx, "this process has no pending key any more", "election", e.manifest.ElectionID.String())
+		}
+		return nil
 	}
 	if final, err := e.ballots.Final(ctx); err != nil || !final {
 		return errors.Join(err, errWaiting)

@@ -42,8 +42,10 @@ type running struct {
 	mailer          *mailer.Mailer // nil then; guarded by mails
 	unsent          string         // why mails waited last; guarded by mails
 	// The round's own: whether invitations are queued, how many acts and which
-	// accepted envelopes the box has, and what each failing step said last.
+	// accepted envelopes the box has, whether the keys that are destroyed at the lock
+	// have left this process, and what each failing step said last.
 	invited       bool
+	wiped, forgot bool
 	forwarded     int
 	delivered     map[suite.BallotID]bool
 	failing       map[string]string
