@@ -39,14 +39,20 @@ func (r *Registrar) batch(ctx context.Context) error {
 		if err := r.batchGroup(ctx, g.ID, int(g.BatchMin)); err != nil {
 			return fmt.Errorf("moving a batch into the ledger: %w", err)
 		}
-		r.unsigned.Store(true)
 	}
-	// Also what an earlier call moved and could not sign any more.
-	if !r.unsigned.Swap(false) {
-		return nil
+	return nil
+}
+
+// sign signs what is committed and has no checkpoint: a batch, and whatever a
+// process that was killed, this or another, has appended and could not sign any
+// more. An act that nobody has signed never comes to the box, and voting would end
+// there at another time than here.
+func (r *Registrar) sign(ctx context.Context) error {
+	behind, err := r.c.Ledger.Unsigned(ctx)
+	if err == nil && behind {
+		_, err = r.c.Ledger.Sign(ctx)
 	}
-	if _, err := r.c.Ledger.Sign(ctx); err != nil {
-		r.unsigned.Store(true)
+	if err != nil {
 		return fmt.Errorf("signing the ledger: %w", err)
 	}
 	return nil

@@ -16,3 +16,6 @@ const PhaseLock = phaseLock
 
 // Count begins to count for the limits anew, by a clock.
 func (s *Service) Count(now func() time.Time) { s.limits = newLimits(now) }
+
+// ResendStatement is resend.
+const ResendStatement = resend

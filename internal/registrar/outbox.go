@@ -164,12 +164,33 @@ func (r *Registrar) Resend(ctx context.Context, addressOrNumber string) error {
 	if !ok {
 		return ErrWho
 	}
+	// One at a time waits for the lock below: others do so without a connection,
+	// which those who vote need.
+	select {
+	case r.resends <- struct{}{}:
+		defer func() { <-r.resends }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	now := r.c.Now().UTC()
-	if _, err := r.c.Pool.Exec(ctx, resend, who, now, now.Add(-10*time.Minute)); err != nil {
+	err := postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		// Two that look at once would both find that nothing was sent: one member's
+		// mailbox could be filled. The lock is one for all, since whoever asks may
+		// name an address or a number.
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(resendLock)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, resend, who, now, now.Add(-10*time.Minute))
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("queueing a link: %w", scrub(err))
 	}
 	return nil
 }
+
+// resendLock is held by whoever queues a link again.
+const resendLock = 0x726573656e64 // "resend"
 
 // A MailCount says how many mails of a kind are in a state.
 type MailCount struct {

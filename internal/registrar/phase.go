@@ -18,8 +18,8 @@ import (
 // ErrNotYet is returned by [Registrar.Lock] before its time.
 var ErrNotYet = errors.New("it is too early to lock")
 
-// Tick does what is due by the clock: it opens and closes, and moves waiting
-// entries into the ledger. It is called every second or so, by every process.
+// Tick does what is due by the clock: it opens and closes, moves waiting entries
+// into the ledger, and signs what a crash left unsigned. It is called every second or so, by every process.
 func (r *Registrar) Tick(ctx context.Context) error {
 	phase, err := r.Advance(ctx)
 	if err != nil {
@@ -27,11 +27,11 @@ func (r *Registrar) Tick(ctx context.Context) error {
 	}
 	switch phase {
 	case election.PhaseOpen, election.PhaseClosed:
-		return r.batch(ctx)
+		err = r.batch(ctx)
 	case election.PhaseCancelled:
-		return r.Lock(ctx) // at once, with the counts it has
+		err = r.Lock(ctx) // at once, with the counts it has
 	}
-	return nil
+	return errors.Join(err, r.sign(ctx))
 }
 
 // Advance opens and closes voting at its time and returns the phase.

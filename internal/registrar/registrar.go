@@ -44,6 +44,8 @@ type Ledger interface {
 	AppendTx(ctx context.Context, tx pgx.Tx, entries [][]byte) error
 	// Sign signs a checkpoint over what is committed. It may be called again.
 	Sign(ctx context.Context) ([]byte, error)
+	// Unsigned reports whether what is committed has no checkpoint yet.
+	Unsigned(ctx context.Context) (bool, error)
 }
 
 // LedgerOf makes a [Ledger] of a log whose AppendTx also returns its head,
@@ -51,16 +53,19 @@ type Ledger interface {
 func LedgerOf[H any](l interface {
 	AppendTx(ctx context.Context, tx pgx.Tx, entries [][]byte) (H, error)
 	Sign(ctx context.Context) ([]byte, error)
+	Unsigned(ctx context.Context) (bool, error)
 }) Ledger {
-	return ledgerOf[H]{l.Sign, l.AppendTx}
+	return ledgerOf[H]{l.Sign, l.Unsigned, l.AppendTx}
 }
 
 type ledgerOf[H any] struct {
-	sign   func(context.Context) ([]byte, error)
-	append func(context.Context, pgx.Tx, [][]byte) (H, error)
+	sign     func(context.Context) ([]byte, error)
+	unsigned func(context.Context) (bool, error)
+	append   func(context.Context, pgx.Tx, [][]byte) (H, error)
 }
 
-func (l ledgerOf[H]) Sign(ctx context.Context) ([]byte, error) { return l.sign(ctx) }
+func (l ledgerOf[H]) Sign(ctx context.Context) ([]byte, error)   { return l.sign(ctx) }
+func (l ledgerOf[H]) Unsigned(ctx context.Context) (bool, error) { return l.unsigned(ctx) }
 
 func (l ledgerOf[H]) AppendTx(ctx context.Context, tx pgx.Tx, entries [][]byte) error {
 	_, err := l.append(ctx, tx, entries)
@@ -113,9 +118,9 @@ type Registrar struct {
 	manifest *election.Manifest
 	mid      suite.MID
 	signer   *signer
-	unsigned atomic.Bool // a batch was moved and no checkpoint signed since
 
 	deposits chan struct{}             // one for each deposit under way
+	resends  chan struct{}             // one while a link is queued again
 	known    atomic.Pointer[act.State] // after the acts so far, verified; never changed
 }
 
@@ -141,7 +146,8 @@ func Open(ctx context.Context, c Config) (*Registrar, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Registrar{c: c, manifest: m, mid: election.MID(body), signer: s, deposits: make(chan struct{}, maxDeposits)}, nil
+	return &Registrar{c: c, manifest: m, mid: election.MID(body), signer: s,
+		deposits: make(chan struct{}, maxDeposits), resends: make(chan struct{}, 1)}, nil
 }
 
 // Manifest returns the election's manifest, which nobody may change.

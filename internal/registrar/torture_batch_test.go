@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"strikevote/internal/platform/postgres"
+	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election/electiontest"
 	"strikevote/internal/registrar"
 	"strikevote/internal/torture"
@@ -133,4 +136,100 @@ func naiveBatchers(t *testing.T) (twice int) {
 		t.Error("two batchers without a lock moved each entry once: the race test is blind")
 	}
 	return twice
+}
+
+// TestTortureResend asks for one member's link from many connections at once, by
+// address and by number, through two processes. One mail is queued.
+func TestTortureResend(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rs := []*registrar.Registrar{w.r, w.twin()}
+	w.at(opening)
+	members, asked := torture.Pick(5, 30), 0
+	for i := range members {
+		no := electiontest.MemberNo(1, uint32(i))
+		var wg sync.WaitGroup
+		for k := range 40 {
+			who := []string{no, "canary-" + strings.ToLower(no) + "@mail.example"}[k/2%2]
+			wg.Go(func() {
+				if err := rs[k%2].Resend(t.Context(), who); err != nil {
+					t.Error(err)
+				}
+			})
+			asked++
+		}
+		wg.Wait()
+	}
+	const queued = `SELECT count(*) FROM registrar.outbox WHERE kind = 'resend'`
+	n := w.count(queued)
+	if n != members {
+		t.Errorf("%d mails are queued, want %d", n, members)
+	}
+	twice := w.naiveResend(t, electiontest.MemberNo(1, 29)) - n
+	torture.Report(t, torture.Row{
+		What:     fmt.Sprintf("a link is asked for again %d times at once for each of %d members, two processes", asked/members, members),
+		Target:   "one mail a member in ten minutes",
+		Measured: fmt.Sprintf("%d mails", n),
+		Control:  fmt.Sprintf("the same statement without the lock: %d mails to one member", twice),
+	})
+}
+
+// naiveResend is the negative control of TestTortureResend: two transactions that
+// look before either has committed. It returns how many mails are queued.
+func (w *world) naiveResend(t *testing.T, who string) int {
+	t.Helper()
+	ctx, now := t.Context(), w.clock().UTC()
+	var open []pgx.Tx
+	for range 2 {
+		tx, err := w.db.Service.Begin(ctx)
+		if err == nil {
+			open = append(open, tx)
+			_, err = tx.Exec(ctx, registrar.ResendStatement, who, now, now.Add(-10*time.Minute))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'resend'`)
+	for _, tx := range open {
+		if err := tx.Commit(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after := w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'resend'`)
+	if after-before != 2 {
+		t.Errorf("looking first and writing then queued %d mails: the race test is blind", after-before)
+	}
+	return after
+}
+
+// cut is a ledger of a process that is killed between commit and signature.
+type cut struct{ registrar.Ledger }
+
+var errKilled = errors.New("killed")
+
+func (cut) Sign(context.Context) ([]byte, error) { return nil, errKilled }
+
+// TestUnsigned kills a process after an act was committed and before the ledger was
+// signed: whichever process does what is due next signs it. Nobody would otherwise,
+// and the box would never hear of the act.
+func TestUnsigned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	other := w.twin()
+	w.at(opening)
+	w.open(func(c *registrar.Config) { c.Ledger = cut{c.Ledger} })
+	extend := w.k.Act(w.mid, act.KindExtend, 1, act.Extend{Close: electiontest.Close + 3600}.Bytes()).Bytes()
+	if _, err := w.r.ApplyAct(t.Context(), extend); !errors.Is(err, errKilled) {
+		t.Fatalf("got %v", err)
+	}
+	if behind, err := w.log.Unsigned(t.Context()); err != nil || !behind {
+		t.Fatalf("the act is signed already: %v, %v", behind, err)
+	}
+	if err := other.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if behind, err := w.log.Unsigned(t.Context()); err != nil || behind {
+		t.Errorf("the act is not signed: %v, %v", behind, err)
+	}
 }
