@@ -1,190 +1,20 @@
 package torture_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net/http"
 	"net/mail"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"strikevote/internal/audit"
-	"strikevote/internal/demo"
-	"strikevote/internal/protocol/ballot"
 	"strikevote/internal/torture"
 	"strikevote/internal/voter"
 )
-
-// twins are a stand whose registrar and box are served by two processes each, of the
-// same data folder and the same databases. Voters come to either.
-type twins struct {
-	*stand
-	first, second map[string]string // a service's host, by the host in the manifest
-	spreads       []*spread         // of all devices; guarded by mu
-	mu            sync.Mutex
-	links         []string
-	db            *pgx.Conn // to the registrar's database, as its superuser
-}
-
-func newTwins(t testing.TB, members int) *twins {
-	t.Helper()
-	s := newStand(t, demo.Options{Members: members})
-	host := func(origin string) string { return strings.TrimPrefix(origin, "http://") }
-	registrar, box := host(s.p.Origins.Registrar), host(s.p.Origins.Box)
-	w := &twins{stand: s, first: map[string]string{registrar: registrar, box: box},
-		second: map[string]string{registrar: freeAddress(t), box: freeAddress(t)}}
-	ballots := freeAddress(t)
-	common := []string{"serve", "-data", s.p.Data, "-pace", "100ms", "-mail-spread", "0s"}
-	s.services["second box"] = s.spawn("second box", append(common, "-only", "box",
-		"-box", w.second[box], "-admin", freeAddress(t), "-ballots", ballots)...)
-	s.services["second registrar"] = s.spawn("second registrar", append(common, "-only", "registrar,console,booth",
-		"-registrar", w.second[registrar], "-admin", freeAddress(t), "-console", freeAddress(t), "-booth", freeAddress(t),
-		"-ledger", freeAddress(t), "-upstream-ballots", "http://"+ballots)...)
-	letters, err := demo.ReadLetters(s.p.Mail)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range letters {
-		w.links = append(w.links, l.Link)
-	}
-	return w
-}
-
-// A spread carries each request of a device to one of several processes, at random,
-// as what balances load does.
-type spread struct {
-	to   atomic.Pointer[[]map[string]string]
-	next http.RoundTripper
-}
-
-func (s *spread) RoundTrip(r *http.Request) (*http.Response, error) {
-	to := *s.to.Load()
-	if host := to[rand.IntN(len(to))][r.URL.Host]; host != "" {
-		r = r.Clone(r.Context())
-		r.Host, r.URL.Host = r.URL.Host, host
-	}
-	return s.next.RoundTrip(r)
-}
-
-// device opens a link on another device, which seals a ballot, and speaks to these
-// processes only.
-func (w *twins) device(link string, processes ...map[string]string) (*voter.Session, error) {
-	s := &spread{next: newClient().Transport}
-	s.to.Store(&processes)
-	w.mu.Lock()
-	w.spreads = append(w.spreads, s)
-	w.mu.Unlock()
-	v, err := voter.Open(w.t.Context(), &http.Client{Timeout: time.Minute, Transport: s}, link, voter.NoMemory{})
-	if err == nil {
-		_, err = v.Status(w.t.Context(), "")
-	}
-	if err == nil {
-		err = v.Seal(ballot.Choices{uint8(rand.IntN(3))}, "")
-	}
-	return v, err
-}
-
-// A tally counts what became of voters. It is safe for concurrent use.
-type tally struct {
-	mu       sync.Mutex // guards what follows
-	received []*voter.Session
-	uncast   int            // issued, and refused by the box
-	refused  map[string]int // by the registrar, with which code
-	errs     []error
-}
-
-// vote takes a sealed ballot to the box and notes the outcome. Until there is one
-// it is tried again, as people do who are told that nothing is lost.
-func (c *tally) vote(ctx context.Context, v *voter.Session) {
-	err := v.Finish(ctx, "")
-	for away := new(voter.AwayError); errors.As(err, &away) && ctx.Err() == nil; {
-		err = v.Finish(ctx, "")
-	}
-	said := new(voter.ServiceError)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case err == nil && v.Stage() == voter.StageReceived:
-		c.received = append(c.received, v)
-	case errors.As(err, &said) && said.Code == "closed" && v.Stage() == voter.StageIssued:
-		c.uncast++
-	case errors.As(err, &said) && v.Stage() == voter.StageSealed:
-		if c.refused == nil {
-			c.refused = make(map[string]int)
-		}
-		c.refused[said.Code]++
-	default:
-		c.errs = append(c.errs, fmt.Errorf("a voter at stage %v: %w", v.Stage(), err))
-	}
-}
-
-const devices = 4 // at which one link is opened, two for each process
-
-// contend lets several devices vote with one link at once, each with another ballot
-// and half of them through each process. All have seen the link unused before the
-// first is answered. It returns how many were promised that their ballot counts.
-func (w *twins) contend(link string, all *tally) (promised int) {
-	w.t.Helper()
-	var sessions []*voter.Session
-	for i := range devices {
-		v, err := w.device(link, []map[string]string{w.first, w.second}[i%2])
-		if err != nil {
-			w.t.Fatal(err, w.log.tail())
-		}
-		sessions = append(sessions, v)
-	}
-	tx, err := w.db.Begin(w.t.Context())
-	if err == nil {
-		_, err = tx.Exec(w.t.Context(), `LOCK TABLE registrar.used IN SHARE ROW EXCLUSIVE MODE`)
-	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	before := len(all.received)
-	var wg sync.WaitGroup
-	for _, v := range sessions {
-		wg.Go(func() { all.vote(w.t.Context(), v) })
-	}
-	for w.count(`SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'`) < devices {
-	}
-	if err := tx.Rollback(w.t.Context()); err != nil {
-		w.t.Error(err)
-	}
-	wg.Wait()
-	return len(all.received) - before
-}
-
-func (w *twins) count(query string) (n int) {
-	w.t.Helper()
-	if err := w.db.QueryRow(w.t.Context(), query).Scan(&n); err != nil {
-		w.t.Fatal(err)
-	}
-	return n
-}
-
-// connect connects to the registrar's database.
-func (w *twins) connect() {
-	w.t.Helper()
-	v, err := w.device(w.links[0], w.first)
-	if err != nil {
-		w.t.Fatal(err, w.log.tail())
-	}
-	w.db, err = pgx.Connect(w.t.Context(), w.clusters[registrarCluster].AdminURL("sv_"+v.Manifest.ElectionID.String()))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { _ = w.db.Close(context.Background()) })
-}
 
 // TestTortureTwoServes holds a whole election with two processes of the program for
 // the registrar and two for the box. Devices with the same link vote through both at
@@ -224,15 +54,20 @@ func TestTortureTwoServes(t *testing.T) {
 	w.find(all.received)
 	// Nor does a key stay where another process has stated its destruction.
 	w.await("this process has no issuer keys any more", "this process has no pending key any more")
-	mails := w.mails(int(r.Issued))
-	both := newTwins(t, 30).withoutKey()
+	mails, again := twice(w.mails(), "")
+	if notices, _ := twice(w.mails(), "issued"); again > 0 || notices != int(r.Issued) {
+		t.Errorf("%d mails came again, and %d tell of a ballot issued, want %d", again, notices, r.Issued)
+	}
+	naive := newTwins(t, 30)
+	naive.connect()
+	both, copies := naive.withoutKey(), naive.withoutLease()
 	torture.Report(t, torture.Row{
 		What: fmt.Sprintf("two serve processes each of registrar and box throughout: %d devices at once for each of %d links, %d other voters, %d of them around the close",
 			devices, raced, len(all.received)-raced+all.uncast, late),
 		Target: "one issuance a member, one ballot a voter, each mail once, one log; the record verifies",
 		Measured: fmt.Sprintf("%d ballots of %d issued, all found with a witnessed proof; %d times refused as issued, %d at the close; %d mails, none twice",
 			r.Ballots, r.Issued, all.refused["already_issued"], all.refused["closed"]+all.uncast, mails),
-		Control: fmt.Sprintf("without the primary key of used: %d of %d devices with one link have a promise", both, devices),
+		Control: fmt.Sprintf("without the primary key of used: %d of %d devices with one link have a promise; without a lease: one mail %d times", both, devices, copies),
 	})
 }
 
@@ -284,16 +119,14 @@ func (w *twins) drained() {
 	}
 }
 
-// mails reads every mail and returns how many there are: each once, and a notice for
-// each ballot issued.
-func (w *twins) mails(issued int) (n int) {
+// mails reads every mail and returns how often each person got each.
+func (w *twins) mails() map[string]int {
 	w.t.Helper()
 	files, err := filepath.Glob(filepath.Join(w.p.Mail, "*.eml"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	seen := make(map[string]int)
-	notices := 0
 	for _, name := range files {
 		f, err := os.Open(name)
 		if err != nil {
@@ -304,18 +137,20 @@ func (w *twins) mails(issued int) (n int) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		subject := m.Header.Get("Subject")
-		if seen[m.Header.Get("To")+subject]++; seen[m.Header.Get("To")+subject] == 2 {
-			w.t.Errorf("somebody got %q twice", subject)
-		}
-		if strings.Contains(subject, "issued") {
-			notices++
+		seen[m.Header.Get("To")+" "+m.Header.Get("Subject")]++
+	}
+	return seen
+}
+
+// twice counts the mails of a kind, by a word of their subject, and those that came
+// again.
+func twice(mails map[string]int, word string) (all, again int) {
+	for name, n := range mails {
+		if strings.Contains(name, word) {
+			all, again = all+n, again+n-1
 		}
 	}
-	if notices != issued {
-		w.t.Errorf("%d notices of a ballot issued, want %d", notices, issued)
-	}
-	return len(files)
+	return all, again
 }
 
 // closeWhileVoting ends the election as [stand.finish] does, in place of the first
@@ -400,7 +235,6 @@ func (w *twins) await(lines ...string) {
 // database decides it.
 func (w *twins) withoutKey() (promised int) {
 	w.t.Helper()
-	w.connect()
 	if _, err := w.db.Exec(w.t.Context(), `ALTER TABLE registrar.used DROP CONSTRAINT used_pkey`); err != nil {
 		w.t.Fatal(err)
 	}
@@ -408,4 +242,44 @@ func (w *twins) withoutKey() (promised int) {
 		w.t.Errorf("without the constraint %d devices were promised that their ballot counts: the race test is blind", promised)
 	}
 	return promised
+}
+
+// withoutLease is the negative control of the mails: a claim that does not stick, so
+// that who sends has only looked. Both processes have sent before either may write
+// that it has. It returns how often one mail came.
+func (w *twins) withoutLease() (copies int) {
+	w.t.Helper()
+	w.drained()
+	if _, err := w.db.Exec(w.t.Context(), `SELECT pg_advisory_lock(1)`); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.db.Exec(w.t.Context(), `
+		CREATE FUNCTION registrar.loose() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			NEW.state := 'queued'; NEW.lease_until := NULL;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER loose BEFORE UPDATE ON registrar.outbox FOR EACH ROW WHEN (NEW.state = 'leased') EXECUTE FUNCTION registrar.loose();
+		-- Before a row is locked: a claim passes over those that are.
+		CREATE FUNCTION registrar.wait() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			IF pg_catalog.current_query() LIKE '%SET state = ''sent''%' THEN PERFORM pg_catalog.pg_advisory_xact_lock_shared(1); END IF;
+			RETURN NULL;
+		END $$;
+		CREATE TRIGGER wait BEFORE UPDATE ON registrar.outbox FOR EACH STATEMENT EXECUTE FUNCTION registrar.wait();
+		INSERT INTO registrar.outbox (id, kind, group_id, roll_index, not_before)
+			SELECT uuid_send(gen_random_uuid()), 'resend', group_id, roll_index, to_timestamp(0) FROM registrar.member
+			WHERE email IS NOT NULL LIMIT 1`); err != nil {
+		w.t.Fatal(err)
+	}
+	for w.count(`SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND objid = 1`) < 2 {
+	}
+	if _, err := w.db.Exec(w.t.Context(), `SELECT pg_advisory_unlock(1)`); err != nil {
+		w.t.Fatal(err)
+	}
+	w.drained()
+	if copies, _ = twice(w.mails(), "your link again"); copies < 2 {
+		w.t.Errorf("without a lease one mail came %d times: the test is blind", copies)
+	}
+	return copies
 }
