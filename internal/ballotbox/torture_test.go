@@ -122,7 +122,7 @@ func (w *world) contend(boxes []*ballotbox.Box, m made, others []made, held bool
 // ballot more each time.
 func TestTortureCredential(t *testing.T) {
 	t.Parallel()
-	n := torture.Pick(20, 1000)
+	n := torture.Pick(10, 1000)
 	w := newWorld(t, func(p *electiontest.Plan) { p.Rolls = []uint32{uint32(max(n, 200)), 40} })
 	boxes := []*ballotbox.Box{w.host(0), w.host(0), w.host(0)}
 	others := make([]made, 8)

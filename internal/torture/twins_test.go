@@ -110,7 +110,7 @@ func (c *tally) vote(ctx context.Context, v *voter.Session) {
 	switch {
 	case err == nil && v.Stage() == voter.StageReceived:
 		c.received = append(c.received, v)
-	case errors.As(err, &said) && said.Code == "closed" && v.Stage() == voter.StageIssued:
+	case errors.As(err, &said) && (said.Code == "closed" || said.Code == "locked") && v.Stage() == voter.StageIssued:
 		c.uncast++
 	case errors.As(err, &said) && v.Stage() == voter.StageSealed:
 		if c.refused == nil {
