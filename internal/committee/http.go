@@ -22,8 +22,9 @@ const patience = 2 * time.Minute
 
 const (
 	// maxPost bounds a teller's request: a share file in hexadecimal, and the
-	// rest.
-	maxPost = 2*ceremony.MaxBody + 4096
+	// rest. In the other rounds it is a few kilobytes.
+	maxPost  = 2*ceremony.MaxBody + 4096
+	maxSmall = 128 << 10
 	// maxSignature bounds a signature, also that of a passkey.
 	maxSignature = 16 << 10
 )
@@ -81,11 +82,14 @@ func (s *Service) postRound(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return ErrUnknown
 	}
+	round, limit := ceremony.Round(chi.URLParam(r, "round")), int64(maxSmall)
+	if round == ceremony.RoundShares {
+		limit = maxPost
+	}
 	var p ceremony.Post
-	if err := web.DecodeJSON(r, maxPost, &p); err != nil {
+	if err := web.DecodeJSON(r, limit, &p); err != nil {
 		return err
 	}
-	round := ceremony.Round(chi.URLParam(r, "round"))
 	if err := s.Accept(r.Context(), id, uint8(number), round, &p); err != nil {
 		return err
 	}

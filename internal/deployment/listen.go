@@ -182,7 +182,18 @@ func (d *Deployment) handler(name string) (http.Handler, web.Limits) {
 	case listenConsole:
 		return d.committee.Handler(metrics.HTTP(d.registry, listenConsole)), web.Limits{Write: 3 * time.Minute}
 	}
-	return metrics.Admin{Registry: d.registry, Ready: d.checks(), Log: d.c.Log}.Handler(), web.Limits{}
+	return d.adminHandler(), web.Limits{}
+}
+
+// adminHandler serves what operators and their monitors ask.
+func (d *Deployment) adminHandler() http.Handler {
+	r := web.NewRouter(append(web.Chain(web.Config{Log: d.c.Log}), web.ThisMachine)...)
+	h := metrics.Admin{Registry: d.registry, Ready: d.checks(), Log: d.c.Log}.Handler()
+	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+		r.Get(path, h.ServeHTTP)
+		r.Head(path, h.ServeHTTP)
+	}
+	return r
 }
 
 // boothHandler serves manifests: those of this process's elections, or what the

@@ -116,18 +116,40 @@ func (f Front) Handler(h http.Handler) http.Handler {
 		limiter := NewLimiter(f.Rate.Per/time.Duration(f.Rate.Burst), f.Rate.Burst, f.Now)
 		h = limiter.ByAddress(f.Proxies.Client)(h)
 	}
+	h = f.own(h)
+	// The front refuses what the service's own middleware never sees.
+	h = headers(apiPolicy)(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// A browser uses one connection for two hosts if one certificate names
-		// both. It would bring what it says to the registrar and to the box on
-		// one connection.
-		if r.TLS != nil && r.TLS.ServerName != "" && !strings.EqualFold(hostOf(r.Host), r.TLS.ServerName) {
-			errMisdirected.write(w)
-			return
-		}
 		if f.Proxies.Contains(Remote(r)) {
 			r = r.WithContext(context.WithValue(r.Context(), behindTLS{}, true))
 		}
 		h.ServeHTTP(w, r)
+	})
+}
+
+// own refuses a request for another host than the connection's. A browser uses one
+// connection for two hosts if one certificate names both. It would bring what it
+// says to the registrar and to the box on one connection.
+func (Front) own(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS != nil && r.TLS.ServerName != "" && !strings.EqualFold(hostOf(r.Host), r.TLS.ServerName) {
+			errMisdirected.write(w)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// ThisMachine refuses a request for a host that is not this machine's own name for
+// itself. A page of any site can have its name resolved to 127.0.0.1 and then read
+// here, with the browser of whoever works on this machine.
+func ThisMachine(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !onLoopback(hostOf(r.Host)) {
+			errMisdirected.write(w)
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 

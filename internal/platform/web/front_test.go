@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"bufio"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -223,5 +224,72 @@ func TestMisdirected(t *testing.T) {
 		if w.Code != tt.want {
 			t.Errorf("%s at %s: got %d, want %d", tt.host, tt.server, w.Code, tt.want)
 		}
+	}
+}
+
+// TestFrontHeaders demands the headers of every answer of those that the front
+// gives in place of a service.
+func TestFrontHeaders(t *testing.T) {
+	t.Parallel()
+	empty := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	misdirected, limited := from("192.0.2.1:1"), from("192.0.2.1:1")
+	misdirected.TLS, misdirected.Host = &tls.ConnectionState{ServerName: "box.example"}, "registrar.example"
+	front := web.Front{Rate: web.Rate{Burst: 1, Per: time.Hour}}.Handler(empty)
+	front.ServeHTTP(httptest.NewRecorder(), limited)
+	foreign := from("127.0.0.1:1")
+	foreign.Host = "rebound.example:9090"
+	here := web.NewRouter(append(web.Chain(web.Config{}), web.ThisMachine)...)
+	here.Get("/", empty)
+	for _, tt := range []struct {
+		name string
+		h    http.Handler
+		r    *http.Request
+		want int
+	}{
+		{"another host", web.Front{}.Handler(empty), misdirected, 421},
+		{"too often", front, limited, 429},
+		{"a name that leads here", here, foreign, 421},
+		{"plain HTTP", new(web.Certificates).Plain(), httptest.NewRequest("POST", "/", nil), 403},
+		{"plain HTTP, read", new(web.Certificates).Plain(), httptest.NewRequest("GET", "/", nil), 301},
+	} {
+		w := httptest.NewRecorder()
+		tt.h.ServeHTTP(w, tt.r)
+		if h := w.Header(); w.Code != tt.want || h.Get("Content-Security-Policy") == "" || h.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: got %d with %v, want %d", tt.name, w.Code, h, tt.want)
+		}
+	}
+	for _, host := range []string{"127.0.0.1:9090", "localhost:9090", "[::1]:9090", "127.0.0.1", "[::1]"} {
+		r := from("127.0.0.1:1")
+		r.Host = host
+		w := httptest.NewRecorder()
+		if here.ServeHTTP(w, r); w.Code != http.StatusOK {
+			t.Errorf("%s: got %d", host, w.Code)
+		}
+	}
+}
+
+// TestOptionsOfServer asks about the server itself, which net/http would answer.
+func TestOptionsOfServer(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	r := web.NewRouter(web.Chain(web.Config{})...)
+	r.Get("/", func(http.ResponseWriter, *http.Request) {}) // chi's middleware stands before routes only
+	s := web.Server("", r, web.Limits{})
+	t.Cleanup(func() { _ = s.Close() })
+	go func() { _ = s.Serve(l) }()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := fmt.Fprint(c, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != 404 || resp.Header.Get("Content-Security-Policy") == "" {
+		t.Errorf("got %d with %v", resp.StatusCode, resp.Header)
 	}
 }

@@ -32,24 +32,19 @@ func AtMost(n int, limit int64) func(http.Handler) http.Handler {
 			case admitted <- struct{}{}:
 				defer func() { <-admitted }()
 			default:
-				busy(w)
+				errBusy.write(w)
 				return
 			}
 			select {
 			case running <- struct{}{}:
 				defer func() { <-running }()
 			case <-r.Context().Done():
-				busy(w)
+				errBusy.write(w)
 				return
 			}
 			next.ServeHTTP(w, r)
 		})
 	}
-}
-
-func busy(w http.ResponseWriter) {
-	w.Header().Set("Retry-After", "5")
-	errBusy.write(w)
 }
 
 // A Limiter counts how often something is done, by key. Keys are kept as keyed

@@ -15,6 +15,7 @@ import (
 type Config struct {
 	Log  *slog.Logger
 	Body int64         // largest body; 16 KiB if 0
+	Held int64         // of all bodies at once, see [limitBody]; 24 MiB if 0
 	Time time.Duration // a request's context ends after it; 10 s if 0
 	// Policy is the Content-Security-Policy. Empty is right for a service that
 	// serves no page; see [Policy] for one that does.
@@ -32,6 +33,7 @@ type Observer func(route, method string, status int, took time.Duration)
 
 const (
 	normalBody = 16 << 10
+	normalHeld = 24 << 20
 	normalTime = 10 * time.Second
 )
 
@@ -55,13 +57,16 @@ func core(c Config) chi.Middlewares {
 	if c.Body == 0 {
 		c.Body = normalBody
 	}
+	if c.Held == 0 {
+		c.Held = normalHeld
+	}
 	if c.Time == 0 {
 		c.Time = normalTime
 	}
 	if c.Policy == "" {
 		c.Policy = apiPolicy
 	}
-	m := chi.Middlewares{recovery(c.Log), headers(c.Policy), limitBody(c.Body), limitTime(c.Time)}
+	m := chi.Middlewares{recovery(c.Log), headers(c.Policy), limitBody(c.Body, c.Held), limitTime(c.Time)}
 	if len(c.CORS) > 0 {
 		m = append(m, CORS(c.CORS...))
 	}
@@ -111,23 +116,6 @@ func recovery(log *slog.Logger) func(http.Handler) http.Handler {
 				errInternal.write(w)
 			}()
 			next.ServeHTTP(ww, r)
-		})
-	}
-}
-
-// limitBody refuses a body that says it is too large before any of it is read,
-// and stops reading one that turns out to be.
-func limitBody(limit int64) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.ContentLength > limit {
-				// Otherwise the server would read on to reuse the connection.
-				w.Header().Set("Connection", "close")
-				errTooLarge.write(w)
-				return
-			}
-			r.Body = http.MaxBytesReader(w, r.Body, limit)
-			next.ServeHTTP(w, r)
 		})
 	}
 }

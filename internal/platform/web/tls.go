@@ -180,9 +180,9 @@ func (c *Certificates) Listen(l net.Listener) net.Listener { return tls.NewListe
 // others the way to the same address with TLS.
 func (c *Certificates) Plain() http.Handler {
 	if c.http != nil {
-		return c.http
+		return headers(apiPolicy)(c.http)
 	}
-	return http.HandlerFunc(redirect)
+	return headers(apiPolicy)(http.HandlerFunc(redirect))
 }
 
 // redirect sends a reader on to TLS. What was posted is not sent on: it crossed

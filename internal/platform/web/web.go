@@ -37,7 +37,8 @@ const (
 )
 
 // Server returns a server with every time-out set; net/http has none by
-// default. Its own error log is dropped, because its lines name clients.
+// default. Its own error log is dropped, because its lines name clients. Also
+// "OPTIONS *" goes to the handler: what net/http answers has none of our headers.
 func Server(addr string, h http.Handler, l Limits) *http.Server {
 	return &http.Server{
 		Addr:              addr,
@@ -49,6 +50,8 @@ func Server(addr string, h http.Handler, l Limits) *http.Server {
 		MaxHeaderBytes:    maxHeader,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+
+		DisableGeneralOptionsHandler: true,
 	}
 }
 
@@ -126,7 +129,12 @@ func Error(w http.ResponseWriter, status int, code, message string) {
 	}{code, message})
 }
 
-func (p *RequestError) write(w http.ResponseWriter) { Error(w, p.Status, p.Code, p.Message) }
+func (p *RequestError) write(w http.ResponseWriter) {
+	if p.Status == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
+		w.Header().Set("Retry-After", "5")
+	}
+	Error(w, p.Status, p.Code, p.Message)
+}
 
 // WriteJSON answers with a value.
 func WriteJSON(w http.ResponseWriter, status int, v any) {
@@ -149,6 +157,9 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 }
 
 func readProblem(err error) *RequestError {
+	if p := new(RequestError); errors.As(err, &p) {
+		return p
+	}
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return errTooLarge
 	}
