@@ -219,7 +219,7 @@ func (s *Site) postCosignature(w http.ResponseWriter, r *http.Request) error {
 		return errLine
 	}
 	line := strings.TrimSuffix(string(body), "\n") + "\n"
-	if strings.Count(line, "\n") != 1 {
+	if len(line) > maxLine || strings.Count(line, "\n") != 1 {
 		return errLine
 	}
 	if err := h.AddCosignature(r.Context(), line); err != nil {

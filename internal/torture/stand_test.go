@@ -30,6 +30,9 @@ import (
 var program string
 
 func TestMain(m *testing.M) {
+	if at := os.Getenv(weakEnv); at != "" {
+		weak(at)
+	}
 	code, err := runTests(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -127,7 +127,7 @@ func (a Admin) ready(w http.ResponseWriter, r *http.Request) {
 	for _, name := range slices.Sorted(maps.Keys(a.Ready)) {
 		if err := a.Ready[name](ctx); err != nil {
 			failing = append(failing, name)
-			if a.Log != nil {
+			if a.Log != nil && r.Context().Err() == nil { // the monitor is still there
 				a.Log.WarnContext(ctx, "not ready", "check", name, "err", err)
 			}
 		}
