@@ -17,6 +17,7 @@ import (
 
 	"strikevote/internal/board"
 	"strikevote/internal/booth"
+	"strikevote/internal/platform/host"
 	"strikevote/internal/platform/metrics"
 	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/election"
@@ -145,8 +146,10 @@ func (d *Deployment) Address(name string) string {
 func (d *Deployment) Serve(ctx context.Context) error {
 	d.watchable()
 	g, ctx := errgroup.WithContext(ctx)
+	conns := connections(len(d.listeners))
 	for name, l := range d.listeners {
 		h, limits := d.handler(name)
+		limits.Conns = conns
 		g.Go(func() error { return web.Serve(ctx, web.Server("", d.c.Front.before(name, h), limits), l) })
 	}
 	for _, n := range d.shared {
@@ -160,6 +163,18 @@ func (d *Deployment) Serve(ctx context.Context) error {
 	g.Go(func() error { return d.conduct(ctx) })
 	g.Go(func() error { return d.servers.watch(ctx) })
 	return g.Wait()
+}
+
+// connections returns how many each of some listeners may have open. A quarter of
+// what the process may open, and not less than 64, is left to the databases, to
+// files and to what it asks of others.
+func connections(listeners int) int {
+	files, err := host.OpenFiles()
+	if err != nil {
+		return 0 // nothing says what there is to divide
+	}
+	n := int(min(files, 1<<20))
+	return min(max(8, (n-max(64, n/4))/max(1, listeners)), 4096)
 }
 
 // handler returns what answers on a listener.

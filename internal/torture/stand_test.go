@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -80,6 +81,7 @@ type stand struct {
 	log      *lines            // of all services
 	env      []string          // of services that are started from now on, beside that of the test
 	cwd      string            // of the same; empty: the test's own
+	files    int               // that a service which is started may open; 0 is what this process may
 }
 
 // newStand prepares an election and starts everything: two clusters, one process
@@ -182,7 +184,11 @@ type process struct {
 // spawn starts the program and waits for the line "ready".
 func (s *stand) spawn(name string, args ...string) *process {
 	s.t.Helper()
-	p := &process{cmd: exec.Command(program, args...), done: make(chan struct{})}
+	cmd := exec.Command(program, args...)
+	if s.files > 0 {
+		cmd = exec.Command("sh", append([]string{"-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(s.files), program}, args...)...)
+	}
+	p := &process{cmd: cmd, done: make(chan struct{})}
 	p.cmd.Env = append(withoutSettings(os.Environ()), s.env...)
 	p.cmd.Dir = s.cwd
 	p.cmd.Stderr = s.log

@@ -28,6 +28,7 @@ type Limits struct {
 	Read   time.Duration // reading the whole request: 10 s
 	Write  time.Duration // from the end of the header to the end of the answer: 15 s
 	Idle   time.Duration // between two requests: 60 s
+	Conns  int           // connections at most, see [crowd]; 0 is no limit
 }
 
 const (
@@ -40,7 +41,7 @@ const (
 // default. Its own error log is dropped, because its lines name clients. Also
 // "OPTIONS *" goes to the handler: what net/http answers has none of our headers.
 func Server(addr string, h http.Handler, l Limits) *http.Server {
-	return &http.Server{
+	s := &http.Server{
 		Addr:              addr,
 		Handler:           h,
 		ReadHeaderTimeout: or(l.Header, 5*time.Second),
@@ -53,6 +54,10 @@ func Server(addr string, h http.Handler, l Limits) *http.Server {
 
 		DisableGeneralOptionsHandler: true,
 	}
+	if l.Conns > 0 {
+		s.ConnState = newCrowd(l.Conns).state
+	}
+	return s
 }
 
 func or(d, normal time.Duration) time.Duration {
