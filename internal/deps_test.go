@@ -130,6 +130,7 @@ const policy = `
 
 	# For tests. What is not a test may not import them.
 	torture                    @std testing
+	platform/web/webtest       @std testing
 	platform/postgres/pgtest   @std @pgx testing platform/postgres platform/postgres/cluster /migrations
 	protocol/election/electiontest testing sync protocol/suite protocol/group protocol/election protocol/credential
 	+                          protocol/credential/issuer protocol/act protocol/ledger protocol/tlog protocol/dkg

@@ -57,7 +57,7 @@ type sealed struct {
 	now      int64
 }
 
-func newSealed(t *testing.T, change ...func(*electiontest.Plan)) *sealed {
+func newSealed(t testing.TB, change ...func(*electiontest.Plan)) *sealed {
 	t.Helper()
 	m, keys := electiontest.Manifest(t, append([]func(*electiontest.Plan){func(p *electiontest.Plan) { p.Members = 4 }}, change...)...)
 	w := &world{m: m, keys: keys, session: 1}

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // A world is one election at a console, with everybody's keys.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	db      *pgtest.DB
 	service *committee.Service
 	handler http.Handler
@@ -52,7 +52,7 @@ type world struct {
 }
 
 // newWorld creates an election of n tellers, any t of whom open it.
-func newWorld(t *testing.T, n, threshold uint8) *world {
+func newWorld(t testing.TB, n, threshold uint8) *world {
 	t.Helper()
 	m, keys := electiontest.Manifest(t, func(p *electiontest.Plan) { p.Tellers, p.Threshold = n, threshold })
 	w := &world{m: m, keys: keys, session: 1}
@@ -61,7 +61,7 @@ func newWorld(t *testing.T, n, threshold uint8) *world {
 }
 
 // open starts a service on a database of its own and creates the election.
-func (w *world) open(t *testing.T, m *election.Manifest) {
+func (w *world) open(t testing.TB, m *election.Manifest) {
 	t.Helper()
 	w.t, w.db, w.log = t, pgtest.Committee(t), new(bytes.Buffer)
 	w.restartService()
@@ -306,7 +306,7 @@ func (w *world) signSeal(member int, manifest []byte) []byte {
 	return signature(w.t, member, election.SignSeal(w.keys.Committee[member], election.MID(manifest)))
 }
 
-func signature(t *testing.T, member int, sig []byte) []byte {
+func signature(t testing.TB, member int, sig []byte) []byte {
 	t.Helper()
 	b, err := json.Marshal(election.MemberSignature{Member: uint8(member), Signature: sig})
 	if err != nil {

@@ -146,7 +146,9 @@ func watchAttached(ctx context.Context, side string, c cluster.Config) error {
 			return nil
 		case <-t.C:
 		}
-		if _, err := cluster.Attach(ctx, c); err != nil && ctx.Err() == nil {
+		// What else hinders one look is no reason to end: a crowd of connections may
+		// have taken every file of this process for a moment.
+		if _, err := cluster.Attach(ctx, c); errors.Is(err, cluster.ErrNotRunning) && ctx.Err() == nil {
 			return fmt.Errorf("the process that ran the database of the %s has ended; start the service again", side)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"strikevote/internal/platform/postgres"
 )
@@ -24,7 +25,8 @@ func (a *Attached) URL(database, role string) string { return socketURL(a.socket
 
 // Attach finds the cluster that another process runs in a directory, and checks
 // that it answers. Only the user who started it, or root, gets in. It returns
-// [ErrNotRunning] where none runs.
+// [ErrNotRunning] where none runs, and another error where that is not known: the
+// server starts, or is busy, or this process has no file left for a connection.
 func Attach(ctx context.Context, cfg Config) (*Attached, error) {
 	if cfg.Dir == "" {
 		dir, err := DefaultDir(cfg.Name)
@@ -56,9 +58,12 @@ func attach(ctx context.Context, dir string) (*Attached, error) {
 	}
 	a := &Attached{socket: lines[4]}
 	conn, err := postgres.Connect(ctx, a.URL("postgres", admin))
-	if err != nil {
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
 		// A crash leaves the file behind.
 		return nil, errors.Join(ErrNotRunning, err)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return a, conn.Close(ctx)
 }

@@ -93,6 +93,12 @@ func TestLife(t *testing.T) {
 	if a.URL("kept", "x_service") != c.URL("kept", "x_service") {
 		t.Errorf("attached at %s", a.URL("kept", "x_service"))
 	}
+	// A look that was hindered says nothing: whoever shares it would end.
+	hindered, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := cluster.Attach(hindered, cluster.Config{Dir: dir, Name: "second"}); err == nil || errors.Is(err, cluster.ErrNotRunning) {
+		t.Errorf("without time to look: got %v", err)
+	}
 	stop(t, c)
 	for _, dir := range []string{dir, t.TempDir()} {
 		if _, err := cluster.Attach(t.Context(), cluster.Config{Dir: dir, Name: "second"}); !errors.Is(err, cluster.ErrNotRunning) {
@@ -107,6 +113,10 @@ func TestLife(t *testing.T) {
 	c = start(t, dir, false)
 	if err := syscall.Kill(c.PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
+	}
+	<-c.Done()
+	if _, err := cluster.Attach(t.Context(), cluster.Config{Dir: dir, Name: "second"}); !errors.Is(err, cluster.ErrNotRunning) {
+		t.Errorf("attached to one that was killed: got %v", err)
 	}
 	<-c.Done()
 	stop(t, c)
