@@ -59,8 +59,7 @@ func (s *Service) Box(id suite.ElectionID) (*Box, bool) {
 // Handler serves all boxes, below /v1/<election_id>. It forgets where a request
 // came from before anything else sees it.
 func (s *Service) Handler() http.Handler {
-	r := chi.NewRouter()
-	r.Use(web.Anonymous(web.Config{Log: s.log, Body: maxBody})...)
+	r := web.NewRouter(web.Anonymous(web.Config{Log: s.log, Body: maxBody})...)
 	r.NotFound(notFound)
 	r.Handle("/v1/{election}/*", http.HandlerFunc(s.serve))
 	return r

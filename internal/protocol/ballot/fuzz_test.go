@@ -49,3 +49,46 @@ func FuzzParse(f *testing.F) {
 		_ = judge(t, c, body) // must not panic, and alone and in a batch agree
 	})
 }
+
+// FuzzParseCast splits at one place only.
+func FuzzParseCast(f *testing.F) {
+	c, _ := newContext(3)
+	whole := append(sealed(f, c, 1), make([]byte, ballot.SignatureSize)...)
+	f.Add(whole, 3, 0)
+	f.Add(whole[:len(whole)-1], 3, 0)
+	f.Add(append(bytes.Clone(whole), 0), 3, 0)
+	f.Add([]byte{}, 2, 4)
+	f.Fuzz(func(t *testing.T, b []byte, one, two int) {
+		options := []int{2 + one&3%3}
+		if two != 0 {
+			options = append(options, 2+two&3%3)
+		}
+		body, sig, err := ballot.ParseCast(b, options)
+		if err != nil {
+			return
+		}
+		if len(body) != ballot.BodySize(options) || !bytes.Equal(slices.Concat(body, sig), b) {
+			t.Errorf("%d bytes are split into %d and %d", len(b), len(body), len(sig))
+		}
+	})
+}
+
+// FuzzParseRecoveryCode reads what a person types, and what is read is written in one
+// way.
+func FuzzParseRecoveryCode(f *testing.F) {
+	code := ballot.Secret{1, 2, 3}.RecoveryCode()
+	f.Add(code)
+	f.Add(" o" + code[1:] + "\n")
+	f.Add(code[:len(code)-1])
+	f.Add(code + code)
+	f.Add("OOOO-IIII-LLLL-0000-1111-\u00d8")
+	f.Fuzz(func(t *testing.T, typed string) {
+		s, err := ballot.ParseRecoveryCode(typed)
+		if err != nil {
+			return
+		}
+		if again, err := ballot.ParseRecoveryCode(s.RecoveryCode()); err != nil || again != s {
+			t.Errorf("%q is not read again: %v", typed, err)
+		}
+	})
+}

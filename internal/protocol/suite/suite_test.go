@@ -1,6 +1,7 @@
 package suite_test
 
 import (
+	"fmt"
 	"bytes"
 	"encoding/hex"
 	"strings"
@@ -202,6 +203,36 @@ func FuzzJSON(f *testing.F) {
 		again, err := suite.EncodeJSON(v)
 		if err != nil || !bytes.Equal(again, b) {
 			t.Errorf("%q comes back as %q, %v", b, again, err)
+		}
+	})
+}
+
+// FuzzText reads the texts that stand for bytes: hexadecimal and base32.
+func FuzzText(f *testing.F) {
+	f.Add(strings.Repeat("0a", 16))
+	f.Add(strings.Repeat("0A", 16))
+	f.Add(strings.Repeat("f", 64))
+	f.Add("0123456789ABCDEFGHJKMNPQRS")
+	f.Add("o1l \u2010-\x00")
+	f.Fuzz(func(t *testing.T, s string) {
+		if id, err := suite.ParseElectionID(s); err == nil && id.String() != s {
+			t.Errorf("%q is the election %s", s, id)
+		}
+		if id, err := suite.ParseBallotID(s); err == nil && id.String() != s {
+			t.Errorf("%q is the ballot %s", s, id)
+		}
+		var b suite.Bytes
+		if err := b.UnmarshalText([]byte(s)); err == nil && fmt.Sprintf("%x", []byte(b)) != s {
+			t.Errorf("%q is read as %x", s, []byte(b))
+		}
+		clean := suite.CleanBase32(s)
+		for _, bits := range []int{5, 100, 128, 130} {
+			if b, err := suite.ParseBase32(clean, bits); err == nil && suite.Base32(b, bits) != clean {
+				t.Errorf("%q does not come back", clean)
+			}
+		}
+		if suite.CleanBase32(clean) != clean {
+			t.Errorf("%q is cleaned again", clean)
 		}
 	})
 }

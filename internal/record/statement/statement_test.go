@@ -48,3 +48,19 @@ func TestTeller(t *testing.T) {
 		t.Error("it passes for another key")
 	}
 }
+
+// FuzzVerifyTeller takes one file only.
+func FuzzVerifyTeller(f *testing.F) {
+	key := group.RandomScalar()
+	public, mid := group.BaseMul(key), suite.MID{1, 2, 3}
+	file := statement.SignTeller(key, 3, mid)
+	f.Add(file)
+	f.Add(file[:len(file)-2])
+	f.Add(append(bytes.Clone(file), '\n'))
+	f.Add([]byte(statement.Text(mid, statement.TellerShare) + "\n— teller 3 AAAA\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if statement.VerifyTeller(public, 3, mid, b) == nil && !bytes.Equal(b, file) {
+			t.Errorf("%q passes", b)
+		}
+	})
+}
