@@ -122,7 +122,9 @@ func (p *proxies) UnmarshalText(b []byte) error {
 	var list proxies
 	for _, text := range items(string(b)) {
 		n, err := netip.ParsePrefix(text)
-		if err != nil {
+		if a := n.Addr(); err == nil && a.Is4In6() && n.Bits() >= 96 {
+			n = netip.PrefixFrom(a.Unmap(), n.Bits()-96) // how connections say it
+		} else if err != nil {
 			var a netip.Addr
 			if a, err = netip.ParseAddr(text); err == nil {
 				n = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())

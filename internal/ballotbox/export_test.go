@@ -43,3 +43,13 @@ func Status(err error) int {
 	status, _, _ := answer(err)
 	return status
 }
+
+// PendingRows seals a ballot for its row, and opens rows.
+func PendingRows(pending [32]byte, mid suite.MID, id suite.BallotID, ballot []byte) (row []byte, open func(row []byte) ([]byte, error), err error) {
+	s, err := newSealer(pending, mid)
+	if err != nil {
+		return nil, nil, err
+	}
+	key := s.key(id)
+	return s.seal(key, ballot), func(row []byte) ([]byte, error) { return s.open(key, row) }, nil
+}

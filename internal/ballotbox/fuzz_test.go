@@ -1,11 +1,14 @@
 package ballotbox_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
+	"strikevote/internal/ballotbox"
 	"strikevote/internal/platform/web/webtest"
 	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/suite"
 )
 
 // FuzzHTTP sends requests to an open box. BALLOT is a sealed ballot that it takes,
@@ -30,4 +33,25 @@ func FuzzHTTP(f *testing.F) {
 		post("/lock", "text/plain", string(end)),
 		webtest.Request{Method: "OPTIONS", Target: "/v1/ELECTION/ballots", Header: "Origin: https://booth.example\r\nAccess-Control-Request-Method: POST"},
 	)
+}
+
+// FuzzPendingRow opens rows that somebody wrote into the table: none but the box's own
+// is opened.
+func FuzzPendingRow(f *testing.F) {
+	ballot := bytes.Repeat([]byte{7}, 900)
+	row, open, err := ballotbox.PendingRows([32]byte{1}, suite.MID{2}, suite.BallotID{3}, ballot)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(row)
+	f.Add(row[:24])
+	f.Add(row[:23])
+	f.Add(row[:len(row)-1])
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := open(b)
+		if (err == nil) != bytes.Equal(b, row) || err == nil && !bytes.Equal(got, ballot) {
+			t.Errorf("%d bytes are opened: %v", len(b), err)
+		}
+	})
 }

@@ -62,3 +62,15 @@ func OpenWith(path string, passphrase []byte, enrollment string) (*Teller, error
 	}
 	return t, err
 }
+
+// Repack reads what a key file seals and writes it again.
+func Repack(b []byte) ([]byte, error) {
+	k, err := unpack(b)
+	if err != nil {
+		return nil, err
+	}
+	return pack(&k)
+}
+
+// Packed is what the key file of this key seals.
+func (t *Teller) Packed() ([]byte, error) { return pack(&t.k) }

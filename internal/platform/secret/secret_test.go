@@ -190,3 +190,29 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// FuzzLoad reads a file that is named as a master key: it holds 32 bytes in one of two
+// forms, or the error says what it should hold and nothing of what it does.
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(strings.Repeat("0a", secret.KeySize) + "\n"))
+	f.Add(bytes.Repeat([]byte{7}, secret.KeySize))
+	f.Add(make([]byte, secret.KeySize))
+	f.Add([]byte(strings.Repeat("0A", secret.KeySize) + "\r\n "))
+	f.Add([]byte(strings.Repeat("a", 63)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := filepath.Join(t.TempDir(), "master")
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := secret.Load(path)
+		if err != nil {
+			if text := strings.TrimSpace(string(b)); len(text) > 20 && strings.Contains(err.Error(), text) {
+				t.Errorf("the error repeats the file: %v", err)
+			}
+			return
+		}
+		if _, err := s.Open("x", "y", s.Seal("x", "y", []byte("z"))); err != nil {
+			t.Error(err)
+		}
+	})
+}
