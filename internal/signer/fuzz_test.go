@@ -94,4 +94,6 @@ func FuzzConsole(f *testing.F) {
 }
 
 // hidden reports whether a character can change what else is on a terminal.
-func hidden(r rune) bool { return r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) }
+func hidden(r rune) bool {
+	return r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r))
+}

@@ -262,8 +262,8 @@ func (a *assault) memory() string {
 	return strings.TrimSuffix(b.String(), ",")
 }
 
-// TestTortureMalformed sends requests that no client sends to every route of every
-// listener, while members vote. Nothing may be answered with a fault, not even with
+// TestTortureMalformed asks every route of every listener for what it must refuse, and
+// then sends requests that no client sends, while members vote. Nothing may be answered with a fault, not even with
 // busy: eight hands are fewer than may send acts or proofs at once.
 func TestTortureMalformed(t *testing.T) {
 	t.Parallel()
@@ -276,6 +276,8 @@ func TestTortureMalformed(t *testing.T) {
 	for name, p := range s.services {
 		a.subjects = append(a.subjects, subject{name, p.cmd.Process.Pid, s.admin[name]})
 	}
+	checkComplete(t, a.samples)
+	checkRoutes(t, a.samples)
 	a.begin(t)
 	ctx, end := context.WithCancel(t.Context())
 	voted := make(chan int)

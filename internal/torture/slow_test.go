@@ -46,13 +46,14 @@ func dawdlers(election string, long bool) []dawdler {
 	if long {
 		list = append(list,
 			dawdler{name: "idle", first: "GET /nothing HTTP/1.1\r\nHost: %s\r\n\r\n", bound: time.Minute},
-			dawdler{name: "slow readers", first: strings.Repeat("GET /nothing HTTP/1.1\r\nHost: %s\r\n\r\n", 2000), read: true, bound: 3 * time.Minute})
+			dawdler{name: "slow readers", first: strings.Repeat("GET /nothing HTTP/1.1\r\nHost: %s\r\n\r\n", 20_000), read: true, bound: 3 * time.Minute})
 	}
 	return list
 }
 
 // dawdle keeps a connection until the service ends it and reports whether it did in
-// time. Nothing of an answer is missing that it was patient enough to read.
+// time. A slow reader does not learn of an end that stands behind what it has not
+// read: it goes on until ctx ends.
 func (d dawdler) dawdle(ctx context.Context, from, addr string, opened func()) (ended bool, err error) {
 	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.MustParseAddrPort(from))}
 	c, err := dialer.DialContext(ctx, "tcp", addr)
@@ -63,9 +64,10 @@ func (d dawdler) dawdle(ctx context.Context, from, addr string, opened func()) (
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
-	_ = c.SetDeadline(time.Now().Add(d.bound + late))
 	if d.read {
 		_ = c.(*net.TCPConn).SetReadBuffer(1 << 10)
+	} else {
+		_ = c.SetDeadline(time.Now().Add(d.bound + late))
 	}
 	gone := make(chan struct{})
 	var tick <-chan time.Time
@@ -91,12 +93,13 @@ func (d dawdler) dawdle(ctx context.Context, from, addr string, opened func()) (
 	}()
 	defer close(gone)
 	for b := make([]byte, 4096); ; {
-		if d.read {
-			<-tick
-		}
 		n := len(b)
 		if d.read {
 			n = 1
+			select {
+			case <-tick:
+			case <-ctx.Done():
+			}
 		}
 		if _, err := c.Read(b[:n]); err != nil {
 			timeout := net.Error(nil)
@@ -133,13 +136,17 @@ func TestTortureSlowClients(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	kinds := dawdlers(electionIn(letters[0].Link), torture.Long())
-	var all, open sync.WaitGroup
+	var all, readers, open sync.WaitGroup
 	var mu sync.Mutex
 	ended, refused := make(map[string]int), 0
 	open.Add(slow)
 	for i := range slow {
 		kind, addr := kinds[i%len(kinds)], addrs[i/len(kinds)%len(addrs)]
-		all.Go(func() {
+		group := &all
+		if kind.read {
+			group = &readers
+		}
+		group.Go(func() {
 			ok, err := kind.dawdle(ctx, fmt.Sprintf("127.0.1.%d:0", 1+i%250), addr, open.Done)
 			mu.Lock()
 			defer mu.Unlock()
@@ -157,6 +164,9 @@ func TestTortureSlowClients(t *testing.T) {
 	}
 	peak := s.footprints()
 	all.Wait() // the service ends them, or their own time does
+	s.waitForFiles(before)
+	cancel()
+	readers.Wait()
 	total := 0
 	for _, n := range ended {
 		total += n
@@ -185,6 +195,25 @@ func TestTortureSlowClients(t *testing.T) {
 			votes.Took[len(votes.Took)/2].Round(time.Millisecond), votes.Took[len(votes.Took)-1].Round(time.Millisecond), strings.Join(memory, ", ")),
 		Control: "a server without time-outs and with few connections serves nobody until they let it",
 	})
+}
+
+// waitForFiles waits until no service has more connections open than before. Those of
+// slow readers end with the time for an answer, which is three minutes at the console.
+func (s *stand) waitForFiles(before map[string]footprint) {
+	s.t.Helper()
+	for tick, end := time.NewTicker(time.Second), time.Now().Add(3*time.Minute+late); ; <-tick.C {
+		most := 0
+		for name, f := range s.footprints() {
+			most = max(most, f.files-before[name].files)
+		}
+		if most <= growthFiles {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Errorf("a service has %d files more open than before", most)
+			return
+		}
+	}
 }
 
 // slowKB is what connections and the bodies that they keep back may take in one

@@ -1,9 +1,9 @@
 package suite_test
 
 import (
-	"fmt"
 	"bytes"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
 
