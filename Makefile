@@ -3,11 +3,15 @@
 # make bench     how fast each step is
 # make generate  the files that are made from others
 # make vuln      known holes in what is built in; needs a network
-# make fuzz      every parser on made-up bytes, FUZZTIME for each
+# make fuzz      every parser and every handler on made-up bytes, FUZZTIME for each
 # make torture   attacks on a whole service, for TORTURE_MINUTES; prints a table
 
 GO       ?= go
 FUZZTIME ?= 60s
+# Processes of a fuzzer, each with databases of its own where it needs them, and the
+# memory from which on each collects its garbage without delay.
+FUZZWORKERS ?= 2
+FUZZMEMORY  ?= 1GiB
 TORTURE_MINUTES ?= 45
 # Flags for the demo: make demo ARGS='-members 500'
 ARGS     ?=
@@ -61,7 +65,9 @@ vuln:
 fuzz:
 	@for package in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	    echo "$$target $$package"; \
+	    GOMEMLIMIT=$(FUZZMEMORY) $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10s \
+	      -parallel $(FUZZWORKERS) $$package || exit 1; \
 	  done; \
 	done
 
