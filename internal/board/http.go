@@ -38,6 +38,8 @@ type Site struct {
 	Log *slog.Logger
 	// Now may be nil. It is the clock with which witnesses compare theirs.
 	Now func() time.Time
+
+	answers answers
 }
 
 func (s *Site) now() time.Time {
@@ -137,6 +139,8 @@ func (s *Site) getFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	body, done := s.answers.share(e.id.String()+"/"+path, body)
+	defer done()
 	kind, cache := describe(path)
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", cache)

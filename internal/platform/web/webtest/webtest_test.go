@@ -18,10 +18,12 @@ func TestCheck(t *testing.T) {
 		"/busy":   func(w http.ResponseWriter, _ *http.Request) { web.Error(w, 503, "busy", "Come back.") },
 		"/long":   func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<17)) },
 		"/cookie": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Set-Cookie", "a=b") },
-		"/open":   func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "//elsewhere.example", http.StatusMovedPermanently) },
-		"/bare":   func(w http.ResponseWriter, _ *http.Request) { w.Header().Del("X-Content-Type-Options") },
-		"/text":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "oh", 400) },
-		"/mute":   func(w http.ResponseWriter, _ *http.Request) { web.Error(w, 400, "x", "no sentence") },
+		"/open": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "//elsewhere.example", http.StatusMovedPermanently)
+		},
+		"/bare": func(w http.ResponseWriter, _ *http.Request) { w.Header().Del("X-Content-Type-Options") },
+		"/text": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "oh", 400) },
+		"/mute": func(w http.ResponseWriter, _ *http.Request) { web.Error(w, 400, "x", "no sentence") },
 		"/more": func(w http.ResponseWriter, _ *http.Request) {
 			web.WriteJSON(w, 400, map[string]string{"error": "x", "message": "A.", "x": ""})
 		},
