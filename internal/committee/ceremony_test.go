@@ -307,10 +307,13 @@ func TestRequests(t *testing.T) {
 		w.want(name, w.ask("POST", path, []byte(body)), 400, "malformed")
 	}
 	w.want("null for everything", w.ask("POST", path, []byte(`{"session":null,"enrollment":null,"body":null}`)), 403, "enrollment")
-	large := fmt.Appendf(nil, `{"session":1,"enrollment":%q,"body":"%s"}`, w.words[0], strings.Repeat("00", ceremony.MaxBody+4096))
-	w.want("too large", w.ask("POST", path, large), 413, "too_large")
-	large = fmt.Appendf(nil, `{"session":1,"enrollment":%q,"body":"%s"}`, w.words[0], strings.Repeat("00", ceremony.MaxBody))
-	w.want("as large as may be", w.ask("POST", path, large), 422, "refused")
+	long := func(n int) []byte {
+		return fmt.Appendf(nil, `{"session":1,"enrollment":%q,"body":"%s"}`, w.words[0], strings.Repeat("00", n))
+	}
+	w.want("too large", w.ask("POST", path, long(64<<10)), 413, "too_large")
+	w.want("as large as may be", w.ask("POST", path, long(60<<10)), 422, "refused")
+	w.want("shares too large", w.ask("POST", "/tellers/1/shares", long(ceremony.MaxBody+4096)), 413, "too_large")
+	w.want("shares as large as may be", w.ask("POST", "/tellers/1/shares", long(ceremony.MaxBody)), 425, "not_yet")
 
 	w.want("another election", w.askFor(suite.ElectionID{1}.String(), "GET", "/ceremony", nil), 404, "unknown")
 	w.want("another election's teller", w.askFor(suite.ElectionID{1}.String(), "POST", path, []byte("{}")), 404, "unknown")
