@@ -127,12 +127,7 @@ func TestTortureSlowClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := s.p.Origins
-	addrs := []string{s.ledger, s.ballots, s.admin[registrarService], s.admin[boxService], s.admin[boardService]}
-	for _, origin := range []string{o.Booth, o.Registrar, o.Box, o.Board, o.Console} {
-		addrs = append(addrs, strings.TrimPrefix(origin, "http://"))
-	}
-	before := s.footprints()
+	addrs, before := s.addresses(), s.footprints()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	kinds := dawdlers(electionIn(letters[0].Link), torture.Long())
@@ -177,14 +172,7 @@ func TestTortureSlowClients(t *testing.T) {
 	if len(votes.Took) != voters {
 		t.Errorf("%d of %d voters voted: %v\n%s", len(votes.Took), voters, votes.Errors, s.log.tail())
 	}
-	var memory []string
-	for name, f := range peak {
-		memory = append(memory, fmt.Sprintf("%s %d→%d MB", name, before[name].rss>>10, f.rss>>10))
-		if f.rss > before[name].rss+slowKB {
-			t.Errorf("the %s held %d kB before and %d kB with them", name, before[name].rss, f.rss)
-		}
-	}
-	slices.Sort(memory)
+	memory := s.compareMemory(before, peak)
 	if r := s.finish(filepath.Join(t.TempDir(), "record")); r.Ballots != voters {
 		t.Errorf("the record holds %d ballots", r.Ballots)
 	}
@@ -192,7 +180,7 @@ func TestTortureSlowClients(t *testing.T) {
 		What:   fmt.Sprintf("%d connections kept busy with nothing on ten listeners (%v)", slow, ended),
 		Target: "all 50 voters succeed; the service ends every connection; at most 80 MB more in each process",
 		Measured: fmt.Sprintf("%d of %d voters, median %v, slowest %v; all ended; %s", len(votes.Took), voters,
-			votes.Took[len(votes.Took)/2].Round(time.Millisecond), votes.Took[len(votes.Took)-1].Round(time.Millisecond), strings.Join(memory, ", ")),
+			votes.Took[len(votes.Took)/2].Round(time.Millisecond), votes.Took[len(votes.Took)-1].Round(time.Millisecond), memory),
 		Control: "a server without time-outs and with few connections serves nobody until they let it",
 	})
 }
@@ -219,6 +207,30 @@ func (s *stand) waitForFiles(before map[string]footprint) {
 // slowKB is what connections and the bodies that they keep back may take in one
 // process: the services hold 24 MiB of bodies each, and three share a process.
 const slowKB = 80 << 10
+
+// addresses are those of all listeners.
+func (s *stand) addresses() []string {
+	o := s.p.Origins
+	addrs := []string{s.ledger, s.ballots, s.admin[registrarService], s.admin[boxService], s.admin[boardService]}
+	for _, origin := range []string{o.Booth, o.Registrar, o.Box, o.Board, o.Console} {
+		addrs = append(addrs, strings.TrimPrefix(origin, "http://"))
+	}
+	return addrs
+}
+
+// compareMemory demands that no service took more than slowKB, and says what each did.
+func (s *stand) compareMemory(before, peak map[string]footprint) string {
+	s.t.Helper()
+	var memory []string
+	for name, f := range peak {
+		memory = append(memory, fmt.Sprintf("%s %d→%d MB", name, before[name].rss>>10, f.rss>>10))
+		if f.rss > before[name].rss+slowKB {
+			s.t.Errorf("the %s held %d kB before and %d kB with them", name, before[name].rss, f.rss)
+		}
+	}
+	slices.Sort(memory)
+	return strings.Join(memory, ", ")
+}
 
 // footprints returns those of all services.
 func (s *stand) footprints() map[string]footprint {
