@@ -343,8 +343,9 @@ func TestProposeActRefused(t *testing.T) {
 		}
 	}
 	s.now = electiontest.Close - act.Margin(s.m.Demo) + 1
-	s.refused("at least 10 minutes before", act.KindExtend, extend(900).Bytes())
-	s.refused("at least 10 minutes before", act.KindCloseEarly, act.CloseEarly{Close: electiontest.Close - 1}.Bytes())
+	inTime := "at least " + act.MarginWords(s.m.Demo) + " before"
+	s.refused(inTime, act.KindExtend, extend(900).Bytes())
+	s.refused(inTime, act.KindCloseEarly, act.CloseEarly{Close: electiontest.Close - 1}.Bytes())
 	s.propose(1, act.KindAmend, add(1))
 	s.refused("already", act.KindAmend, act.Amend{Op: act.OpStrike, Group: 1, Hash: suite.Hash{1}}.Bytes())
 	s.propose(2, act.KindCancel, act.Cancel{})

@@ -206,7 +206,7 @@ func (w *twins) closeWhileVoting(links []string, all *tally) *audit.Report {
 // find looks every acknowledged ballot up in the box that still runs.
 func (w *twins) find(received []*voter.Session) {
 	w.t.Helper()
-	for _, s := range w.spreads {
+	for _, s := range w.carriers {
 		s.to.Store(&[]map[string]string{w.second})
 	}
 	for i, v := range received {

@@ -24,7 +24,7 @@ import (
 type twins struct {
 	*stand
 	first, second map[string]string // a service's host, by the host in the manifest
-	spreads       []*spread         // of all devices; guarded by mu
+	carriers      []*carrier        // of all devices; guarded by mu
 	mu            sync.Mutex
 	links         []string
 	db            *pgx.Conn // to the registrar's database, as its superuser
@@ -54,14 +54,14 @@ func newTwins(t testing.TB, members int) *twins {
 	return w
 }
 
-// A spread carries each request of a device to one of several processes, at random,
+// A carrier takes each request of a device to one of several processes, at random,
 // as what balances load does.
-type spread struct {
+type carrier struct {
 	to   atomic.Pointer[[]map[string]string]
 	next http.RoundTripper
 }
 
-func (s *spread) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 	to := *s.to.Load()
 	if host := to[rand.IntN(len(to))][r.URL.Host]; host != "" {
 		r = r.Clone(r.Context())
@@ -73,10 +73,10 @@ func (s *spread) RoundTrip(r *http.Request) (*http.Response, error) {
 // device opens a link on another device, which seals a ballot, and speaks to these
 // processes only.
 func (w *twins) device(link string, processes ...map[string]string) (*voter.Session, error) {
-	s := &spread{next: newClient().Transport}
+	s := &carrier{next: newClient().Transport}
 	s.to.Store(&processes)
 	w.mu.Lock()
-	w.spreads = append(w.spreads, s)
+	w.carriers = append(w.carriers, s)
 	w.mu.Unlock()
 	v, err := voter.Open(w.t.Context(), &http.Client{Timeout: time.Minute, Transport: s}, link, voter.NoMemory{})
 	if err == nil {

@@ -149,7 +149,7 @@ func strike(addr, method string, raw []byte) (statuses []int) {
 			break // the rest of one that was cut off
 		}
 		if resp.StatusCode >= 200 {
-			statuses = append(statuses, judge(resp))
+			statuses = append(statuses, classOf(resp))
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
 	}
@@ -159,11 +159,11 @@ func strike(addr, method string, raw []byte) (statuses []int) {
 	return statuses
 }
 
-// judge returns the status of an answer, or bare if it is one that nobody but
+// classOf returns the status of an answer, or bare if it is one that nobody but
 // net/http should give and lacks what every answer of the service has. What it
 // answers to what is no request, or claims another protocol, never reaches the
 // service: 501 and 505 among them speak of the request and not of a fault.
-func judge(resp *http.Response) int {
+func classOf(resp *http.Response) int {
 	if resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Content-Security-Policy") == "" {
 		if !slices.Contains([]int{400, 417, 431, 501, 505}, resp.StatusCode) {
 			return bare
