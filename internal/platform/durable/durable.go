@@ -36,6 +36,23 @@ func WriteNew(path string, b []byte) error {
 	return nil
 }
 
+// Replace puts a file that only its owner may read in the place of another, or
+// where none is. After a crash there is one or the other, never half of one; a file
+// named new-… may be left beside it.
+func Replace(path string, b []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), "new-")
+	if err != nil {
+		return err
+	}
+	if err = finish(file, b); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
 // An existsError says that a file would take the place of another.
 type existsError struct{ path string }
 

@@ -64,6 +64,33 @@ func TestWriteNewAtOnce(t *testing.T) {
 	}
 }
 
+// TestReplace replaces a file, and leaves the old one where it cannot.
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	for _, text := range []string{"one", "two, longer", "3"} {
+		if err := durable.Replace(path, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != text {
+			t.Errorf("got %q, %v", b, err)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v", info, err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.Replace(filepath.Join(dir, "folder"), []byte("x")); err == nil {
+		t.Error("a file took the place of a folder")
+	}
+	if list, err := os.ReadDir(dir); err != nil || len(list) != 2 {
+		t.Errorf("something was left: %v, %v", list, err)
+	}
+}
+
 func TestDestroy(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
