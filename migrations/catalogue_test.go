@@ -41,6 +41,7 @@ const boxColumns = `
 	board.head.size bigint
 	board.node.hash bytea
 	board.node.index bigint
+	board.restored.one boolean = true
 	migration.applied.dir text
 	migration.applied.name text
 	migration.applied.number integer

@@ -69,6 +69,7 @@ const boardReader = `
 	sv_board board.checkpoint SELECT
 	sv_board board.cosignature SELECT INSERT
 	sv_board board.file SELECT
+	sv_board board.restored SELECT
 `
 
 // boardWriter is what the service that feeds a log may do with it.
@@ -83,6 +84,7 @@ const boardWriter = `
 	SERVICE board.checkpoint SELECT INSERT
 	SERVICE board.cosignature SELECT INSERT
 	SERVICE board.file SELECT INSERT
+	SERVICE board.restored SELECT
 `
 
 func TestGrantsRegistrar(t *testing.T) {

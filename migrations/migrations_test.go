@@ -123,7 +123,7 @@ func TestApart(t *testing.T) {
 func TestAppendOnly(t *testing.T) {
 	t.Parallel()
 	registrar, box, committee := pgtest.Registrar(t), pgtest.Ballotbox(t), pgtest.Committee(t)
-	board := strings.Fields("entry node checkpoint cosignature file head")
+	board := strings.Fields("entry node checkpoint cosignature file head restored")
 	for _, tt := range []struct {
 		db     *pgtest.DB
 		schema string
@@ -149,6 +149,51 @@ func TestAppendOnly(t *testing.T) {
 			refused(t, tt.db.Owner, fmt.Sprintf(`UPDATE %s SET %s = %s`, name, column, column))
 		}
 	}
+}
+
+// TestRestored marks databases as restored for reading only: then the server refuses
+// whatever would be acknowledged or signed, and reads as before.
+func TestRestored(t *testing.T) {
+	t.Parallel()
+	registrar, box := pgtest.Registrar(t), pgtest.Ballotbox(t)
+	must(t, registrar.Owner, `INSERT INTO registrar.member (group_id, roll_index, member_no, name) VALUES (1, 0, 'm', 'n')`)
+	for _, tt := range []struct {
+		db  *pgtest.DB
+		sql string
+	}{
+		{box, `INSERT INTO board.entry (index, body) VALUES (0, '\x00')`},
+		{box, `INSERT INTO board.checkpoint (size, note) VALUES (1, '\x00')`},
+		{box, `INSERT INTO ballotbox.pending (key, sealed, group_id) VALUES (sha256('\x01'), '\x00', 1)`},
+		{registrar, `INSERT INTO board.entry (index, body) VALUES (0, '\x00')`},
+		{registrar, `INSERT INTO registrar.used (group_id, roll_index, kind) VALUES (1, 0, 'strike')`},
+	} {
+		try := func(restored bool) error {
+			tx, err := tt.db.Owner.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = tx.Rollback(context.Background()) }()
+			if restored {
+				if _, err := tx.Exec(t.Context(), `INSERT INTO board.restored DEFAULT VALUES`); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err = tx.Exec(t.Context(), tt.sql)
+			return err
+		}
+		if err := try(false); err != nil {
+			t.Errorf("control, %s: %v", tt.sql, err)
+		}
+		if err := try(true); !postgres.Violates(err, "restored") {
+			t.Errorf("%s: got %v, want a refusal", tt.sql, err)
+		}
+	}
+	must(t, box.Owner, `INSERT INTO board.restored DEFAULT VALUES`)
+	if _, err := box.Service.Exec(t.Context(), `SELECT count(*) FROM board.entry`); err != nil {
+		t.Error(err)
+	}
+	refused(t, box.Service, `INSERT INTO board.restored DEFAULT VALUES`)
+	refused(t, box.Service, `DELETE FROM board.restored`)
 }
 
 func TestHeadGrows(t *testing.T) {

@@ -38,9 +38,13 @@ var (
 	// ErrFinal is returned for an append to a log whose last entry is its
 	// final one: nothing follows it.
 	ErrFinal = errors.New("the log is final")
-	// ErrRollback is returned by [Log.Sign] when the database holds less than
-	// what was signed before, as a restored backup does.
-	ErrRollback = errors.New("the log is smaller than a checkpoint signed before")
+	// ErrRollback is returned by [Log.Sign], [Log.AppendTx] and [Log.Standing] when
+	// the database does not hold what was signed before, as an old copy of it does
+	// not.
+	ErrRollback = errors.New("the log was set back: it does not hold what was signed before")
+	// ErrRestored is returned by the same when the database was restored from a
+	// backup after which more may have been acknowledged.
+	ErrRestored = errors.New("the log was restored from a backup, for reading only")
 	// ErrUnknownCosignature is returned by [Log.AddCosignature] for a line that
 	// fits no recent checkpoint of the log, or is by no witness of the manifest.
 	ErrUnknownCosignature = errors.New("the line cosigns no recent checkpoint of this log")
@@ -67,6 +71,10 @@ type Config struct {
 	Signer *tlog.LogSigner
 	// MID is the hash of the election's manifest; the chain starts from it.
 	MID suite.MID
+	// Newest names a file outside of the database that keeps the newest checkpoint
+	// that was signed, so that a database that is set back is found. It may be empty
+	// where nothing is signed.
+	Newest string
 	// Policy is the manifest's: the log's key, its witnesses and how many of
 	// them it takes.
 	Policy tlog.Policy
@@ -125,7 +133,8 @@ func (l *Log) MID() suite.MID { return l.c.MID }
 // appends happen one after another, also those of other processes. It never
 // signs: the transaction may still fail.
 //
-// It returns [ErrFinal] if the log ended. An error leaves the transaction fit
+// It returns [ErrFinal] if the log ended, [ErrRollback] or [ErrRestored] where
+// nothing may follow what the database holds. An error leaves the transaction fit
 // only to be rolled back.
 func (l *Log) AppendTx(ctx context.Context, tx pgx.Tx, entries [][]byte) (Head, error) {
 	head, last, err := l.lockHead(ctx, tx)
@@ -134,6 +143,9 @@ func (l *Log) AppendTx(ctx context.Context, tx pgx.Tx, entries [][]byte) (Head, 
 	}
 	if len(entries) == 0 {
 		return head, nil
+	}
+	if err := l.checkKept(ctx, tx, head); err != nil {
+		return Head{}, err
 	}
 	if err := checkOrder(head.Size, last, entries); err != nil {
 		return Head{}, err
@@ -147,7 +159,7 @@ func (l *Log) AppendTx(ctx context.Context, tx pgx.Tx, entries [][]byte) (Head, 
 		return Head{}, fmt.Errorf("growing log: %w", err)
 	}
 	if err := store(ctx, tx, head, g, entries); err != nil {
-		return Head{}, fmt.Errorf("storing entries of log: %w", err)
+		return Head{}, fmt.Errorf("storing entries of log: %w", restored(err))
 	}
 	return g.head, nil
 }

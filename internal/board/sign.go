@@ -32,34 +32,46 @@ const maxAhead = 300 * time.Second
 // It never signs what a crash could take back: the head's row is locked, which
 // waits for a commit under way and writes to the log of the database, so that
 // the commit before the answer waits for whatever the append's commit waited
-// for. It never signs a smaller head than before, for which it returns
-// [ErrRollback], or a root that the stored nodes do not give.
+// for. It never signs a smaller head than before, or one that does not continue
+// what [Config.Newest] keeps, for which it returns [ErrRollback], or a root that the
+// stored nodes do not give.
 func (l *Log) Sign(ctx context.Context) ([]byte, error) {
 	if l.c.Signer == nil {
 		return nil, errors.New("signing checkpoint: this process has no key of the log")
 	}
-	var note []byte
-	var size int64
-	err := postgres.InTx(ctx, l.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
-		head, err := l.readHead(ctx, tx, "FOR UPDATE")
-		if err != nil {
+	// The head is read and its commit confirmed in a transaction of its own: what
+	// is kept outside of the database must not be ahead of it after a crash.
+	var head Head
+	err := postgres.InTx(ctx, l.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) (err error) {
+		if head, err = l.readHead(ctx, tx, "FOR UPDATE"); err != nil {
 			return err
 		}
 		if head.Size == 0 {
 			return errors.New("the log has no entry")
 		}
-		if err := l.checkHead(ctx, tx, head); err != nil {
-			return err
-		}
-		size = head.Size
-		note = l.c.Signer.Sign(tlog.Checkpoint{Origin: l.Origin(), Size: head.Size, Root: head.Root})
-		return insertCheckpoint(ctx, tx, head.Size, note)
+		return l.checkHead(ctx, tx, head)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("signing checkpoint: %w", err)
 	}
+	note := l.c.Signer.Sign(tlog.Checkpoint{Origin: l.Origin(), Size: head.Size, Root: head.Root})
+	err = postgres.InTx(ctx, l.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		// The lock lets one process after the other keep what it signed.
+		if _, err := l.readHead(ctx, tx, "FOR UPDATE"); err != nil {
+			return err
+		}
+		if err := insertCheckpoint(ctx, tx, head.Size, note); err != nil {
+			return err
+		}
+		// Before the commit, which publishes it: whoever has seen a checkpoint can
+		// rely on this file.
+		return l.keep(head, note)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("signing checkpoint: %w", restored(err))
+	}
 	l.mu.Lock()
-	l.signed = max(l.signed, size)
+	l.signed = max(l.signed, head.Size)
 	l.mu.Unlock()
 	return note, nil
 }
@@ -89,6 +101,9 @@ func (l *Log) checkHead(ctx context.Context, tx pgx.Tx, head Head) error {
 	l.mu.Unlock()
 	if head.Size < largest {
 		return ErrRollback
+	}
+	if err := l.checkKept(ctx, tx, head); err != nil {
+		return err
 	}
 	edge, err := readNodes(ctx, tx, rightEdge(head.Size))
 	if err != nil {

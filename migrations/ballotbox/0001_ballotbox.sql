@@ -69,6 +69,10 @@ CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE OR UPDATE OF one, manifest, sealin
 CREATE TRIGGER set_once BEFORE UPDATE OF key_check ON ballotbox.election
     FOR EACH ROW WHEN (OLD.key_check IS NOT NULL) EXECUTE FUNCTION ballotbox.refuse_change();
 
+-- No ballot is acknowledged by a box that may lack others.
+CREATE TRIGGER restored BEFORE INSERT ON ballotbox.pending
+    FOR EACH STATEMENT EXECUTE FUNCTION board.refuse_restored();
+
 GRANT USAGE ON SCHEMA ballotbox, board, migration TO sv_ballotbox;
 GRANT SELECT ON migration.applied TO sv_ballotbox;
 
@@ -78,3 +82,4 @@ GRANT SELECT, INSERT, DELETE ON ballotbox.pending TO sv_ballotbox;
 
 GRANT SELECT, INSERT ON board.entry, board.node, board.checkpoint, board.cosignature, board.file TO sv_ballotbox;
 GRANT SELECT, INSERT, UPDATE (size, root, chain) ON board.head TO sv_ballotbox;
+GRANT SELECT ON board.restored TO sv_ballotbox;

@@ -85,8 +85,31 @@ CREATE TRIGGER grows BEFORE UPDATE OR DELETE ON board.head
 CREATE TRIGGER keeps BEFORE TRUNCATE ON board.head
     FOR EACH STATEMENT EXECUTE FUNCTION board.refuse_change();
 
+-- One row stands here if the database was restored from a backup after which more
+-- may have been acknowledged. Then it is for reading: whatever program or host uses
+-- it, nothing is appended and nothing signed. Services refuse by the same row what
+-- they would acknowledge.
+CREATE TABLE board.restored (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one)
+);
+CREATE FUNCTION board.refuse_restored() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM board.restored) THEN
+        RAISE EXCEPTION 'the database was restored for reading only'
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'restored';
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE ALL ON FUNCTION board.refuse_restored() FROM PUBLIC;
+CREATE TRIGGER restored BEFORE INSERT ON board.entry
+    FOR EACH STATEMENT EXECUTE FUNCTION board.refuse_restored();
+CREATE TRIGGER restored BEFORE INSERT ON board.checkpoint
+    FOR EACH STATEMENT EXECUTE FUNCTION board.refuse_restored();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON board.restored
+    FOR EACH STATEMENT EXECUTE FUNCTION board.refuse_change();
+
 GRANT USAGE ON SCHEMA board, migration TO sv_board;
 GRANT SELECT ON migration.applied TO sv_board;
-GRANT SELECT ON board.entry, board.node, board.head, board.checkpoint, board.cosignature, board.file TO sv_board;
+GRANT SELECT ON board.entry, board.node, board.head, board.checkpoint, board.cosignature, board.file, board.restored TO sv_board;
 -- Witnesses bring their lines to the board.
 GRANT INSERT ON board.cosignature TO sv_board;

@@ -230,6 +230,10 @@ CREATE TRIGGER sealed BEFORE UPDATE ON registrar.election
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON registrar.election
     FOR EACH STATEMENT EXECUTE FUNCTION registrar.refuse_change();
 
+-- Nobody is issued a ballot by a registrar that may not know who was.
+CREATE TRIGGER restored BEFORE INSERT ON registrar.used
+    FOR EACH STATEMENT EXECUTE FUNCTION board.refuse_restored();
+
 GRANT USAGE ON SCHEMA registrar, board, migration TO sv_registrar;
 GRANT SELECT ON migration.applied TO sv_registrar;
 
@@ -245,3 +249,4 @@ GRANT SELECT, INSERT, UPDATE (state, lease_until, attempts, not_before) ON regis
 
 GRANT SELECT, INSERT ON board.entry, board.node, board.checkpoint, board.cosignature, board.file TO sv_registrar;
 GRANT SELECT, INSERT, UPDATE (size, root, chain) ON board.head TO sv_registrar;
+GRANT SELECT ON board.restored TO sv_registrar;
