@@ -106,8 +106,11 @@ const policy = `
 	+                          protocol/act protocol/receipt protocol/tally
 	witness                    @std platform/durable record/layout protocol/suite protocol/election protocol/tlog protocol/ledger
 
+	# Archives of the databases of one side: files, and what is published.
+	backup                     @std platform/durable protocol/suite protocol/election protocol/tlog
+
 	# The only packages where both sides meet. They hold no rule of the vote.
-	deployment                 @std @chi @pgx @prometheus @sync registrar ballotbox board booth committee ceremony agenda mailer
+	deployment                 @std @chi @pgx @prometheus @sync backup registrar ballotbox board booth committee ceremony agenda mailer
 	+                          roll record record/layout record/statement audit platform/web platform/metrics
 	+                          platform/postgres platform/postgres/cluster platform/secret platform/durable platform/host
 	+                          protocol/suite protocol/credential
