@@ -50,6 +50,10 @@ var (
 	ErrLocked        = errors.New("the election is locked")
 	ErrBadCredential = errors.New("the credential is not valid for this ballot")
 	ErrBusy          = errors.New("too many ballots at once")
+	// ErrOtherKey is returned by [New]: under another key waiting ballots cannot be
+	// opened.
+	ErrOtherKey = errors.New("the pending key is not the one that this box began with; restore it from its copy")
+	ErrSetBack  = errors.New("the election is for reading only") // see [Service.Halt]
 )
 
 // An InvalidError reports a ballot that carries a valid credential and is not

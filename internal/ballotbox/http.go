@@ -190,6 +190,8 @@ var answers = []struct {
 		"The election is locked and nothing can be added any more; please tell the committee."},
 	{ErrBadCredential, http.StatusUnprocessableEntity, "bad_credential",
 		"This ballot was not authorized for this election; open the link in your ballot mail again."},
+	{ErrSetBack, http.StatusConflict, "set_back",
+		"This vote rests: the ballot box was set back to an older state, and takes nothing until the committee has decided. Keep what you have of your ballot."},
 	{ErrBusy, http.StatusServiceUnavailable, "busy",
 		"Many ballots arrive at this moment; please send yours again in a few seconds."},
 	{ErrActGap, http.StatusConflict, "act_gap",

@@ -71,7 +71,7 @@ func (b *Box) attach(ctx context.Context) error {
 				return fmt.Errorf("keeping check of the pending key: %w", err)
 			}
 		} else if string(check) != string(s.check[:]) {
-			return errors.New("the pending key is not the one that this box began with")
+			return ErrOtherKey
 		}
 		b.sealer.Store(s)
 		return nil

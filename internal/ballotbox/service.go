@@ -25,7 +25,7 @@ type Service struct {
 }
 
 type served struct {
-	box    *Box
+	box    *Box // nil: the election rests
 	routes http.Handler
 }
 
@@ -41,6 +41,18 @@ func (s *Service) Add(b *Box) {
 	s.boxes[b.c.Manifest.ElectionID] = served{b, b.routes()}
 }
 
+// Halt lets an election rest, in place of serving it: every request is told so. booth
+// is the origin of its pages.
+func (s *Service) Halt(id suite.ElectionID, booth string) {
+	routes := web.CORS(booth)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		status, code, message := answer(ErrSetBack)
+		web.Error(w, status, code, message)
+	}))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.boxes[id] = served{nil, routes}
+}
+
 // Remove stops serving an election. Requests under way finish.
 func (s *Service) Remove(id suite.ElectionID) {
 	s.mu.Lock()
@@ -53,7 +65,7 @@ func (s *Service) Box(id suite.ElectionID) (*Box, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	x, ok := s.boxes[id]
-	return x.box, ok
+	return x.box, ok && x.box != nil
 }
 
 // Handler serves all boxes, below /v1/<election_id>. It forgets where a request
@@ -88,7 +100,9 @@ func (s *Service) Tick(ctx context.Context) error {
 	s.mu.RLock()
 	boxes := make([]*Box, 0, len(s.boxes))
 	for _, x := range s.boxes {
-		boxes = append(boxes, x.box)
+		if x.box != nil {
+			boxes = append(boxes, x.box)
+		}
 	}
 	s.mu.RUnlock()
 	var errs []error

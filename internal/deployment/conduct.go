@@ -37,6 +37,9 @@ func (d *Deployment) conduct(ctx context.Context) error {
 		d.followCommittee(ctx)
 		for _, id := range d.ids() {
 			e := d.running(id)
+			if d.haltedBy(e) != nil {
+				continue
+			}
 			start(&e.rounds, func() { d.round(ctx, e) })
 			start(&e.looks, func() { d.lookAfter(ctx, e) })
 			start(&e.mails, func() { d.sendMails(ctx, e) })
@@ -90,7 +93,7 @@ type step struct {
 // conducts; the box's side ends its own log when it was told that the ledger has
 // ended, and destroys its own key.
 func (d *Deployment) steps() []step {
-	var list []step
+	list := []step{{"state of the databases", d.lookBack}}
 	if d.runs(PartRegistrar) {
 		list = append(list,
 			step{"registrar", func(ctx context.Context, e *running) error { return e.registrar.Tick(ctx) }},
@@ -122,6 +125,9 @@ func (d *Deployment) round(ctx context.Context, e *running) {
 		err := step.do(ctx, e)
 		switch {
 		case err == nil || ctx.Err() != nil:
+		case setBack(err):
+			d.halt(ctx, e, err)
+			return
 		case waits(err):
 			d.c.Log.DebugContext(ctx, "waiting", "step", step.what, "err", err)
 		case e.failing[step.what] == err.Error():

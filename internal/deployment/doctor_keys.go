@@ -3,6 +3,7 @@ package deployment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 
@@ -86,7 +87,7 @@ func (x *examination) registrarKeys(ctx context.Context, s postgres.Server, e se
 		return err
 	}
 	var final, certified bool
-	err = x.logState(ctx, s, e, policy, func(l *board.Log) (err error) {
+	err = x.logState(ctx, s, e, policy, sideRegistrar, func(l *board.Log) (err error) {
 		if final, err = l.Final(ctx); err == nil {
 			certified, err = has(ctx, l, layout.Certification)
 		}
@@ -95,16 +96,7 @@ func (x *examination) registrarKeys(ctx context.Context, s postgres.Server, e se
 	if err != nil {
 		return err
 	}
-	wanted := [][2]string{{sideRegistrar, keyRoll}, {sideRegistrar, keyLedger}}
-	if !certified {
-		wanted = append(wanted, [2]string{sideRegistrar, keyFactor}, [2]string{sideMailer, keyToken}, [2]string{sideMailer, keyCode})
-	}
-	if !final {
-		for _, g := range e.manifest.Groups {
-			wanted = append(wanted, [2]string{sideRegistrar, issuerName(g.ID)})
-		}
-	}
-	x.missing(e, wanted)
+	x.missing(e, registrarKeyNames(e.manifest, final, certified))
 	return nil
 }
 
@@ -115,30 +107,59 @@ func (x *examination) boxKeysThere(ctx context.Context, s postgres.Server, e sea
 		return err
 	}
 	var final bool
-	err = x.logState(ctx, s, e, policy, func(l *board.Log) (err error) {
+	err = x.logState(ctx, s, e, policy, sideBox, func(l *board.Log) (err error) {
 		final, err = l.Final(ctx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	x.missing(e, boxKeyNames(final))
+	return nil
+}
+
+// registrarKeyNames lists the keys that the registrar's side cannot do without, by
+// side and name.
+func registrarKeyNames(m *election.Manifest, final, certified bool) [][2]string {
+	wanted := [][2]string{{sideRegistrar, keyRoll}, {sideRegistrar, keyLedger}}
+	if !certified {
+		wanted = append(wanted, [2]string{sideRegistrar, keyFactor}, [2]string{sideMailer, keyToken}, [2]string{sideMailer, keyCode})
+	}
+	if !final {
+		for _, g := range m.Groups {
+			wanted = append(wanted, [2]string{sideRegistrar, issuerName(g.ID)})
+		}
+	}
+	return wanted
+}
+
+// boxKeyNames lists those of the box.
+func boxKeyNames(final bool) [][2]string {
 	wanted := [][2]string{{sideBox, keyPromise}, {sideBox, keyBallots}}
 	if !final {
 		wanted = append(wanted, [2]string{sideBox, keyPending})
 	}
-	x.missing(e, wanted)
-	return nil
+	return wanted
 }
 
 // logState looks at a log as the board does, which may read what is public and
 // nothing else.
-func (x *examination) logState(ctx context.Context, s postgres.Server, e sealedElection, policy tlog.Policy, look func(*board.Log) error) error {
+func (x *examination) logState(ctx context.Context, s postgres.Server, e sealedElection, policy tlog.Policy, side string, look func(*board.Log) error) error {
 	pool, err := openAs(ctx, s, e.manifest.ElectionID, "sv_board")
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	return look(board.New(board.Config{Pool: pool, MID: e.mid, Policy: policy, Log: x.Log}))
+	l := board.New(board.Config{Pool: pool, Newest: x.d.newestPath(e.manifest.ElectionID, side), MID: e.mid, Policy: policy, Log: x.Log})
+	switch err := l.Standing(ctx); {
+	case setBack(err):
+		x.fail(fmt.Sprintf("election %s, %s", e.manifest.ElectionID, side),
+			"put back its newest state, see Backups in deploy/README.md; members who hold a promise for a ballot that is not there tell the committee",
+			"its database is an old state, and it is for reading only: %v", err)
+	case err != nil:
+		return err
+	}
+	return look(l)
 }
 
 func (x *examination) missing(e sealedElection, wanted [][2]string) {

@@ -52,6 +52,9 @@ type running struct {
 	rounds, mails sync.Mutex // held while a round goes on, while mails leave
 	looks         sync.Mutex // held while downtime is looked for
 	watch         watch      // guarded by looks
+	// halted says why the election is for reading only; nil: it is not. Guarded by the
+	// deployment's mu once the election is served.
+	halted error
 }
 
 func (e *running) close() {
@@ -136,21 +139,27 @@ func (d *Deployment) openElection(ctx context.Context, id suite.ElectionID) (err
 	// even be there.
 	var steps []func(context.Context, *running) error
 	if d.names() {
-		steps = append(steps, func(ctx context.Context, e *running) error { return d.readProposal(ctx, e, id) }, d.openLedger, d.openRegistrar)
+		steps = append(steps, func(ctx context.Context, e *running) error { return d.readProposal(ctx, e, id) }, d.openLedger,
+			func(ctx context.Context, e *running) error { return e.standing(ctx, sideRegistrar, e.ledger) }, d.openRegistrar)
 	}
 	if d.votes() {
-		steps = append(steps, func(ctx context.Context, e *running) error { return d.openBoxDatabase(ctx, e, id) }, d.openBallots, d.openBox)
+		steps = append(steps, func(ctx context.Context, e *running) error { return d.openBoxDatabase(ctx, e, id) }, d.openBallots,
+			func(ctx context.Context, e *running) error { return e.standing(ctx, sideBox, e.ballots) }, d.openBox)
 	}
 	for _, step := range steps {
 		if err := step(ctx, e); err != nil {
 			return err
 		}
 	}
-	if d.runs(PartRegistrar) {
-		d.registrars.Add(e.registrar)
-	}
-	if d.votes() {
-		d.boxes.Add(e.box)
+	if e.halted != nil {
+		d.serveHalted(ctx, e)
+	} else {
+		if d.runs(PartRegistrar) {
+			d.registrars.Add(e.registrar)
+		}
+		if d.votes() {
+			d.boxes.Add(e.box)
+		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

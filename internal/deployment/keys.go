@@ -94,7 +94,7 @@ func sealedName(path string) string {
 func (k keyring) seed(side, name string) (seed [32]byte, err error) {
 	b, err := k.read(side, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return seed, fmt.Errorf("reading %s of the %s: %w", name, side, ErrNoKey)
+		return seed, fmt.Errorf("reading %s of the %s: %w: %s", name, side, ErrNoKey, k.path(side, name))
 	}
 	if err != nil {
 		return seed, fmt.Errorf("reading key %s of the %s: %w", name, side, err)
@@ -102,7 +102,7 @@ func (k keyring) seed(side, name string) (seed [32]byte, err error) {
 	raw, err := hex.DecodeString(strings.TrimSpace(string(b)))
 	if err != nil || len(raw) != len(seed) {
 		// The text itself is a secret and stays out of the error.
-		return seed, fmt.Errorf("the key file %s of the %s does not hold 64 hexadecimal digits; restore it from its copy", name, side)
+		return seed, fmt.Errorf("the key file %s of the %s does not hold 64 hexadecimal digits; restore it from its copy: %s", name, side, k.path(side, name))
 	}
 	return [32]byte(raw), nil
 }

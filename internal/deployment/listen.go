@@ -262,7 +262,7 @@ func (d *Deployment) list(ctx context.Context) ([]suite.ElectionID, error) {
 // checks say whether the service can do its work: its databases answer, and the
 // disk has room.
 func (d *Deployment) checks() map[string]metrics.Check {
-	checks := map[string]metrics.Check{"disk": DiskCheck(d.c.Data)}
+	checks := map[string]metrics.Check{"disk": DiskCheck(d.c.Data), "elections": d.checkHalted}
 	if d.names() {
 		checks["registrar's database"] = func(ctx context.Context) error { return d.papers.Ping(ctx) }
 	}

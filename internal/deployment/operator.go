@@ -251,7 +251,7 @@ func (d *Deployment) sealRegistrar(ctx context.Context, m *election.Manifest, ma
 	if err != nil {
 		return fmt.Errorf("sealing: %w", err)
 	}
-	log := board.New(board.Config{Pool: draft.Pool, Signer: signer, MID: election.MID(manifest), Policy: policy, Log: d.c.Log})
+	log := board.New(board.Config{Pool: draft.Pool, Signer: signer, Newest: d.newestPath(m.ElectionID, sideRegistrar), MID: election.MID(manifest), Policy: policy, Log: d.c.Log})
 	for path, body := range files {
 		if err := log.PutFile(ctx, path, body); err != nil {
 			return fmt.Errorf("sealing: %w", err)

@@ -55,7 +55,7 @@ func (d *Deployment) openLog(ctx context.Context, e *running, server postgres.Se
 		return nil, nil, err
 	}
 	e.boardPools = append(e.boardPools, reader)
-	log = board.New(board.Config{Pool: pool, Signer: signer, MID: e.mid, Policy: policy, Log: d.c.Log, Now: d.c.Now})
+	log = board.New(board.Config{Pool: pool, Signer: signer, Newest: d.newestPath(e.manifest.ElectionID, side), MID: e.mid, Policy: policy, Log: d.c.Log, Now: d.c.Now})
 	return log, board.New(board.Config{Pool: reader, MID: e.mid, Policy: policy, Log: d.c.Log, Now: d.c.Now}), nil
 }
 
@@ -91,7 +91,7 @@ func (d *Deployment) openRegistrar(ctx context.Context, e *running) error {
 		CheckEnvelope: registrar.CheckAt(d.client, d.boxURL(e)),
 	}
 	var err error
-	if !d.runs(PartRegistrar) {
+	if !d.runs(PartRegistrar) || e.halted != nil {
 		// A console reads the phase, and holds no key.
 		e.registrar, err = registrar.Open(ctx, c)
 		return err
@@ -120,7 +120,7 @@ func (d *Deployment) openRegistrar(ctx context.Context, e *running) error {
 	for _, g := range e.manifest.Groups {
 		// Found now, and not by the first member of the group who votes.
 		if c.Keys.Issuers[g.ID] == nil && !final {
-			return fmt.Errorf("reading %s of the %s: %w", issuerName(g.ID), sideRegistrar, ErrNoKey)
+			return fmt.Errorf("reading %s of the %s: %w: %s", issuerName(g.ID), sideRegistrar, ErrNoKey, e.keys.path(sideRegistrar, issuerName(g.ID)))
 		}
 	}
 	return d.openMailer(e)
@@ -167,6 +167,9 @@ func (d *Deployment) witnessed(ctx context.Context, e *running) error {
 }
 
 func (d *Deployment) openBox(ctx context.Context, e *running) error {
+	if e.halted != nil {
+		return nil // its record is read, and nothing is opened that could be taken
+	}
 	pending, err := e.keys.seed(sideBox, keyPending)
 	if errors.Is(err, ErrNoKey) {
 		// Destroyed at the lock, and not before: ballots wait under it.
@@ -184,6 +187,9 @@ func (d *Deployment) openBox(ctx context.Context, e *running) error {
 		Pool: e.boxPool, Manifest: e.manifest, MID: e.mid, PendingKey: pending,
 		Promise: ed25519.NewKeyFromSeed(promise[:]), Log: e.ballots, Now: d.c.Now, Logger: d.c.Log,
 	})
+	if errors.Is(err, ballotbox.ErrOtherKey) {
+		return fmt.Errorf("%w: %s", err, e.keys.path(sideBox, keyPending))
+	}
 	return err
 }
 

@@ -50,6 +50,9 @@ func (d *Deployment) Wipe(ctx context.Context, id suite.ElectionID, by string) e
 			return fmt.Errorf("wiping: %w", err)
 		}
 	}
+	if err := os.RemoveAll(filepath.Dir(d.newestPath(id, sideBox))); err != nil {
+		return fmt.Errorf("wiping: %w", err)
+	}
 	return d.keys(id).destroyAll()
 }
 

@@ -28,6 +28,7 @@ var (
 	ErrTooManyCodes  = errors.New("too many wrong codes")
 	ErrWho           = errors.New("no address and no number")
 	ErrBusy          = errors.New("too many requests at once")
+	ErrSetBack       = errors.New("the election is for reading only") // see Halt
 )
 
 // A FactorError says that the extra answer was wrong.

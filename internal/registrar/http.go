@@ -38,7 +38,7 @@ type Service struct {
 }
 
 type mounted struct {
-	registrar *Registrar
+	registrar *Registrar // nil: the election rests
 	cors      func(http.Handler) http.Handler
 }
 
@@ -59,6 +59,14 @@ func (s *Service) Add(r *Registrar) {
 	s.elections[r.manifest.ElectionID] = mounted{r, web.CORS(r.manifest.Origins.Booth)}
 }
 
+// Halt lets an election rest, in place of serving it: every request is told so. booth
+// is the origin of its pages.
+func (s *Service) Halt(id suite.ElectionID, booth string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.elections[id] = mounted{nil, web.CORS(booth)}
+}
+
 // Remove ends serving an election.
 func (s *Service) Remove(id suite.ElectionID) {
 	s.mu.Lock()
@@ -66,7 +74,7 @@ func (s *Service) Remove(id suite.ElectionID) {
 	delete(s.elections, id)
 }
 
-// Get returns an election's registrar, or nil.
+// Get returns an election's registrar, nil if there is none or it rests.
 func (s *Service) Get(id suite.ElectionID) *Registrar {
 	m, _ := s.get(id)
 	return m.registrar
@@ -101,6 +109,9 @@ func (s *Service) handle(h func(*Registrar, http.ResponseWriter, *http.Request) 
 		m, err := s.find(req)
 		if err != nil {
 			return err
+		}
+		if m.registrar == nil {
+			return ErrSetBack
 		}
 		return retryAfter(w, h(m.registrar, w, req))
 	})
