@@ -52,7 +52,7 @@ func commands() []command {
 	return []command{
 		demoCommand(), serveCommand(), electionCommand(), rollCommand(),
 		voteCommand(), verifyCommand(), tellerCommand(), committeeCommand(), witnessCommand(),
-		migrateCommand(), configCommand(), keysCommand(), doctorCommand(), benchCommand(), versionCommand(),
+		migrateCommand(), backupCommand(), restoreCommand(), configCommand(), keysCommand(), doctorCommand(), benchCommand(), versionCommand(),
 	}
 }
 

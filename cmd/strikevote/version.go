@@ -34,3 +34,11 @@ func versionText() string {
 	}
 	return fmt.Sprintf("strikevote %s (%s, %s)", info.Main.Version, revision, info.GoVersion)
 }
+
+// programVersion is the version alone, for what is kept.
+func programVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
+}

@@ -59,9 +59,12 @@ func TestService(t *testing.T) {
 		{"registrar's database killed", testRegistrarKilled},
 		{"graceful stop", testGraceful},
 		{"downtime", testDowntime},
+		{"backup", testBackup},
 		{"lock", testLock},
 		{"certify", testCertify},
 		{"doctor at the end", testDoctorAtEnd},
+		{"backup at the end", testBackupAtEnd},
+		{"set back", testSetBack},
 		{"log", testLog},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.do(t, w) }) {
