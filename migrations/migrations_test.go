@@ -163,6 +163,7 @@ func TestRestored(t *testing.T) {
 	}{
 		{box, `INSERT INTO board.entry (index, body) VALUES (0, '\x00')`},
 		{box, `INSERT INTO board.checkpoint (size, note) VALUES (1, '\x00')`},
+		{box, `INSERT INTO ballotbox.received (key) VALUES (sha256('\x01'))`},
 		{box, `INSERT INTO ballotbox.pending (key, sealed, group_id) VALUES (sha256('\x01'), '\x00', 1)`},
 		{registrar, `INSERT INTO board.entry (index, body) VALUES (0, '\x00')`},
 		{registrar, `INSERT INTO registrar.used (group_id, roll_index, kind) VALUES (1, 0, 'strike')`},

@@ -70,6 +70,8 @@ CREATE TRIGGER set_once BEFORE UPDATE OF key_check ON ballotbox.election
     FOR EACH ROW WHEN (OLD.key_check IS NOT NULL) EXECUTE FUNCTION ballotbox.refuse_change();
 
 -- No ballot is acknowledged by a box that may lack others.
+CREATE TRIGGER restored BEFORE INSERT ON ballotbox.received
+    FOR EACH STATEMENT EXECUTE FUNCTION board.refuse_restored();
 CREATE TRIGGER restored BEFORE INSERT ON ballotbox.pending
     FOR EACH STATEMENT EXECUTE FUNCTION board.refuse_restored();
 
