@@ -53,6 +53,12 @@ func Prepare(ctx context.Context, o Options) (*Prepared, error) {
 	return p, nil
 }
 
+// Follow runs the election's witness until ctx ends, beside whatever process serves
+// [Prepared.Data]. It returns [witness.ErrFork] if a log ever contradicts itself;
+// while the board does not answer it waits. It must have returned before
+// [Prepared.Finish], which runs the witness on what it has kept.
+func (p *Prepared) Follow(ctx context.Context) error { return p.w.follow(ctx) }
+
 // Finish takes the election from wherever voting stands to its end, after the
 // other service has ended: it serves it again, has the committee close it, the
 // tellers open the totals and the committee certify, and writes the record into the
