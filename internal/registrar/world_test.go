@@ -79,7 +79,12 @@ func rollGroups(m *election.Manifest) []registrar.RollGroup {
 
 func newWorld(t testing.TB, opts ...func(*electiontest.Plan)) *world {
 	t.Helper()
-	w := prepareWorld(t, opts...)
+	return newWorldOn(t, pgtest.Registrar(t), opts...)
+}
+
+func newWorldOn(t testing.TB, db *pgtest.DB, opts ...func(*electiontest.Plan)) *world {
+	t.Helper()
+	w := prepareOn(t, db, opts...)
 	if err := w.draft.Seal(t.Context(), w.manifest, w.sealing, w.minter, registrar.LedgerOf(w.log)); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +95,12 @@ func newWorld(t testing.TB, opts ...func(*electiontest.Plan)) *world {
 // prepareWorld stops before sealing.
 func prepareWorld(t testing.TB, opts ...func(*electiontest.Plan)) *world {
 	t.Helper()
-	w := &world{t: t, db: pgtest.Registrar(t)}
+	return prepareOn(t, pgtest.Registrar(t), opts...)
+}
+
+func prepareOn(t testing.TB, db *pgtest.DB, opts ...func(*electiontest.Plan)) *world {
+	t.Helper()
+	w := &world{t: t, db: db}
 	w.m, w.k = electiontest.Manifest(t, opts...)
 	w.manifest, w.mid = electiontest.Encode(t, w.m)
 	w.sealing = electiontest.Sealing(t, w.m, w.k, w.mid)

@@ -112,6 +112,57 @@ func Durable(t testing.TB, name string, roles []string) *cluster.Cluster {
 	return c
 }
 
+// On makes a database of a kind on a cluster that a test started itself.
+func On(t testing.TB, c *cluster.Cluster, def migrations.Database) *DB {
+	t.Helper()
+	ctx := context.Background()
+	d := &DB{Name: fresh(), Kind: def, Server: c, t: t, pools: make(map[string]*pgxpool.Pool)}
+	connected := func(database string, fn func(*pgx.Conn) error) {
+		t.Helper()
+		conn, err := postgres.Connect(ctx, c.URL(database, def.Owner))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close(ctx) }()
+		if err := fn(conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	connected("postgres", func(conn *pgx.Conn) error {
+		return postgres.CreateDatabase(ctx, conn, d.Name, def.Connect...)
+	})
+	connected(d.Name, func(conn *pgx.Conn) error {
+		for _, dir := range def.Dirs {
+			if err := postgres.Migrate(ctx, conn, migrations.FS, dir); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	d.open()
+	return d
+}
+
+// Restarted is the database on its cluster after a restart. What the test has of
+// the other one is of no use any more.
+func (d *DB) Restarted(c *cluster.Cluster) *DB {
+	d.t.Helper()
+	again := &DB{Name: d.Name, Kind: d.Kind, Server: c, t: d.t, pools: make(map[string]*pgxpool.Pool)}
+	again.open()
+	return again
+}
+
+// open opens the two pools that every test wants, and sees to it that all end.
+func (d *DB) open() {
+	d.t.Helper()
+	d.t.Cleanup(func() {
+		for _, p := range d.pools {
+			p.Close()
+		}
+	})
+	d.Owner, d.Service = d.Pool(d.Kind.Owner), d.Pool(d.Kind.Service)
+}
+
 // URL returns the address of the database for a role.
 func (d *DB) URL(role string) string { return d.Server.URL(d.Name, role) }
 
