@@ -8,6 +8,8 @@ import (
 
 	"strikevote/internal/ballotbox"
 	"strikevote/internal/platform/postgres/pgtest"
+	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/election/electiontest"
 )
 
 // A step is something that a box does, and what must hold after it, whether it
@@ -52,6 +54,39 @@ var steps = []step{
 		},
 	},
 	{
+		name: "find",
+		before: func(w *world) {
+			w.made = append(w.made, w.ballot(1))
+			w.mustCast(w.made[len(w.made)-1], ballotbox.Received)
+		},
+		do: func(w *world) error {
+			_, err := w.box.Find(context.Background(), w.made[len(w.made)-1].id)
+			return err
+		},
+		again: func(w *world) {
+			if n := w.lost(w.made); n != 0 {
+				w.t.Errorf("%d of %d ballots are not found", n, len(w.made))
+			}
+		},
+	},
+	{
+		name: "act",
+		before: func(w *world) {
+			n := len(w.acts) + 1
+			w.acts = append(w.acts, w.keys.Act(w.mid, act.KindExtend, uint32(n), act.Extend{Close: electiontest.Close + 60*int64(n)}.Bytes()))
+		},
+		do: applyLast,
+		again: func(w *world) {
+			if err := applyLast(w); err != nil {
+				w.t.Error(err)
+			}
+			var n int
+			if w.scan(`SELECT count(*) FROM ballotbox.act`, &n); n != len(w.acts) {
+				w.t.Errorf("%d acts of %d are kept", n, len(w.acts))
+			}
+		},
+	},
+	{
 		name: "lock",
 		before: func(w *world) {
 			if len(w.made) == 0 {
@@ -84,6 +119,11 @@ func (w *world) locked() (yes bool) {
 	w.t.Helper()
 	w.scan(`SELECT phase = 'locked' FROM ballotbox.election`, &yes)
 	return yes
+}
+
+func applyLast(w *world) error {
+	_, err := w.box.ApplyAct(context.Background(), w.acts[len(w.acts)-1].Bytes())
+	return err
 }
 
 func castLast(w *world) error {

@@ -207,7 +207,8 @@ func (w *wire) down() {
 		swallow := w.swallow
 		w.mu.Unlock()
 		if swallow {
-			if kind == 'Z' {
+			// A server that is ready for a COPY waits for the client, who waits for it.
+			if kind == 'Z' || kind == 'G' {
 				w.Cut()
 				return
 			}
