@@ -16,7 +16,7 @@ import (
 func TestTortureSealing(t *testing.T) {
 	t.Parallel()
 	broken := 0
-	for round := range torture.Rounds(6, 200, 0.02) {
+	for round := range torture.Rounds(6, 200, 0.01) {
 		// In the short form a few of them, far apart.
 		n, hit := 1+round/2*torture.Pick(9, 1), false
 		t.Run(fmt.Sprint(round), func(t *testing.T) { hit = breakSealing(t, n, round%2 == 1) })

@@ -51,7 +51,7 @@ func TestTortureKill(t *testing.T) {
 		defer close(voting)
 		c.run(t.Context(), 16)
 	}()
-	killed := s.killAll(c, torture.Rounds(20, 400, 0.2))
+	killed := s.killAll(c, torture.Rounds(20, 400, 0.1))
 	s.awaitVoters(c, voting)
 	unfollow()
 	if err := <-witnessed; err != nil {
