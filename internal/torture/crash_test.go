@@ -16,15 +16,18 @@ import (
 
 	"strikevote/internal/audit"
 	"strikevote/internal/demo"
+	"strikevote/internal/platform/postgres/pgtest"
 	"strikevote/internal/torture"
 )
 
-// victims are what is killed: each service, and each database server.
+// victims are what is killed: each service, and each database server, by a signal
+// and by a disk without room.
 var victims = []string{"service " + registrarService, "service " + boxService, "service " + boardService,
-	"database " + registrarCluster, "database " + boxCluster}
+	"database " + registrarCluster, "database " + boxCluster, "disk " + registrarCluster, "disk " + boxCluster}
 
 // TestTortureKill kills services and databases with SIGKILL while members vote,
-// at a random number of requests, and starts them again. In the end everybody has
+// at a random number of requests, or lets a database find no room on its disk, and
+// starts them again. In the end everybody has
 // a promise, every acknowledged ballot is counted, nobody is counted twice, a
 // witness that followed throughout has seen one log, and the record holds.
 //
@@ -64,7 +67,7 @@ func TestTortureKill(t *testing.T) {
 		t.Errorf("the control: %d acknowledged ballots are missed that nobody kept, want 1", len(lost))
 	}
 	torture.Report(t, torture.Row{
-		What:   fmt.Sprintf("kill -9 of services and databases at random requests of %d members who vote at once", len(letters)),
+		What:   fmt.Sprintf("kill -9 of services and databases, and disks without room, at random requests of %d members who vote at once", len(letters)),
 		Target: "0 acknowledged ballots lost, 0 counted twice, 0 voters stuck, 0 forks",
 		Measured: fmt.Sprintf("%s; %d of %d voters have a promise, %d acknowledged ballots and %d counted",
 			killed, len(c.done), len(letters), len(c.acks.seen), report.Ballots),
@@ -100,8 +103,11 @@ func (s *stand) killAll(c *crowd, rounds func(yield func(int) bool)) kills {
 			victim = victims[round] // each at least once
 		}
 		s.awaitRequests(c, n)
-		start := time.Now()
 		kind, name, _ := strings.Cut(victim, " ")
+		if kind == "disk" {
+			s.fill(c, name)
+		}
+		start := time.Now()
 		if kind == "service" {
 			s.killService(name)
 			s.startService(name)
@@ -112,6 +118,19 @@ func (s *stand) killAll(c *crowd, rounds func(yield func(int) bool)) kills {
 		killed[victim] = append(killed[victim], time.Since(start))
 	}
 	return killed
+}
+
+// fill lets a database write nothing any more, while a few more requests come. It
+// ends at its next write, and its service with it; no start of either can succeed
+// before there is room.
+func (s *stand) fill(c *crowd, name string) {
+	s.t.Helper()
+	pgtest.LimitFiles(s.t, s.clusters[name], 4096) // less than a page
+	select {
+	case <-c.after(8):
+	case <-time.After(patience):
+		s.t.Fatalf("the voters stand still:\n%s", s.log.tail())
+	}
 }
 
 // awaitRequests waits until so many more requests have begun. A service ends by
