@@ -96,7 +96,7 @@ func TestTortureFaults(t *testing.T) {
 	})
 	torture.Report(t, torture.Row{
 		What:     fmt.Sprintf("every round trip of %d operations of the registrar to its database is cut, before and after the server saw it", len(steps)),
-		Target:   "0 credentials too many, 0 answers changed, 0 entries and 0 mails lost or doubled",
+		Target:   "0 credentials too many, 0 answers changed, 0 entries lost or doubled, 0 mails lost",
 		Measured: fmt.Sprintf("%d faults, all as if they had not been", broken.Load()),
 		Control:  "TestTortureFaultControl: an issuance in two transactions and a mailer that marks first are caught",
 	})
