@@ -1,6 +1,7 @@
 package ballotbox_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -9,7 +10,9 @@ import (
 	"strikevote/internal/ballotbox"
 	"strikevote/internal/platform/postgres/pgtest"
 	"strikevote/internal/protocol/act"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/election/electiontest"
+	"strikevote/internal/torture"
 )
 
 // A step is something that a box does, and what must hold after it, whether it
@@ -19,6 +22,8 @@ type step struct {
 	before func(w *world) // may be called again in the same world
 	do     func(w *world) error
 	again  func(w *world)
+	at     int64               // when it begins; 0: after the opening
+	spent  func(w *world) bool // the world cannot be used again; nil: it always can
 }
 
 var steps = []step{
@@ -111,14 +116,40 @@ var steps = []step{
 			}
 			w.mustHold(w.made...)
 		},
+		spent: (*world).locked,
 	},
+	tickStep("opening", electiontest.Open, election.PhaseOpen),
+	tickStep("closing", electiontest.Close+grace, election.PhaseClosed),
+}
+
+// phase returns where the box's election stands.
+func (w *world) phase() (p election.Phase) {
+	w.t.Helper()
+	w.scan(`SELECT phase FROM ballotbox.election`, &p)
+	return p
 }
 
 // locked reports whether the box is locked.
-func (w *world) locked() (yes bool) {
-	w.t.Helper()
-	w.scan(`SELECT phase = 'locked' FROM ballotbox.election`, &yes)
-	return yes
+func (w *world) locked() bool { return w.phase() == election.PhaseLocked }
+
+// tickStep lets the clock change the phase, in a world for each time it does.
+func tickStep(name string, at int64, want election.Phase) step {
+	return step{
+		name:   name,
+		at:     at - 1,
+		before: func(w *world) { w.clock.Store(at) },
+		do:     func(w *world) error { return w.box.Tick(context.Background()) },
+		again: func(w *world) {
+			if w.phase() != want {
+				w.clock.Store(at - 1) // the next round trip is broken in the same world
+				return
+			}
+			if w.tick(); w.phase() != want {
+				w.t.Errorf("the phase is %s, want %s", w.phase(), want)
+			}
+		},
+		spent: func(w *world) bool { return w.phase() == want },
+	}
 }
 
 func applyLast(w *world) error {
@@ -151,15 +182,18 @@ func TestBreak(t *testing.T) {
 }
 
 // breakAll breaks one round trip after the other until there is none left, in
-// one world as long as that is not locked.
+// one world as long as that can be used.
 func breakAll(t *testing.T, s step, after bool) {
 	t.Helper()
-	n := 0
+	n, stride := 0, 1
+	if s.at != 0 {
+		stride = torture.Pick(3, 1) // nearly each takes a world of its own
+	}
 	for broken := true; broken; {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			w := newWorld(t, large)
-			for broken && !w.locked() {
-				n++
+			w := newWorldAt(t, cmp.Or(s.at, electiontest.Open+1), large)
+			for broken && (s.spent == nil || !s.spent(w)) {
+				n += stride
 				broken = breakOne(w, s, n, after)
 			}
 		})
