@@ -205,6 +205,30 @@ func TestSettleWaits(t *testing.T) {
 	exec1(t, connect(t, c, "x_owner"), `SELECT 1`)
 }
 
+// TestOrphan kills a server's first process while another one of it is stuck, as one
+// is that waits for a lock whose holder died. It would never end, and the next start
+// waits for it.
+func TestOrphan(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := start(t, dir, true)
+	conn := connect(t, c, "x_owner")
+	var stuck int
+	if err := conn.QueryRow(t.Context(), `SELECT pg_backend_pid()`).Scan(&stuck); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(stuck, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(stuck, syscall.SIGCONT) }) // if the test fails
+	if err := syscall.Kill(c.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-c.Done()
+	stop(t, c)
+	exec1(t, connect(t, start(t, dir, true), "x_owner"), `SELECT 1`)
+}
+
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")

@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -16,13 +18,22 @@ import (
 // It has been told to shut down by the kernel.
 const settleTimeout = time.Minute
 
+// orphanTime is how long the processes of a server outlive their first one, at
+// most: they see that it is gone when they next wait for anything but a lock.
+const orphanTime = 2 * time.Second
+
 // settle waits until no server works on the data any more. The caller holds the
 // lock, so one that does was left behind by a program that is gone.
+//
+// Processes whose first one was killed are killed in the end. One may wait for ever
+// for a lock whose holder died, and nobody is left to tell it. They answer nobody any
+// more, and what they had not committed is undone by the recovery that has to come.
 func settle(ctx context.Context, data string) error {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
+	began := time.Now()
 	for {
 		pids, err := servers(data)
 		if err != nil {
@@ -31,6 +42,11 @@ func settle(ctx context.Context, data string) error {
 		if len(pids) == 0 {
 			return removeStale(data)
 		}
+		if time.Since(began) > orphanTime && orphans(data, pids) {
+			for _, pid := range pids {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("a database server of an earlier run, process %d, still works in %s: "+
@@ -38,6 +54,18 @@ func settle(ctx context.Context, data string) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// orphans reports whether the first process of a server, which the others were
+// started by, is not among those that are left.
+func orphans(data string, pids []int) bool {
+	b, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+	if err != nil {
+		return false // it removes the file as the last thing that it does
+	}
+	first, _, _ := strings.Cut(string(b), "\n")
+	pid, err := strconv.Atoi(strings.TrimSpace(first))
+	return err == nil && !slices.Contains(pids, pid)
 }
 
 // servers lists the processes of PostgreSQL that work in a data directory: all
