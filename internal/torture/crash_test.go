@@ -52,9 +52,9 @@ func TestTortureKill(t *testing.T) {
 	voting := make(chan struct{})
 	go func() {
 		defer close(voting)
-		c.run(t.Context(), 16)
+		c.run(t.Context(), 40)
 	}()
-	killed := s.killAll(c, torture.Rounds(20, 400, 0.1))
+	killed := s.killAll(c, torture.Rounds(20, 400, 0.15))
 	s.awaitVoters(c, voting)
 	unfollow()
 	if err := <-witnessed; err != nil {
@@ -98,7 +98,7 @@ func (s *stand) killAll(c *crowd, rounds func(yield func(int) bool)) kills {
 	random := rand.New(rand.NewPCG(seed, 0))
 	killed := make(kills)
 	for round := range rounds {
-		n, victim := 1+random.IntN(60), victims[random.IntN(len(victims))]
+		n, victim := 1+random.IntN(torture.Pick(30, 60)), victims[random.IntN(len(victims))]
 		if round < len(victims) {
 			victim = victims[round] // each at least once
 		}

@@ -135,7 +135,7 @@ func (s *stand) startAll() {
 // mustRest checks that a side takes nothing and says why, to members and in the log.
 func (s *stand) mustRest(side setBack) {
 	s.t.Helper()
-	if status, body := post(s.t, side.origin+side.path); status != http.StatusServiceUnavailable || !strings.Contains(body, `"set_back"`) {
+	if status, body := post(s.t, side.origin+side.path); status != http.StatusConflict || !strings.Contains(body, `"set_back"`) {
 		s.t.Errorf("the %s answers %d %s", side.cluster, status, body)
 	}
 	if !strings.Contains(s.log.text(), "it does not hold what was signed before") {
