@@ -93,22 +93,22 @@ func claims(text string) []claim {
 			list = append(list, claim{pkg, name})
 		case strings.HasSuffix(word, ".go"):
 			pkg = path.Dir(word)
-		case isPackage(word):
-			pkg = word
+		case packageNamed(word) != "":
+			pkg = packageNamed(word)
 		}
 	}
 	return list
 }
 
-// isPackage reports whether a word names a package of this module: by its path below
-// internal/, or in the module.
-func isPackage(word string) bool {
-	for _, dir := range []string{word, filepath.Join("..", word)} {
-		if info, err := os.Stat(dir); err == nil && info.IsDir() && word[0] != '.' && word[0] != '/' {
-			return true
+// packageNamed returns the package of this module that a word names: by its path
+// below internal/ or internal/protocol/, or in the module; or "".
+func packageNamed(word string) string {
+	for _, name := range []string{word, "protocol/" + word, "../" + word} {
+		if info, err := os.Stat(name); err == nil && info.IsDir() && word[0] != '.' && word[0] != '/' {
+			return strings.TrimPrefix(name, "../")
 		}
 	}
-	return false
+	return ""
 }
 
 func (c claim) check(tests map[string][]string) error {

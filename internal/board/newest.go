@@ -24,11 +24,17 @@ func (l *Log) Standing(ctx context.Context) error {
 	if reading {
 		return ErrRestored
 	}
+	// The file first: nothing holds the head here, and another process that appends
+	// and signs in between would make an honest database look like an old one.
+	kept, err := l.newest()
+	if err != nil {
+		return err
+	}
 	head, err := l.Head(ctx)
 	if err != nil {
 		return err
 	}
-	return l.checkKept(ctx, l.c.Pool, head)
+	return l.continues(ctx, l.c.Pool, head, kept)
 }
 
 // newest returns the checkpoint that is kept outside of the database: the zero
@@ -51,12 +57,20 @@ func (l *Log) newest() (tlog.Checkpoint, error) {
 	return o.Checkpoint, nil
 }
 
-// checkKept returns [ErrRollback] unless the log continues the newest checkpoint
-// that was signed: of the same size or larger, and with the same entries so far.
+// checkKept is continues for the checkpoint that is kept. The head's row is locked.
 func (l *Log) checkKept(ctx context.Context, q querier, head Head) error {
 	kept, err := l.newest()
-	if err != nil || kept.Size == 0 {
+	if err != nil {
 		return err
+	}
+	return l.continues(ctx, q, head, kept)
+}
+
+// continues returns [ErrRollback] unless the log continues a checkpoint that was
+// signed: of the same size or larger, and with the same entries so far.
+func (l *Log) continues(ctx context.Context, q querier, head Head, kept tlog.Checkpoint) error {
+	if kept.Size == 0 {
+		return nil
 	}
 	if head.Size < kept.Size {
 		return fmt.Errorf("%w: it has %d entries, and the checkpoint in %s has %d", ErrRollback, head.Size, l.c.Newest, kept.Size)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -130,5 +131,39 @@ func TestRestored(t *testing.T) {
 	}
 	if _, err := f.Checkpoint(t.Context()); err != nil {
 		t.Errorf("reading: %v", err)
+	}
+}
+
+// TestStandingTogether looks whether a log may go on, and lets another process append
+// and sign just then: an honest database is never called an old one. The file is a
+// pipe, so that the look stops where it reads the file.
+func TestStandingTogether(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.mustAppend(t, f.first())
+	c := f.config(f.db.Service)
+	c.Newest = filepath.Join(t.TempDir(), "ballots")
+	if err := syscall.Mkfifo(c.Newest, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stood := make(chan error, 1)
+	go func() { stood <- board.New(c).Standing(t.Context()) }()
+	file, err := os.OpenFile(c.Newest, os.O_WRONLY, 0) // waits for whoever reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mustAppend(t, entry(1), entry(2))
+	note, err := f.Sign(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Write(note); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-stood; err != nil {
+		t.Errorf("an honest log: %v", err)
 	}
 }

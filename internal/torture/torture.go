@@ -49,7 +49,8 @@ func Pick[T any](short, long T) T {
 
 // Rounds yields 0, 1, 2 and so on, short of them. In the long form it yields up to
 // long of them, as long as the test has used no more than its share of all the time,
-// of which there is at least one round. The shares of all tests make 1.
+// of which there is at least one round. Tests of one package run side by side, so that
+// all shares together may make somewhat more than 1.
 func Rounds(short, long int, share float64) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		end := time.Now().Add(time.Duration(share * minutes() * float64(time.Minute)))
