@@ -10,13 +10,6 @@ import (
 	"time"
 )
 
-// childAttr puts a child into a process group of its own, so that Ctrl-C in a
-// terminal reaches only this program, which then ends it in order; and has the
-// kernel end it when this program is killed.
-func childAttr() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-}
-
 // cpuNow returns the processor time until now of this process, of the service
 // and of the service's children, which are its databases. What cannot be read
 // counts as nothing: it is missing in the figures, and no reason to have none.

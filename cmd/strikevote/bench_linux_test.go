@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"strikevote/internal/platform/host"
 )
 
 // A bench of its own, in a process of its own, with all it makes below one
@@ -18,6 +20,7 @@ type benchProcess struct {
 	t   *testing.T
 	dir string
 	cmd *exec.Cmd
+	end func() error // waits for the process
 	err *bufio.Reader
 }
 
@@ -32,13 +35,12 @@ func startBench(t *testing.T) *benchProcess {
 	p := &benchProcess{t: t, dir: dir, cmd: exec.Command(os.Args[0], "bench", "-voters", "500", "-concurrency", "2")}
 	p.cmd.Args[0] = "strikevote" // what makes the test binary the program
 	p.cmd.Env = append(os.Environ(), "TMPDIR="+dir)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.err = bufio.NewReader(out)
-	if err := p.cmd.Start(); err != nil {
+	if p.end, err = host.StartChild(p.cmd, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
@@ -61,7 +63,7 @@ func (p *benchProcess) wait() (int, string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	_ = p.cmd.Wait() // the code says it
+	_ = p.end() // the code says it
 	return p.cmd.ProcessState.ExitCode(), string(rest)
 }
 

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"strikevote/internal/platform/host"
 )
 
 // A service is serve in a process of its own, so that what it uses can be told
@@ -37,7 +39,6 @@ func startService(ctx context.Context, data string) (*service, error) {
 	cmd := exec.Command(program, "serve", "-v=false", "-data", data)
 	cmd.Args[0] = "strikevote"
 	cmd.Env = withoutSettings(os.Environ())
-	cmd.SysProcAttr = childAttr()
 	cmd.WaitDelay = time.Second // for outputs that somebody else holds open
 	s := &service{cmd: cmd, ready: make(chan struct{})}
 	cmd.Stderr = &s.said
@@ -45,7 +46,8 @@ func startService(ctx context.Context, data string) (*service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the service: %w", err)
 	}
-	if err := cmd.Start(); err != nil {
+	wait, err := host.StartChild(cmd, syscall.SIGTERM)
+	if err != nil {
 		return nil, fmt.Errorf("starting the service: %w", err)
 	}
 	ended, end := context.WithCancel(context.Background())
@@ -57,7 +59,7 @@ func startService(ctx context.Context, data string) (*service, error) {
 				close(s.ready)
 			}
 		}
-		s.err = cmd.Wait()
+		s.err = wait()
 	}()
 	select {
 	case <-s.ready:

@@ -19,6 +19,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"strikevote/internal/platform/host"
 	"strikevote/internal/voter"
 )
 
@@ -78,6 +79,7 @@ type instance struct {
 	dir    string
 	master string // file of the master key; may be empty
 	cmd    *exec.Cmd
+	wait   func() error // of the process
 }
 
 // start runs the program in the background until it says that it is ready:
@@ -104,7 +106,6 @@ func (x *instance) run(log string) error {
 	x.cmd.Args[0] = "strikevote"
 	x.cmd.Dir = x.dir
 	x.cmd.Env = append(os.Environ(), "STRIKEVOTE_MASTER_KEY_FILE="+x.master)
-	x.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -115,7 +116,7 @@ func (x *instance) run(log string) error {
 	if err != nil {
 		return err
 	}
-	if err := x.cmd.Start(); err != nil {
+	if x.wait, err = host.StartChild(x.cmd, syscall.SIGKILL); err != nil {
 		return err
 	}
 	for in := bufio.NewScanner(out); in.Scan(); {
@@ -124,7 +125,7 @@ func (x *instance) run(log string) error {
 		}
 	}
 	b, _ := os.ReadFile(log)
-	return fmt.Errorf("the service ended before it was ready: %v\n%s", x.cmd.Wait(), b)
+	return fmt.Errorf("the service ended before it was ready: %v\n%s", x.wait(), b)
 }
 
 // step kills one process of a service that runs apart, as a crash would, and
@@ -142,7 +143,7 @@ func (s *services) step(ts *testscript.TestScript, neg bool, args []string) {
 	s.steps++
 	x := s.running[name]
 	ts.Check(x.cmd.Process.Kill())
-	_ = x.cmd.Wait()
+	_ = x.wait()
 	ts.Check(x.run(ts.MkAbs(name + ".log")))
 	ts.Logf("killed and started again: %s", name)
 }
@@ -152,7 +153,7 @@ func (s *services) killAll() {
 	defer s.mu.Unlock()
 	for _, x := range s.running {
 		_ = x.cmd.Process.Kill()
-		_ = x.cmd.Wait()
+		_ = x.wait()
 	}
 }
 

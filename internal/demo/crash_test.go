@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"strikevote/internal/platform/host"
 	"strikevote/internal/protocol/ballot"
 	"strikevote/internal/voter"
 )
@@ -21,6 +22,8 @@ type child struct {
 	t   *testing.T
 	dir string
 	cmd *exec.Cmd
+
+	wait func() error // of the process
 }
 
 func (c *child) start() {
@@ -28,12 +31,11 @@ func (c *child) start() {
 	c.cmd = exec.Command(os.Args[0])
 	c.cmd.Env = append(os.Environ(), serveEnv+"="+c.dir)
 	c.cmd.Stderr = c.t.Output()
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if err := c.cmd.Start(); err != nil {
+	if c.wait, err = host.StartChild(c.cmd, syscall.SIGKILL); err != nil {
 		c.t.Fatal(err)
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
@@ -45,7 +47,7 @@ func (c *child) start() {
 // kill ends the service as a power cut would: nothing of it runs any more.
 func (c *child) kill() {
 	_ = c.cmd.Process.Kill()
-	_ = c.cmd.Wait()
+	_ = c.wait()
 }
 
 // A killer is a transport that kills the service before or after its n-th

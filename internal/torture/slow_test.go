@@ -239,7 +239,7 @@ func (s *stand) footprints() map[string]footprint {
 	for name, p := range s.services {
 		f, err := footprintOf(p.cmd.Process.Pid)
 		if err != nil {
-			s.t.Fatal(err)
+			s.t.Fatalf("the %s: %v\n%s", name, err, s.log.tail())
 		}
 		all[name] = f
 	}

@@ -23,6 +23,7 @@ import (
 
 	"strikevote/internal/audit"
 	"strikevote/internal/demo"
+	"strikevote/internal/platform/host"
 	"strikevote/internal/platform/postgres/cluster"
 	"strikevote/migrations"
 )
@@ -192,12 +193,12 @@ func (s *stand) spawn(name string, args ...string) *process {
 	p.cmd.Env = append(withoutSettings(os.Environ()), s.env...)
 	p.cmd.Dir = s.cwd
 	p.cmd.Stderr = s.log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := p.cmd.Start(); err != nil {
+	wait, err := host.StartChild(p.cmd, syscall.SIGKILL)
+	if err != nil {
 		s.t.Fatal(err)
 	}
 	ready := make(chan struct{})
@@ -208,7 +209,7 @@ func (s *stand) spawn(name string, args ...string) *process {
 				close(ready)
 			}
 		}
-		_ = p.cmd.Wait() // it may have been killed
+		_ = wait() // it may have been killed
 	}()
 	select {
 	case <-ready:
