@@ -15,8 +15,15 @@ func onThread(f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		f()
+		runtime.LockOSThread()
+		if syscall.Gettid() == syscall.Getpid() {
+			// The first thread of a program never ends. While it is held here,
+			// another one is taken.
+			defer runtime.UnlockOSThread()
+			onThread(f)
+			return
+		}
+		f() // never unlocked: the thread ends with the goroutine
 	}()
 	<-done
 }
