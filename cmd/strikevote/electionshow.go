@@ -56,6 +56,10 @@ func show(e *env, d *deployment.Deployment, v *deployment.Overview) {
 			fmt.Fprintf(e.out, "act %-6d %s\n", a.Sequence, describeAct(v, a))
 		}
 	}
+	if v.Rests != nil {
+		fmt.Fprintf(e.out, "rests      %v\nnext       nothing is signed, issued, taken or mailed: put back the newest state of its database, see Backups in deploy/README.md\n", v.Rests)
+		return
+	}
 	fmt.Fprintf(e.out, "next       %s\n", next(v))
 }
 

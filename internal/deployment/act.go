@@ -175,18 +175,18 @@ func (d *Deployment) Admit(ctx context.Context, id suite.ElectionID, a registrar
 // QueueMail queues a mail of a kind to everybody whom it is for, to leave within a
 // while from now, and returns how many.
 func (d *Deployment) QueueMail(ctx context.Context, id suite.ElectionID, kind string, spread time.Duration) (int, error) {
-	e := d.running(id)
-	if e == nil {
-		return 0, errNotSealed
+	e, err := d.active(id)
+	if err != nil {
+		return 0, err
 	}
 	return e.registrar.Enqueue(ctx, kind, d.c.Now(), spread)
 }
 
 // CheckMail returns the error that [Deployment.QueueMail] would, and queues nothing.
 func (d *Deployment) CheckMail(ctx context.Context, id suite.ElectionID, kind string, spread time.Duration) error {
-	e := d.running(id)
-	if e == nil {
-		return errNotSealed
+	e, err := d.active(id)
+	if err != nil {
+		return err
 	}
 	return e.registrar.CheckEnqueue(ctx, kind, d.c.Now(), spread)
 }
@@ -194,9 +194,9 @@ func (d *Deployment) CheckMail(ctx context.Context, id suite.ElectionID, kind st
 // ResendLink queues a member's link again. Before the opening the registrar would
 // queue nothing and not say so, which is right only towards the public.
 func (d *Deployment) ResendLink(ctx context.Context, id suite.ElectionID, number string) error {
-	e := d.running(id)
-	if e == nil {
-		return errNotSealed
+	e, err := d.active(id)
+	if err != nil {
+		return err
 	}
 	phase, err := d.Phase(ctx, id)
 	if err != nil {

@@ -94,6 +94,9 @@ func MakeBackup(ctx context.Context, c Config, b Backup) (m *backup.Manifest, su
 			return nil, "", fmt.Errorf("looking for the database of the %s: %w", b.Side, err)
 		}
 	}
+	if err := checkOut(c.Data, b.Out); err != nil {
+		return nil, "", err
+	}
 	w, err := backup.Create(b.Out)
 	if err != nil {
 		return nil, "", err
@@ -113,6 +116,29 @@ func MakeBackup(ctx context.Context, c Config, b Backup) (m *backup.Manifest, su
 	}
 	sum, err = w.Finish(m)
 	return m, sum, err
+}
+
+// checkOut refuses a place where a backup must not be: within another one, which may be
+// the other side's and would not be whole any more, or beside the keys.
+func checkOut(data, out string) error {
+	abs, err := filepath.Abs(out)
+	if err != nil {
+		return fmt.Errorf("looking for the folder of the backup: %w", err)
+	}
+	if data, err = filepath.Abs(data); err != nil {
+		return fmt.Errorf("looking for the data folder: %w", err)
+	}
+	for dir := filepath.Dir(abs); ; dir = filepath.Dir(dir) {
+		if dir == data {
+			return errors.New("a backup does not go into the data folder, where the keys are; name another place")
+		}
+		if _, err := backup.Open(dir); err == nil {
+			return fmt.Errorf("%s is a backup itself, and nothing goes into it; name another place", dir)
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
 }
 
 // A copier copies the databases of one side.

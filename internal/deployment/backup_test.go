@@ -15,7 +15,9 @@ import (
 
 	"strikevote/internal/backup"
 	"strikevote/internal/board"
+	"strikevote/internal/mailer"
 	"strikevote/internal/platform/postgres"
+	"strikevote/internal/protocol/suite"
 	"strikevote/migrations"
 )
 
@@ -51,6 +53,7 @@ func testBackup(t *testing.T, w *world) {
 	if err != nil || !m.Running || m.Databases[0].Log == nil {
 		t.Fatalf("got %v, %v", m, err)
 	}
+	w.places(t, box)
 	dir := folder(t)
 	servers := start(t, dir, sideRegistrar, sideBox)
 	c := w.c
@@ -74,11 +77,14 @@ func testBackup(t *testing.T, w *world) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, want := range []string{"for reading only", "computed anew", "put beside it"} {
+			for _, want := range []string{"for reading only", "computed anew: root " + root(t, from), "put beside it"} {
 				if !strings.Contains(said, want) {
 					t.Errorf("%q is not said:\n%s", want, said)
 				}
 			}
+		}
+		if from == registrar {
+			w.oneSided(t, c)
 		}
 		// With its addresses the service that runs here would be found.
 		if err := os.Remove(filepath.Join(c.Data, "listen.json")); err != nil {
@@ -89,6 +95,23 @@ func testBackup(t *testing.T, w *world) {
 		}
 	}
 	w.resting(t, c)
+}
+
+// root is the root of the log in a backup, as its manifest says it and as the one who
+// made it read it.
+func root(t *testing.T, from string) string {
+	t.Helper()
+	a, err := backup.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range a.Manifest.Databases {
+		if d.Log != nil {
+			return d.Log.Root
+		}
+	}
+	t.Fatal("the backup has no log")
+	return ""
 }
 
 // badRows restores an archive whose rows the database refuses, with fresh hashes over
@@ -124,6 +147,55 @@ func (w *world) badRows(t *testing.T, c Config, from string) {
 }
 
 // resting serves what was restored.
+// oneSided serves what only the registrar's side was restored of: nothing begins, and it
+// is said what is missing.
+func (w *world) oneSided(t *testing.T, c Config) {
+	t.Helper()
+	c.Data = folder(t)
+	if err := os.CopyFS(filepath.Join(c.Data, "keys"), os.DirFS(filepath.Join(w.c.Data, "keys"))); err != nil {
+		t.Fatal(err)
+	}
+	const want = "restore the backup of the box"
+	d, err := Open(t.Context(), c)
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("served with one side restored: %v", err)
+	}
+	if err == nil {
+		_ = d.Close()
+	}
+	found := false
+	x := &examination{Checkup: Checkup{Config: c}, sealed: make(map[suite.ElectionID]bool), d: &Deployment{c: c}}
+	x.d.c.Parts = Parts()
+	if err := x.databases(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range x.findings {
+		found = found || f.State == StateFail && f.Do == want
+	}
+	if !found {
+		t.Errorf("doctor does not say it: %v", x.findings)
+	}
+}
+
+// places refuses a backup beside the keys, or within another backup.
+func (w *world) places(t *testing.T, other string) {
+	t.Helper()
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	for out, good := range map[string]bool{
+		filepath.Join(dir, "new"):           true,
+		filepath.Join(dir, "data-2"):        true,
+		filepath.Join(data, "new"):          false,
+		filepath.Join(data, "keys", "new"):  false,
+		filepath.Join(other, "new"):         false,
+		filepath.Join(other, "deep", "new"): false,
+	} {
+		if err := checkOut(data, out); (err == nil) != good {
+			t.Errorf("%s: %v", out, err)
+		}
+	}
+}
+
 func (w *world) resting(t *testing.T, c Config) {
 	t.Helper()
 	if err := os.CopyFS(filepath.Join(c.Data, "keys"), os.DirFS(filepath.Join(w.c.Data, "keys"))); err != nil {
@@ -141,6 +213,12 @@ func (w *world) resting(t *testing.T, c Config) {
 	}()
 	if err := d.checkHalted(t.Context()); err == nil {
 		t.Error("the election does not rest")
+	}
+	if o, err := d.Overview(t.Context(), w.id); err != nil || o.Rests == nil {
+		t.Errorf("an operator is not told that it rests: %v", err)
+	}
+	if _, err := d.QueueMail(t.Context(), w.id, mailer.Reminder, 0); err == nil || !strings.Contains(err.Error(), "rests") {
+		t.Errorf("mails are queued for an election that rests: %v", err)
 	}
 	for _, url := range []string{
 		"http://" + d.Address(listenBox) + "/v1/" + w.id.String() + "/ballots",

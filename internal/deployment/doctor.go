@@ -14,6 +14,7 @@ import (
 
 	"strikevote/internal/platform/host"
 	"strikevote/internal/platform/metrics"
+	"strikevote/internal/protocol/suite"
 )
 
 // A State says how a check ended.
@@ -63,6 +64,7 @@ type examination struct {
 	Checkup
 	d        *Deployment // only its settings are used; it was not opened
 	findings []Finding
+	sealed   map[suite.ElectionID]bool // on the registrar's side
 }
 
 func (x *examination) ok(check, format string, args ...any) {
@@ -109,7 +111,7 @@ func Examine(ctx context.Context, c Checkup) ([]Finding, error) {
 		defer t.CloseIdleConnections()
 		c.Client = &http.Client{Timeout: 10 * time.Second, Transport: t}
 	}
-	x := &examination{Checkup: c, d: &Deployment{c: c.Config, client: c.Client}}
+	x := &examination{Checkup: c, sealed: make(map[suite.ElectionID]bool), d: &Deployment{c: c.Config, client: c.Client}}
 	x.machine()
 	x.folders()
 	x.master()

@@ -191,6 +191,10 @@ func (x *examination) election(ctx context.Context, side string, s postgres.Serv
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	pool, err := openAs(ctx, s, id, kind.Service)
+	if absent(err) && side == sideBox && x.sealed[id] {
+		x.fail(check, "restore the backup of the box", "it is sealed, and the box has no database of it")
+		return
+	}
 	if absent(err) {
 		x.ok(check, "it is not sealed yet")
 		return
@@ -218,6 +222,7 @@ func (x *examination) election(ctx context.Context, side string, s postgres.Serv
 		return
 	}
 	if err == nil {
+		x.sealed[id] = x.sealed[id] || side == sideRegistrar
 		var m *election.Manifest
 		if m, err = election.Parse(manifest); err == nil {
 			err = keys(ctx, s, sealedElection{m, election.MID(manifest), x.d.keys(id)})

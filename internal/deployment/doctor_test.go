@@ -22,6 +22,7 @@ import (
 
 	"strikevote/internal/platform/host"
 	"strikevote/internal/platform/metrics"
+	"strikevote/internal/protocol/suite"
 )
 
 // healthy is a machine with nothing to complain about.
@@ -56,7 +57,7 @@ func newExamination(c Checkup) *examination {
 	if len(c.Parts) == 0 {
 		c.Parts = Parts()
 	}
-	return &examination{Checkup: c, d: &Deployment{c: c.Config}}
+	return &examination{Checkup: c, sealed: make(map[suite.ElectionID]bool), d: &Deployment{c: c.Config}}
 }
 
 // TestDoctorMachine breaks everything about a machine.

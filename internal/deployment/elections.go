@@ -200,6 +200,10 @@ func (d *Deployment) openBoxDatabase(ctx context.Context, e *running, id suite.E
 	if absent(err) && e.manifest == nil {
 		return registrar.ErrDraft // keys are made, and nothing is sealed yet
 	}
+	if absent(err) {
+		// The box is made before the registrar's side is sealed.
+		return d.noBox()
+	}
 	if err == nil {
 		err = d.servers.checkSettings(ctx, e.boxPool, sideBox)
 	}
@@ -214,6 +218,16 @@ func (d *Deployment) openBoxDatabase(ctx context.Context, e *running, id suite.E
 		return err
 	}
 	return e.read(manifest)
+}
+
+// noBox says that the registrar's side is sealed and the box's database is not there, as
+// after a restore of one side only.
+func (d *Deployment) noBox() error {
+	if d.c.Box != nil {
+		return errors.New("it is sealed, and the box's server has no database of it: restore the backup of the box, or see that this is its server")
+	}
+	return fmt.Errorf("it is sealed, and the box has no database of it here: stop serve, move %s away, and restore the backup of the box",
+		filepath.Join(d.c.Data, "postgres", d.servers.sideOf(sideBox).folder))
 }
 
 // phase returns where the election stands for the public: locked only when the

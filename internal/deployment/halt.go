@@ -84,6 +84,19 @@ func (d *Deployment) haltedBy(e *running) error {
 	return e.halted
 }
 
+// active returns a sealed election that goes on, for what would have no effect on one
+// that rests.
+func (d *Deployment) active(id suite.ElectionID) (*running, error) {
+	e := d.running(id)
+	if e == nil {
+		return nil, errNotSealed
+	}
+	if err := d.haltedBy(e); err != nil {
+		return nil, fmt.Errorf("the election rests, and nothing was done: %w", err)
+	}
+	return e, nil
+}
+
 // checkHalted returns an error while an election of this process rests, for those who
 // watch the service.
 func (d *Deployment) checkHalted(context.Context) error {

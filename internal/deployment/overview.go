@@ -21,6 +21,7 @@ type Overview struct {
 	MID      suite.MID          // zero before a manifest is proposed
 	Phase    election.Phase
 	Close    int64 // in force; 0 before sealing
+	Rests    error // why nothing is signed, issued or taken; nil where it goes on
 	Zone     *time.Location
 
 	Ceremony *ceremony.State
@@ -51,7 +52,7 @@ func (d *Deployment) Overview(ctx context.Context, id suite.ElectionID) (*Overvi
 	if e == nil {
 		return o, d.overviewDraft(ctx, o)
 	}
-	o.Manifest, o.MID = e.manifest, e.mid
+	o.Manifest, o.MID, o.Rests = e.manifest, e.mid, d.haltedBy(e)
 	state, err := e.registrar.Phase(ctx)
 	if err != nil {
 		return nil, err

@@ -100,7 +100,7 @@ func (x *restoration) check() (err error) {
 			rows += t.Rows
 		}
 		if s := x.states[d.Name]; s != nil {
-			x.Say("database %s: %d rows; a log of %d entries, computed anew: root %x, signed up to %d", d.Name, rows, s.Size, s.Root, s.Signed)
+			x.Say("database %s: %d rows; a log of %d entries, computed anew: root %s, signed up to %d", d.Name, rows, s.Size, s.Root, s.Signed)
 		} else {
 			x.Say("database %s: %d rows", d.Name, rows)
 		}
@@ -151,7 +151,7 @@ func (x *restoration) compare(note []byte) error {
 			return s.Continues(note)
 		}
 	}
-	return errors.New("it is a checkpoint of no log in this backup")
+	return errors.New("it is no checkpoint of a log in this backup; name one of this side and this election")
 }
 
 func (x *restoration) logName() string {
@@ -258,6 +258,13 @@ func (x *restoration) tell() {
 	if x.Do {
 		x.Say("restored, and compared with the backup row by row")
 	}
+	other := sideRegistrar
+	if x.a.Side == sideRegistrar {
+		other = sideBox
+	}
+	if _, err := os.Stat(filepath.Join(x.c.Data, "postgres", new(servers).sideOf(other).folder)); errors.Is(err, fs.ErrNotExist) && x.c.Box == nil && x.c.Registrar == nil {
+		x.Say("if the %s belongs on this machine too, restore its backup before serve is started", other)
+	}
 	for _, d := range x.a.Databases {
 		s := x.states[d.Name]
 		var wanted [][2]string
@@ -277,8 +284,11 @@ func (x *restoration) tell() {
 				x.Say("put beside it before serve is started, from its copy: %s", path)
 			}
 		}
-		if x.reading(s) {
+		switch {
+		case x.reading(s):
 			x.Say("%s", lost(x.a.Side, d.Election, x.a.Made))
+		case s != nil && x.Last:
+			x.Say("election %s goes on, by your word that nothing was acknowledged after %s", d.Election, x.a.Made)
 		}
 	}
 }

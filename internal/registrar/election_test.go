@@ -728,6 +728,27 @@ func TestPublishActs(t *testing.T) {
 	}
 }
 
+// TestNoticesHaveOneTime issues at several moments: what is left to be mailed about it
+// says at none of them, and leaves at once.
+func TestNoticesHaveOneTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.at(electiontest.Open)
+	for i := range uint32(5) {
+		w.at(electiontest.Open + 100 + 7*int64(i))
+		if _, err := w.r.Issue(t.Context(), w.show(1, i), "", request(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const notices = `FROM registrar.outbox WHERE kind = 'issued'`
+	if n, times := w.count(`SELECT count(*) `+notices), w.count(`SELECT count(DISTINCT not_before) `+notices); n != 5 || times != 1 {
+		t.Errorf("%d notices bear %d times", n, times)
+	}
+	if n := w.count(`SELECT count(*) `+notices+` AND not_before <= to_timestamp($1)`, w.clock().Unix()); n != 5 {
+		t.Errorf("%d of 5 notices may leave now", n)
+	}
+}
+
 func TestOutbox(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -140,7 +140,7 @@ func (r *Registrar) keepEnvelope(ctx context.Context, tx pgx.Tx, s *standing, id
 	if !s.mail {
 		return nil
 	}
-	return r.mail(ctx, tx, mailer.Deposited, s.onRoll, Place{s.group, s.index}, r.c.Now().Unix())
+	return r.mail(ctx, tx, mailer.Deposited, s.onRoll, Place{s.group, s.index}, r.noticeTime())
 }
 
 // lostDeposit says what somebody hears who lost a race. It was waited for the

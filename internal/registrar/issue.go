@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -117,7 +118,7 @@ func (r *Registrar) use(ctx context.Context, tx pgx.Tx, s *standing, hash []byte
 			INSERT INTO registrar.outbox (id, kind, group_id, roll_index, not_before)
 			SELECT $5, 'issued', $1, $2, $6 FROM won WHERE $7)
 		SELECT count(*) FROM won`,
-		s.group, s.index, hash, entry, id[:], r.c.Now().UTC(), s.mail).Scan(&won)
+		s.group, s.index, hash, entry, id[:], time.Unix(r.noticeTime(), 0).UTC(), s.mail).Scan(&won)
 	if err != nil {
 		return fmt.Errorf("using a member up: %w", err)
 	}
@@ -142,6 +143,11 @@ func (r *Registrar) use(ctx context.Context, tx pgx.Tx, s *standing, hash []byte
 	}
 	return ErrAlreadyIssued
 }
+
+// noticeTime is when every notice of an issuance or a deposit was due, so that it
+// leaves at once: a moment of its own would say, in every copy of the database, when
+// and in which order members voted.
+func (r *Registrar) noticeTime() int64 { return r.manifest.Schedule.Open }
 
 // touch makes the transaction write, so that its commit waits for whatever the
 // first one's had to wait for. If that one's wait for a second copy of the

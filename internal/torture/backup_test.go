@@ -22,6 +22,7 @@ import (
 
 	"strikevote/internal/demo"
 	"strikevote/internal/protocol/ballot"
+	"strikevote/internal/protocol/token"
 	"strikevote/internal/torture"
 	"strikevote/internal/voter"
 )
@@ -30,8 +31,9 @@ import (
 type rescue struct {
 	*stand
 	id      string
-	folder  string // for backups
-	letters []demo.Letter
+	folder  string        // for backups
+	letters []demo.Letter // of members who have not voted
+	all     []demo.Letter
 }
 
 func newRescue(t *testing.T, members int) *rescue {
@@ -43,6 +45,7 @@ func newRescue(t *testing.T, members int) *rescue {
 	}
 	// Those of one group come first, so that a batch is filled for certain.
 	slices.SortFunc(r.letters, func(a, b demo.Letter) int { return strings.Compare(a.Address, b.Address) })
+	r.all = r.letters
 	list, err := os.ReadDir(filepath.Join(r.p.Data, "keys"))
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
@@ -335,10 +338,13 @@ func (r *rescue) pendingKey() {
 func (r *rescue) searched(box, registrar string) {
 	r.t.Helper()
 	var secrets, addresses []string
-	for _, l := range r.letters {
+	for _, l := range r.all {
 		addresses = append(addresses, l.Address)
-		_, token, _ := strings.Cut(l.Link, "#")
-		secrets = append(secrets, token)
+		_, t, _, _, err := token.ParseLink(l.Link)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		secrets = append(secrets, t.Base64(), hex.EncodeToString(t[:]), string(t[:]))
 	}
 	err := filepath.WalkDir(filepath.Join(r.p.Data, "keys"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -361,7 +367,40 @@ func (r *rescue) searched(box, registrar string) {
 	if found := search(r.t, registrar, addresses); found != len(addresses) {
 		r.t.Errorf("control: %d of %d addresses are found in the registrar's backup", found, len(addresses))
 	}
+	planted := filepath.Join(r.folder, "planted")
+	r.duplicate(box, planted)
+	if err := os.WriteFile(filepath.Join(planted, "more"), []byte("\\x"+secrets[1]), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	if found := search(r.t, planted, secrets); found != 1 {
+		r.t.Errorf("control: %d secrets are found where one was planted", found)
+	}
 	r.ordered(box)
+	r.untimed(registrar)
+}
+
+// untimed checks that the rows of members to whom a ballot was issued bear no time of
+// their own.
+func (r *rescue) untimed(registrar string) {
+	r.t.Helper()
+	b, err := os.ReadFile(filepath.Join(registrar, "sv_"+r.id, "registrar.outbox"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	times := make(map[string]int)
+	for row := range strings.Lines(string(b)) {
+		if strings.Contains(row, "\tissued\t") {
+			times[row[strings.LastIndexByte(row, '\t'):]]++
+		}
+	}
+	for _, n := range times {
+		if len(times) != 1 || n < 20 {
+			r.t.Errorf("notices of issuances bear the times %v", times)
+		}
+	}
+	if len(times) == 0 {
+		r.t.Error("there is no notice of an issuance")
+	}
 }
 
 // search counts which of some texts are in the files of a folder.
