@@ -24,6 +24,7 @@ const boxColumns = `
 	ballotbox.election.sealing bytea
 	ballotbox.pending.group_id integer
 	ballotbox.pending.key bytea
+	ballotbox.pending.leaving boolean = false
 	ballotbox.pending.sealed bytea
 	ballotbox.received.key bytea
 	board.checkpoint.note bytea

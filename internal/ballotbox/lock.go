@@ -141,7 +141,7 @@ func (b *Box) lock(ctx context.Context, tx pgx.Tx, phase election.Phase, e *end)
 		return fmt.Errorf("locking batches: %w", err)
 	}
 	for _, g := range b.c.Manifest.Groups {
-		list, err := b.take(ctx, tx, g.ID)
+		list, err := b.take(ctx, tx, g.ID, false)
 		if err != nil {
 			return err
 		}

@@ -102,15 +102,25 @@ func (b *Box) due(phase election.Phase, a *acts) election.Phase {
 // pending: all but a random smallest batch of them, sorted by ballot_id, in one
 // transaction. So nobody who watches the log learns which of the ballots that
 // are in it came last, and no batch hides among fewer than the smallest.
+//
+// Who leaves is drawn in a transaction of its own. What a transaction has written can
+// be read in the files of the database although it never commits, because somebody
+// killed it. If each attempt drew anew, a few of them would show all that wait, and
+// one more after each ballot the ballot that came last.
 func (b *Box) batch(ctx context.Context, g suite.GroupID) error {
-	stay := b.groups[g].batchMin
-	var count int
-	err := b.c.Pool.QueryRow(ctx, `SELECT count(*) FROM ballotbox.pending WHERE group_id = $1`, int32(g)).Scan(&count)
+	var waiting, drawn int
+	err := b.c.Pool.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE leaving) FROM ballotbox.pending WHERE group_id = $1`, int32(g)).
+		Scan(&waiting, &drawn)
 	if err != nil {
 		return err
 	}
-	if count < 2*stay {
-		return nil
+	if drawn == 0 {
+		if waiting < 2*b.groups[g].batchMin {
+			return nil
+		}
+		if err := b.draw(ctx, g); err != nil {
+			return err
+		}
 	}
 	moved := 0
 	err = b.atomically(ctx, func(ctx context.Context, tx pgx.Tx) error {
@@ -119,33 +129,57 @@ func (b *Box) batch(ctx context.Context, g suite.GroupID) error {
 		if err != nil || after(phase) {
 			return err
 		}
-		list, err := b.take(ctx, tx, g)
+		list, err := b.take(ctx, tx, g, true)
+		if err != nil {
+			return err
+		}
+		moved = len(list)
+		return b.publish(ctx, tx, list)
+	})
+	if err != nil || moved == 0 { // another process was faster
+		return err
+	}
+	b.c.Metrics.batches.Inc()
+	b.c.Metrics.ballots.Add(float64(moved))
+	return b.sign(ctx)
+}
+
+// errNoDraw makes a draw roll back for which there is no reason.
+var errNoDraw = errors.New("there is nothing to draw")
+
+// draw decides which of the pending ballots of a group leave, and writes the rows of
+// all of them anew: see [Box.take] and [Box.putBack].
+func (b *Box) draw(ctx context.Context, g suite.GroupID) error {
+	stay := b.groups[g].batchMin
+	err := b.atomically(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		phase, err := b.lockBatch(ctx, tx)
+		if err != nil {
+			return err
+		}
+		var drawn bool
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM ballotbox.pending WHERE group_id = $1 AND leaving)`, int32(g)).Scan(&drawn); err != nil {
+			return err
+		}
+		if drawn || after(phase) {
+			return errNoDraw
+		}
+		list, err := b.take(ctx, tx, g, false)
 		if err != nil {
 			return err
 		}
 		if len(list) < 2*stay {
-			return errTooFew // another process was faster; what was taken goes back
+			return errNoDraw // another process was faster; what was taken goes back
 		}
-		moved = len(list) - stay
-		if err := choose(list, moved); err != nil {
+		leave := len(list) - stay
+		if err := choose(list, leave); err != nil {
 			return err
 		}
-		if err := b.publish(ctx, tx, list[:moved]); err != nil {
-			return err
-		}
-		return b.putBack(ctx, tx, g, list[moved:])
+		return b.putBack(ctx, tx, g, list, leave)
 	})
-	if errors.Is(err, errTooFew) {
+	if errors.Is(err, errNoDraw) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	if moved > 0 {
-		b.c.Metrics.batches.Inc()
-		b.c.Metrics.ballots.Add(float64(moved))
-	}
-	return b.sign(ctx)
+	return err
 }
 
 // atomically runs a transaction of the box's own work, which no request waits
@@ -173,14 +207,12 @@ func (b *Box) lockBatch(ctx context.Context, tx pgx.Tx) (election.Phase, error) 
 	return readPhase(ctx, tx)
 }
 
-// errTooFew makes a batch roll back that would be smaller than the smallest.
-var errTooFew = errors.New("too few ballots wait")
-
-// take takes all rows of one group out of pending, whoever of them stays: the
+// take takes rows of one group out of pending: all, whoever of them stays, or those
+// that were drawn to leave. All are taken and written anew before any leaves: the
 // database's log keeps which rows a transaction deletes, and in which order they came,
 // and members are issued ballots in an order that is known.
-func (b *Box) take(ctx context.Context, tx pgx.Tx, g suite.GroupID) ([]*cast, error) {
-	rows, err := tx.Query(ctx, `DELETE FROM ballotbox.pending WHERE group_id = $1 RETURNING key, sealed`, int32(g))
+func (b *Box) take(ctx context.Context, tx pgx.Tx, g suite.GroupID, drawn bool) ([]*cast, error) {
+	rows, err := tx.Query(ctx, `DELETE FROM ballotbox.pending WHERE group_id = $1 AND (leaving OR NOT $2) RETURNING key, sealed`, int32(g), drawn)
 	if err != nil {
 		return nil, fmt.Errorf("taking pending ballots: %w", err)
 	}
@@ -214,26 +246,31 @@ func choose[T any](list []T, n int) error {
 	return nil
 }
 
-// putBack makes ballots wait again, in rows that nothing ties to those that they
-// were taken from: other keys, sealed anew, in the order of the keys.
-func (b *Box) putBack(ctx context.Context, tx pgx.Tx, g suite.GroupID, list []*cast) error {
+// putBack writes the rows of ballots anew, of which the first are to leave. Nothing ties
+// a row to the one that it was: it has another key, is sealed anew, and stands in the
+// order of the keys, which are random.
+func (b *Box) putBack(ctx context.Context, tx pgx.Tx, g suite.GroupID, list []*cast, leave int) error {
 	s := b.sealer.Load()
 	if s == nil {
 		return ErrLocked
 	}
-	keys := make([][]byte, len(list))
-	for i := range keys {
-		k := newRowKey()
-		keys[i] = k[:]
+	type row struct {
+		key     rowKey
+		c       *cast
+		leaving bool
 	}
-	slices.SortFunc(keys, bytes.Compare)
-	sealed := make([][]byte, len(list))
+	rows := make([]row, len(list))
 	for i, c := range list {
-		sealed[i] = s.seal(rowKey(keys[i]), c.sealed)
+		rows[i] = row{newRowKey(), c, i < leave}
+	}
+	slices.SortFunc(rows, func(x, y row) int { return bytes.Compare(x.key[:], y.key[:]) })
+	keys, sealed, leaving := make([][]byte, len(rows)), make([][]byte, len(rows)), make([]bool, len(rows))
+	for i, r := range rows {
+		keys[i], sealed[i], leaving[i] = rows[i].key[:], s.seal(r.key, r.c.sealed), r.leaving
 	}
 	_, err := tx.Exec(ctx, `
-		INSERT INTO ballotbox.pending (key, sealed, group_id)
-		SELECT *, $3 FROM unnest($1::bytea[], $2::bytea[])`, keys, sealed, int32(g))
+		INSERT INTO ballotbox.pending (key, sealed, leaving, group_id)
+		SELECT *, $4 FROM unnest($1::bytea[], $2::bytea[], $3::boolean[])`, keys, sealed, leaving, int32(g))
 	if err != nil {
 		return fmt.Errorf("putting ballots back: %w", err)
 	}

@@ -33,14 +33,15 @@ CREATE TABLE ballotbox.received (
 );
 
 -- Ballots that wait for their batch, each under a random number and encrypted
--- under a key that is destroyed at lock. A batch deletes all rows of its group and
--- writes those that stay anew, under other numbers: so what a disk, a backup or the
--- write-ahead log keeps of this table says when ballots came, and neither which
--- they were nor in which batch each of them left.
+-- under a key that is destroyed at lock. Before a batch all rows of its group are
+-- deleted and written anew, under other numbers, those marked that leave with it: so
+-- what a disk, a backup or the write-ahead log keeps of this table says when ballots
+-- came, and neither which they were nor in which batch each of them left.
 CREATE TABLE ballotbox.pending (
     key      bytea   PRIMARY KEY CHECK (octet_length(key) = 32),
     sealed   bytea   NOT NULL,
-    group_id integer NOT NULL
+    group_id integer NOT NULL,
+    leaving  boolean NOT NULL DEFAULT false
 );
 
 -- Where a ballot is in the published log. The key is what makes a ballot count
