@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"time"
 )
 
 // The two sides.
@@ -103,6 +104,10 @@ func (m *Manifest) parts() []Part {
 
 // check returns an error for a manifest that this program did not write.
 func (m *Manifest) check() error {
+	// They are shown to people: a terminal would obey other characters.
+	if _, err := time.Parse(time.RFC3339, m.Made); err != nil || !printable.MatchString(m.Program) {
+		return errors.New("it does not say when and by which program it was made")
+	}
 	if m.Format != version {
 		return fmt.Errorf("its form is %d, and this program reads %d: use the version that made it, %s", m.Format, version, m.Program)
 	}
@@ -111,6 +116,12 @@ func (m *Manifest) check() error {
 	}
 	if len(m.Databases) == 0 {
 		return errors.New("it names no database")
+	}
+	// They are put into a data folder, where other names mean something.
+	for _, p := range m.Notes {
+		if !noteName.MatchString(p.File) || p.Bytes > maxNote || m.Side == Box && p.File != "notes/listen.json" {
+			return errors.New("it has notes as no backup has")
+		}
 	}
 	seen := map[string]bool{manifestName: true}
 	for _, p := range m.parts() {
@@ -134,11 +145,22 @@ type Archive struct {
 // ErrDamaged is returned for an archive that is not what was written.
 var ErrDamaged = errors.New("the backup is damaged; take another copy of it")
 
-// maxManifest bounds what is read of a manifest.
-const maxManifest = 64 << 20
+// maxManifest bounds what is read of a manifest, maxNote what is read of a note.
+const (
+	maxManifest = 64 << 20
+	maxNote     = 1 << 20
+)
+
+var (
+	printable = regexp.MustCompile(`^[ -~]{1,200}$`)
+	noteName  = regexp.MustCompile(`^notes/(listen\.json|zone-[0-9a-f]{32})$`)
+)
 
 // Open reads the manifest of an archive. Its files are checked by [Archive.Check].
 func Open(dir string) (*Archive, error) {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real // what is in a folder is not what is in a link to it
+	}
 	path := filepath.Join(dir, manifestName)
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -285,6 +285,10 @@ func TestTampered(t *testing.T) {
 	}
 }
 
+func note(file string) string {
+	return fmt.Sprintf(`{"file": %q, "bytes": 0, "sha256": %q}`, file, strings.Repeat("0", 64))
+}
+
 // TestManifest refuses manifests that would lead out of the archive, or that another
 // version wrote.
 func TestManifest(t *testing.T) {
@@ -309,6 +313,11 @@ func TestManifest(t *testing.T) {
 		{`"sha256": "`, `"sha256": "0`},
 		{`"bytes": `, `"bytes": -`},
 		{"\n}\n", "\n}\n{}"},
+		{`"program": "`, `"program": "\u001b]0;x`},
+		{`"made": "`, `"made": "\u001b[2J`},
+		{`"notes": null`, `"notes": [` + note("notes/keys") + `]`},
+		{`"notes": null`, `"notes": [` + note("notes/serving-box.json") + `]`},
+		{`"notes": null`, `"notes": [` + note("notes/zone-"+strings.Repeat("a", 32)) + `]`}, // of the registrar's side only
 	} {
 		changed := bytes.Replace(b, []byte(change[0]), []byte(change[1]), 1)
 		if bytes.Equal(changed, b) {

@@ -313,7 +313,8 @@ func TestRequests(t *testing.T) {
 	w.want("too large", w.ask("POST", path, long(64<<10)), 413, "too_large")
 	w.want("as large as may be", w.ask("POST", path, long(60<<10)), 422, "refused")
 	w.want("shares too large", w.ask("POST", "/tellers/1/shares", long(ceremony.MaxBody+4096)), 413, "too_large")
-	w.want("shares as large as may be", w.ask("POST", "/tellers/1/shares", long(ceremony.MaxBody)), 425, "not_yet")
+	w.want("shares larger than this election's", w.ask("POST", "/tellers/1/shares", long(128<<10)), 413, "too_large")
+	w.want("shares as large as may be", w.ask("POST", "/tellers/1/shares", long(60<<10)), 425, "not_yet")
 
 	w.want("another election", w.askFor(suite.ElectionID{1}.String(), "GET", "/ceremony", nil), 404, "unknown")
 	w.want("another election's teller", w.askFor(suite.ElectionID{1}.String(), "POST", path, []byte("{}")), 404, "unknown")

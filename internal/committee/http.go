@@ -25,6 +25,8 @@ const (
 	// rest. In the other rounds it is a few kilobytes.
 	maxPost  = 2*ceremony.MaxBody + 4096
 	maxSmall = 128 << 10
+	// maxShare bounds what the share of one sum takes of a request, of some 800 bytes.
+	maxShare = 2048
 	// maxSignature bounds a signature, also that of a passkey.
 	maxSignature = 16 << 10
 )
@@ -84,7 +86,7 @@ func (s *Service) postRound(w http.ResponseWriter, r *http.Request) error {
 	}
 	round, limit := ceremony.Round(chi.URLParam(r, "round")), int64(maxSmall)
 	if round == ceremony.RoundShares {
-		limit = maxPost
+		limit = s.maxShares(r.Context(), id)
 	}
 	var p ceremony.Post
 	if err := web.DecodeJSON(r, limit, &p); err != nil {
@@ -95,6 +97,17 @@ func (s *Service) postRound(w http.ResponseWriter, r *http.Request) error {
 	}
 	web.WriteJSON(w, http.StatusOK, struct{}{})
 	return nil
+}
+
+// maxShares bounds the shares of one teller: one of each question's sum in each set, of
+// which there are no more than groups. Bodies of any size, sent slowly by strangers,
+// would take the room that all bodies share, and keep tellers out.
+func (s *Service) maxShares(ctx context.Context, id suite.ElectionID) int64 {
+	st, sealed := s.c.Status(ctx, id)
+	if !sealed {
+		return maxSmall // it is not the time
+	}
+	return min(maxPost, maxSmall+maxShare*int64(len(st.Manifest.Groups)*len(st.Manifest.Questions)))
 }
 
 // getPaper serves the bytes that the committee is asked to sign.

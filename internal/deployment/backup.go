@@ -177,7 +177,11 @@ func (c *copier) databases(ctx context.Context) error {
 		if err := c.used(ctx, conn, name); err != nil {
 			return err
 		}
-		c.m.Databases = append(c.m.Databases, d)
+		// One that has no table was made when the program was killed, and is filled
+		// when its election is sealed or made again. There is nothing to keep.
+		if len(d.Tables) > 0 {
+			c.m.Databases = append(c.m.Databases, d)
+		}
 	}
 	c.backup.Step("copying databases", len(names), len(names))
 	return c.logs()

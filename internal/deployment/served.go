@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"syscall"
@@ -15,15 +16,24 @@ import (
 var ErrServed = errors.New("strikevote serve runs on this data folder already; stop it first")
 
 // Unserved returns [ErrServed] while a service of a data folder answers, on the
-// address of its health that was noted there or on one that is given, which may be
-// empty. A service that listens and is too busy to answer counts as one too. One
-// that was started beside it, on addresses of its own, is not noted.
+// address of its health that one of its processes noted there or on one that is given,
+// which may be empty. A service that listens and is too busy to answer counts as one
+// too. A second process for the same parts, on addresses of its own, is not noted.
 func Unserved(ctx context.Context, data, given string) error {
-	noted, err := (&Deployment{c: Config{Data: data}}).readNoted()
+	d := &Deployment{c: Config{Data: data}}
+	noted, err := d.readNoted()
 	if err != nil {
 		return err
 	}
-	for _, addr := range []string{noted[listenAdmin], given} {
+	addrs := []string{noted[listenAdmin], given}
+	all, err := d.readServings()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, s := range all {
+		addrs = append(addrs, s.Health)
+	}
+	for _, addr := range addrs {
 		if addr != "" && listens(ctx, addr) {
 			return ErrServed
 		}

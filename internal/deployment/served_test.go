@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"strikevote/internal/protocol/suite"
 )
 
 // TestUnserved looks for a service of a folder, where it was noted and where one is
@@ -72,5 +74,27 @@ func TestUnserved(t *testing.T) {
 	}
 	if err := Unserved(t.Context(), data, ""); err == nil || errors.Is(err, ErrServed) {
 		t.Errorf("a note that cannot be read: %v", err)
+	}
+}
+
+// TestUnservedPart finds a process that has only some of the parts, where the one whose
+// address was noted first has ended.
+func TestUnservedPart(t *testing.T) {
+	t.Parallel()
+	box := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer box.Close()
+	d := &Deployment{c: Config{Data: t.TempDir(), Parts: []Part{PartBox}}}
+	note, err := suite.EncodeJSON(&serving{Parts: d.c.Parts, Health: strings.TrimPrefix(box.URL, "http://")})
+	if err == nil {
+		err = os.WriteFile(d.servingPath(d.c.Parts), note, 0o600)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(d.c.Data, "listen.json"), []byte(`{"admin":"127.0.0.1:1"}`), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Unserved(t.Context(), d.c.Data, ""); !errors.Is(err, ErrServed) {
+		t.Errorf("got %v, want ErrServed", err)
 	}
 }

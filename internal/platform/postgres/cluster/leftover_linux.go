@@ -65,7 +65,9 @@ func orphans(data string, pids []int) bool {
 	}
 	first, _, _ := strings.Cut(string(b), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
-	return err == nil && !slices.Contains(pids, pid)
+	// A server that an operator started by hand, for a single user, writes its number
+	// with a minus. It is alive.
+	return err == nil && pid > 0 && !slices.Contains(pids, pid)
 }
 
 // servers lists the processes of PostgreSQL that work in a data directory: all
