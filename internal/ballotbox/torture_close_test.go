@@ -68,7 +68,7 @@ func closeWhileCasting(t *testing.T, held bool) (kept, refused int) {
 		// The next comes to the process whose clock is furthest behind: in time.
 		release = w.hold()
 		cast(before, before+1)
-		w.await(1, "relation")
+		w.await(1, heldKey)
 		before++
 	}
 	w.afterGrace()
@@ -78,7 +78,7 @@ func closeWhileCasting(t *testing.T, held bool) (kept, refused int) {
 		wg.Go(func() { w.lockSoon(b, proof, &locks) })
 	}
 	if held {
-		w.await(1, "advisory") // whose clock has come to the end
+		w.await(1, ballotbox.PhaseLock) // whose clock has come to the end
 		release()
 	}
 	cast(before, len(list))

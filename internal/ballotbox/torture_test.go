@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"strikevote/internal/ballotbox"
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/election/electiontest"
@@ -33,29 +35,41 @@ func (w *world) host(behind time.Duration) *ballotbox.Box {
 	return b
 }
 
+// heldKey is the lock at which a cast waits that [world.hold] stopped.
+const heldKey = 0x68656c64 // "held"
+
 // hold keeps everybody from writing a pending ballot and lets them look: whoever
-// looked before release has seen the box without it.
+// looked before release has seen the box without it. They wait in the statement that
+// writes, and not where it is prepared, which is before they have looked.
 func (w *world) hold() (release func()) {
 	w.t.Helper()
-	tx, err := w.owner.Begin(context.Background())
+	ctx := context.Background()
+	_, err := w.owner.Exec(ctx, fmt.Sprintf(`
+		CREATE OR REPLACE FUNCTION ballotbox.held() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN PERFORM pg_catalog.pg_advisory_xact_lock_shared(%d); RETURN NULL; END $$;
+		CREATE OR REPLACE TRIGGER held BEFORE INSERT ON ballotbox.pending FOR EACH STATEMENT EXECUTE FUNCTION ballotbox.held()`, heldKey))
+	var tx pgx.Tx
 	if err == nil {
-		_, err = tx.Exec(context.Background(), `LOCK TABLE ballotbox.pending IN SHARE ROW EXCLUSIVE MODE`)
+		tx, err = w.owner.Begin(ctx)
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(heldKey))
 	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	release = sync.OnceFunc(func() { _ = tx.Rollback(context.Background()) })
+	release = sync.OnceFunc(func() { _ = tx.Rollback(ctx) })
 	w.t.Cleanup(release)
 	return release
 }
 
-// await returns once n sessions of this database wait for a lock of a kind:
-// 'relation' between look and write, 'advisory' for phase or batch.
-func (w *world) await(n int, kind string) {
+// await returns once n sessions of this database wait for a lock of the service: at
+// heldKey between look and write, or for the phase.
+func (w *world) await(n int, key int64) {
 	w.t.Helper()
 	for waiting := 0; waiting < n; {
-		w.scan(`SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = $1
-			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`, &waiting, kind)
+		w.scan(`SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND (classid::bigint << 32) | objid::bigint = $1
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`, &waiting, key)
 	}
 }
 
@@ -109,7 +123,7 @@ func (w *world) contend(boxes []*ballotbox.Box, m made, others []made, held bool
 	}
 	close(start)
 	if held {
-		w.await(len(boxes), "relation")
+		w.await(len(boxes), heldKey)
 		release()
 	}
 	wg.Wait()
