@@ -322,7 +322,7 @@ func (h *haul) byWaiting(waiting string, log table, groups []int) (ranking, bool
 	for _, r := range h.readLog() {
 		switch ballot, published := at[r.row]; {
 		case published && !r.deletes:
-			if len(out[r.xid]) == 0 {
+			if len(out[r.xid]) == 0 && puts[r.xid] == 0 {
 				order = append(order, r.xid)
 			}
 			out[r.xid] = append(out[r.xid], ballot)
@@ -333,6 +333,9 @@ func (h *haul) byWaiting(waiting string, log table, groups []int) (ranking, bool
 				delete(here, r.row)
 			}
 		case takes[r.xid]:
+			if puts[r.xid] == 0 {
+				order = append(order, r.xid) // it draws who leaves, and publishes nobody
+			}
 			puts[r.xid]++
 		default:
 			here[r.row] = came
@@ -350,7 +353,7 @@ func (h *haul) assign(order []uint64, out, moved map[uint64][]int, puts map[uint
 	for _, xid := range order {
 		rows := moved[xid]
 		if puts[xid] > 0 {
-			// All rows were taken, and some of them put back as others.
+			// All rows were taken, and put back as others, all or some of them.
 			pool, rows, told = append(pool, rows...), nil, false
 		} else if len(pool) > 0 {
 			rows, pool = append(pool, rows...), nil
