@@ -64,7 +64,7 @@ func (e *loot) readPublic() map[string]int {
 	e.t.Helper()
 	byID, byIndex := make(map[string]int), make(map[string]int)
 	var sizes []int
-	for _, text := range texts(e.t, e.conn, `SELECT size::text FROM board.checkpoint ORDER BY size`) {
+	for _, text := range texts(e.t, e.conn, `SELECT size::text FROM board.checkpoint c ORDER BY c.size`) {
 		n, _ := strconv.Atoi(text)
 		sizes = append(sizes, n)
 	}
