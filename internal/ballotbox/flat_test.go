@@ -82,16 +82,5 @@ func TestTortureFlat(t *testing.T) {
 			}
 		})
 	}
-	if cost[0] < 100 || float64(cost[1]) > 1.5*float64(cost[0]) {
-		t.Errorf("15 ballots touch %d blocks where the log has %d entries, and %d where it has %d", cost[0], size[0], cost[1], size[1])
-	}
-	if scan[1] < 10*scan[0] {
-		t.Errorf("reading all of the log touched %d and %d blocks: the count is blind", scan[0], scan[1])
-	}
-	torture.Report(t, torture.Row{
-		What:     fmt.Sprintf("15 ballots cast twice and looked for, with %d and %d ballots in the log", size[0], size[1]),
-		Target:   "at most 1.5 times the blocks",
-		Measured: fmt.Sprintf("%d and %d blocks", cost[0], cost[1]),
-		Control:  fmt.Sprintf("a look-up without an index: %d and %d blocks", scan[0], scan[1]),
-	})
+	torture.Flat(t, "15 ballots cast twice and looked for", size, cost, scan)
 }

@@ -191,7 +191,7 @@ var answers = []struct {
 	{ErrBadCredential, http.StatusUnprocessableEntity, "bad_credential",
 		"This ballot was not authorized for this election; open the link in your ballot mail again."},
 	{ErrSetBack, http.StatusConflict, "set_back",
-		"This vote rests: the ballot box was set back to an older state, and takes nothing until the committee has decided. Keep what you have of your ballot."},
+		"This vote rests: the ballot box was set back to an older state, and takes nothing until the committee has decided. Keep your tracker and leave this device as it is; please call the committee."},
 	{ErrBusy, http.StatusServiceUnavailable, "busy",
 		"Many ballots arrive at this moment; please send yours again in a few seconds."},
 	{ErrActGap, http.StatusConflict, "act_gap",

@@ -275,3 +275,23 @@ func testSetBack(t *testing.T, w *world) {
 		t.Errorf("got %d %s", a.status, a.body)
 	}
 }
+
+// TestToldOfLast says what an operator's word did: it lets an election go on that is not
+// over, and means nothing to one that is.
+func TestToldOfLast(t *testing.T) {
+	t.Parallel()
+	for _, ended := range []bool{false, true} {
+		var said strings.Builder
+		x := &restoration{
+			Restore: Restore{Last: true, Say: func(format string, args ...any) { fmt.Fprintf(&said, format+"\n", args...) }},
+			c:       Config{Data: t.TempDir()},
+			a: &backup.Archive{Manifest: backup.Manifest{Side: sideBox, Made: "2030-01-01T00:00:00Z",
+				Databases: []backup.Database{{Name: "sv_x", Election: "x"}}}},
+			states: map[string]*backup.State{"sv_x": {Ended: ended}},
+		}
+		x.tell()
+		if strings.Contains(said.String(), "goes on, by your word") == ended || strings.Contains(said.String(), "for reading only") {
+			t.Errorf("ended %v:\n%s", ended, &said)
+		}
+	}
+}

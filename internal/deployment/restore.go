@@ -162,9 +162,12 @@ func (x *restoration) logName() string {
 }
 
 // reading reports whether an election is restored for reading only.
-func (x *restoration) reading(s *backup.State) bool {
+func (x *restoration) reading(s *backup.State) bool { return !x.Last && x.unended(s) }
+
+// unended reports whether more could have come to an election after the backup.
+func (x *restoration) unended(s *backup.State) bool {
 	switch {
-	case s == nil || x.Last:
+	case s == nil:
 		return false
 	case x.a.Side == sideBox:
 		return !s.Ended
@@ -287,7 +290,7 @@ func (x *restoration) tell() {
 		switch {
 		case x.reading(s):
 			x.Say("%s", lost(x.a.Side, d.Election, x.a.Made))
-		case s != nil && x.Last:
+		case x.unended(s):
 			x.Say("election %s goes on, by your word that nothing was acknowledged after %s", d.Election, x.a.Made)
 		}
 	}

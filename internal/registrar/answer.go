@@ -31,7 +31,7 @@ var answers = []struct {
 	{ErrTooOften, http.StatusTooManyRequests, "too_often", "This link was used very often just now: wait a minute and try again, nothing is lost."},
 	{ErrTooManyCodes, http.StatusTooManyRequests, "too_many_codes", "Too many wrong codes were entered: use the link in your mail, or try again in ten minutes."},
 	{ErrWho, http.StatusBadRequest, "bad_request", "Enter an email address or a member number."},
-	{ErrSetBack, http.StatusConflict, "set_back", "This vote rests: the service was set back to an older state, and issues nothing until the committee has decided. Keep what you have of your ballot."},
+	{ErrSetBack, http.StatusConflict, "set_back", "This vote rests: the service was set back to an older state, and issues nothing until the committee has decided. Keep your tracker and leave this device as it is; please call the committee."},
 	{ErrBusy, http.StatusServiceUnavailable, "busy", "Many people are voting at the moment: try again in a few seconds, nothing is lost."},
 }
 

@@ -19,7 +19,8 @@ import (
 var ErrNotYet = errors.New("it is too early to lock")
 
 // Tick does what is due by the clock: it opens and closes, moves waiting entries
-// into the ledger, and signs what a crash left unsigned. It is called every second or so, by every process.
+// into the ledger, and signs what a crash left unsigned. It is called every second or
+// so, by every process.
 func (r *Registrar) Tick(ctx context.Context) error {
 	phase, err := r.Advance(ctx)
 	if err != nil {

@@ -99,3 +99,22 @@ func Report(t testing.TB, r Row) {
 		t.Errorf("writing the table: %v", err)
 	}
 }
+
+// Flat judges what some work cost in a small and in a large election, in blocks that
+// the database touched, beside a look-up that reads all: the control. It fails the test
+// where the work grew by more than half, and reports the row.
+func Flat(t testing.TB, what string, size []int, cost, scan [2]int64) {
+	t.Helper()
+	if cost[0] < 100 || float64(cost[1]) > 1.5*float64(cost[0]) {
+		t.Errorf("%s: %d blocks with %d rows, and %d with %d", what, cost[0], size[0], cost[1], size[1])
+	}
+	if scan[1] < 10*scan[0] {
+		t.Errorf("reading all rows touched %d and %d blocks: the count is blind", scan[0], scan[1])
+	}
+	Report(t, Row{
+		What:     fmt.Sprintf("%s, with %d and with %d rows there", what, size[0], size[1]),
+		Target:   "at most 1.5 times the blocks",
+		Measured: fmt.Sprintf("%d and %d blocks", cost[0], cost[1]),
+		Control:  fmt.Sprintf("a look-up without an index: %d and %d blocks", scan[0], scan[1]),
+	})
+}
