@@ -427,17 +427,17 @@ func search(t testing.TB, dir string, texts []string) int {
 	return found
 }
 
-// ordered checks that waiting ballots stand in the order of their keys. As they lie
+// ordered checks that ballots that came stand in the order of their keys. As they lie
 // on the disk they stand in the order in which they came: the control.
 func (r *rescue) ordered(box string) {
 	r.t.Helper()
-	b, err := os.ReadFile(filepath.Join(box, "sv_"+r.id, "ballotbox.pending"))
+	b, err := os.ReadFile(filepath.Join(box, "sv_"+r.id, "ballotbox.received"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	rows := strings.Split(strings.TrimSpace(string(b)), "\n")
 	if len(rows) < 10 || !slices.IsSorted(rows) {
-		r.t.Errorf("%d waiting ballots are not in the order of their keys", len(rows))
+		r.t.Errorf("%d ballots that came are not in the order of their keys", len(rows))
 	}
 	r.startCluster(boxCluster)
 	defer r.down()
@@ -446,7 +446,7 @@ func (r *rescue) ordered(box string) {
 		r.t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	lying, err := conn.Query(r.t.Context(), `SELECT encode(key, 'hex') FROM ballotbox.pending ORDER BY ctid`)
+	lying, err := conn.Query(r.t.Context(), `SELECT encode(key, 'hex') FROM ballotbox.received ORDER BY ctid`)
 	if err != nil {
 		r.t.Fatal(err)
 	}
