@@ -30,8 +30,10 @@ func (g *gated) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// held sends many bodies at once, each of which is kept back before its end, and
-// then one more of each size. It returns the answers to those, and to the others.
+// held sends many bodies, each of which is kept back before its end, and then one
+// more of each size. It returns the answers to those, and to the others. Each is
+// read to its end, or refused, before the next one is sent: of those that are read
+// side by side the half-read ones take room from each other, and fewer are taken.
 func held(t *testing.T, c web.Config, many, size int, then ...int) (more, all []*httptest.ResponseRecorder) {
 	t.Helper()
 	r := web.NewRouter(web.Chain(c)...)
@@ -39,7 +41,7 @@ func held(t *testing.T, c web.Config, many, size int, then ...int) (more, all []
 		_, err := web.ReadBody(r, 1<<20)
 		return err
 	}))
-	var arrived, done sync.WaitGroup
+	var done sync.WaitGroup
 	open := make(chan struct{})
 	send := func(body io.Reader) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
@@ -47,15 +49,16 @@ func held(t *testing.T, c web.Config, many, size int, then ...int) (more, all []
 		return w
 	}
 	all = make([]*httptest.ResponseRecorder, many)
-	arrived.Add(many)
 	for i := range many {
+		var arrived sync.WaitGroup
+		arrived.Add(1)
 		body := &gated{Reader: bytes.NewReader(make([]byte, size)), arrived: &arrived, open: open}
 		done.Go(func() {
 			all[i] = send(body)
 			body.once.Do(arrived.Done) // refused before its end
 		})
+		arrived.Wait()
 	}
-	arrived.Wait()
 	for _, n := range then {
 		more = append(more, send(bytes.NewReader(make([]byte, n))))
 	}
