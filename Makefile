@@ -1,7 +1,7 @@
 # make demo      a whole election on this computer
 # make test      everything that can be checked without a network
 # make bench     how fast each step is
-# make generate  the files that are made from others
+# make generate  the files that are made from others; needs npm and a network
 # make vuln      known holes in what is built in; needs a network
 # make fuzz      every parser and every handler on made-up bytes, FUZZTIME for each
 # make torture   attacks on a whole service, for TORTURE_MINUTES; prints a table
@@ -26,9 +26,10 @@ sources := cmd internal migrations templates
 
 # The race detector makes arithmetic ten times slower. The protocol has no
 # goroutine, and those of the auditor run under the detector in the tests of the
-# demo. What the commands and the model run is tested under it package by package.
+# demo. What bundles the scripts has none either, and waits for Node. What the
+# commands and the model run is tested under it package by package.
 arithmetic := ./internal/protocol/... ./internal/audit/...
-unraced    := $(arithmetic) ./internal/model ./internal/torture ./cmd/strikevote
+unraced    := $(arithmetic) ./internal/bundle/... ./internal/model ./internal/torture ./cmd/strikevote
 # Packages whose tests attack; those tests are named TestTorture and more.
 tortured   := ./internal/torture ./internal/audit ./internal/ballotbox ./internal/registrar ./internal/board ./internal/witness
 
@@ -51,7 +52,7 @@ test:
 	  GOOS=$${s%/*} GOARCH=$${s#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/strikevote || exit 1; \
 	done
 	$(GO) test $(unraced)
-	$(GO) test -race $$($(GO) list ./... | grep -v -e /internal/protocol/ -e /internal/audit -e /internal/model -e /internal/torture -e /cmd/)
+	$(GO) test -race $$($(GO) list ./... | grep -v -e /internal/protocol/ -e /internal/audit -e /internal/bundle -e /internal/model -e /internal/torture -e /cmd/)
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem $(arithmetic)

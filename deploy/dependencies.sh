@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what strikevote needs from the system, if it is missing: the PostgreSQL
-# server's programs and, for "test", a C compiler (for Go's race detector).
+# server's programs and, for "test", a C compiler (for Go's race detector) and
+# Node (for the scripts of the voter's page).
 #
 #   deploy/dependencies.sh          what the program needs
 #   deploy/dependencies.sh test     what its tests need, too
@@ -28,6 +29,8 @@ missing=()
 have_postgres || missing+=(postgresql)
 if [[ ${1-} == test ]]; then
   command -v cc >/dev/null || command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+  # Runs the tests of the voter's scripts. Only "make generate" needs npm, too.
+  command -v node >/dev/null || missing+=(nodejs)
 fi
 ((${#missing[@]})) || exit 0
 

@@ -131,9 +131,14 @@ const policy = `
 	+                          protocol/ballot protocol/ledger protocol/receipt protocol/tlog protocol/token
 	+                          protocol/outcome /migrations
 
+	# Makes files that are committed. Nothing imports it.
+	bundle                     @std @esbuild
+
 	# For tests. What is not a test may not import them.
 	torture                    @std testing
 	platform/web/webtest       @std testing
+	bundle/bundletest          @std testing @edwards @wycheproof protocol/suite protocol/group protocol/ballot
+	+                          protocol/credential protocol/credential/issuer
 	platform/postgres/pgtest   @std @pgx testing platform/postgres platform/postgres/cluster /migrations
 	protocol/election/electiontest testing sync protocol/suite protocol/group protocol/election protocol/credential
 	+                          protocol/credential/issuer protocol/act protocol/ledger protocol/tlog protocol/dkg
@@ -190,6 +195,7 @@ var capabilities = map[string]string{
 	"@charmap":    "golang.org/x/text/encoding/charmap",
 	"@chi":        "github.com/go-chi/chi/v5",
 	"@edwards":    "filippo.io/edwards25519",
+	"@esbuild":    "github.com/evanw/esbuild/pkg/api",
 	"@excelize":   "github.com/xuri/excelize/v2",
 	"@gomail":     "github.com/wneessen/go-mail",
 	"@note":       "golang.org/x/mod/sumdb/note",
@@ -204,6 +210,7 @@ var capabilities = map[string]string{
 	"@term":       "golang.org/x/term",
 	"@tlog":       "golang.org/x/mod/sumdb/tlog",
 	"@webauthn":   "github.com/go-webauthn/webauthn",
+	"@wycheproof": "github.com/c2sp/wycheproof",
 }
 
 // pure lists what every package may import: nothing in it touches a file, a

@@ -43,6 +43,26 @@ func TestSize(t *testing.T) {
 	})
 }
 
+// TestScriptSize does the same for the files of scripts.
+func TestScriptSize(t *testing.T) {
+	t.Parallel()
+	walk(t, "templates", func(name string) {
+		if ext := path.Ext(name); ext != ".js" && ext != ".mjs" || path.Base(path.Dir(name)) == "test" {
+			return
+		}
+		b, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.HasPrefix(b, []byte("// Code generated ")) {
+			return
+		}
+		if n := bytes.Count(b, []byte("\n")); n > maxFile {
+			t.Errorf("%s: %d lines, more than %d", name, n, maxFile)
+		}
+	})
+}
+
 // text lists the kinds of files that people read as source.
 const text = " .go .sql .md .html .css .js .mjs .txt .json .sh .mod .sum .yml .yaml .toml .service .conf .example "
 

@@ -1,0 +1,97 @@
+// Package main makes the scripts of the voter's page: the arithmetic that comes
+// from npm as one readable module, and one file for each entry point, lowered
+// to the oldest browsers that the page serves.
+//
+// It runs on the computer of who changes a script, by "make generate"; what it
+// makes is committed, so that a build needs neither npm nor a network, and a
+// reader sees every line that runs in a voter's browser. It must give the same
+// bytes everywhere: voters and monitors compare the page by its hash. It must
+// never take in code from a network that a hash in package-lock.json does not
+// fix. Nothing imports it.
+//
+//	go run strikevote/internal/bundle         everything; needs npm and a network
+//	go run strikevote/internal/bundle dist    the entry points only; needs neither
+package main
+
+//go:generate go run .
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// entries names the modules of templates/assets that pages load, each bundled
+// with all it imports into the file of the same name in templates/assets/dist.
+var entries = []string{
+	"credential.js",
+	"ballot.js",
+}
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bundle:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	root, err := findRoot()
+	if err != nil {
+		return err
+	}
+	assets := filepath.Join(root, "templates", "assets")
+	switch {
+	case len(args) == 0:
+		if err := writeNoble(filepath.Join(root, "internal", "bundle"), assets); err != nil {
+			return err
+		}
+	case len(args) > 1 || args[0] != "dist":
+		return fmt.Errorf("unknown argument %q; there is only dist", args[0])
+	}
+	return writeDist(assets)
+}
+
+// findRoot returns the directory of go.mod at or above the current one.
+func findRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", fmt.Errorf("not inside the module")
+		}
+		dir = parent
+	}
+}
+
+// writeDist bundles every entry point and removes what no entry makes: a file
+// that stays would go on being served.
+func writeDist(assets string) error {
+	made := make(map[string][]byte)
+	for _, name := range entries {
+		out, err := bundle(assets, name)
+		if err != nil {
+			return fmt.Errorf("bundling %s: %w", name, err)
+		}
+		made[name] = out
+	}
+	dist := filepath.Join(assets, "dist")
+	if err := os.RemoveAll(dist); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dist, 0o755); err != nil {
+		return err
+	}
+	for name, b := range made {
+		if err := os.WriteFile(filepath.Join(dist, name), b, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
