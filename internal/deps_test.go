@@ -51,7 +51,7 @@ const policy = `
 
 	# What programs stand on. Knows nothing of voting.
 	platform/durable           @std
-	platform/web               @std @chi @acme @brotli
+	platform/web               @std @chi @acme
 	platform/metrics           @std @prometheus @promodel
 	platform/secret            @std @aead platform/durable
 	platform/host              @std
@@ -61,12 +61,8 @@ const policy = `
 	# Files: the record that everybody checks, and rolls that are imported.
 	record/layout              protocol/suite protocol/election protocol/tlog
 	record/statement           protocol/suite protocol/group protocol/dkg
-	record/mirror              archive/zip path sync record/layout protocol/election protocol/tlog
-	record                     @std math/rand/v2 record/layout record/mirror protocol/suite
+	record                     @std math/rand/v2 record/layout protocol/suite protocol/election protocol/tlog
 	roll                       @std @charmap @excelize
-
-	# The words of pages. Knows no election.
-	language                   sync @language /templates
 
 	# A secret in a file, under a passphrase.
 	keyfile                    @std @aead @argon2 platform/durable protocol/suite
@@ -77,7 +73,7 @@ const policy = `
 	registrar                  @std @chi @pgx @prometheus platform/web platform/postgres mailer roll
 	+                          protocol/suite protocol/election protocol/token protocol/credential
 	+                          protocol/credential/issuer protocol/tlog protocol/act protocol/ledger record/layout
-	+                          record/statement language /templates
+	+                          record/statement
 
 	# The side that knows votes.
 	ballotbox                  @std @chi @pgx @prometheus @aead platform/web platform/postgres board
@@ -87,11 +83,8 @@ const policy = `
 	# What everybody may read, and those who run the vote.
 	board                      @std @chi @pgx @prometheus platform/web platform/postgres platform/durable
 	+                          protocol/suite protocol/election protocol/tlog record/layout
-	booth                      @std @chi platform/web language protocol/suite protocol/election /templates
+	booth                      @std @chi platform/web protocol/suite protocol/election /templates
 	ceremony                   protocol/suite protocol/group protocol/dkg protocol/share protocol/election
-	pages                      @std @chi @goldmark @pgx platform/web platform/postgres language protocol/suite
-	+                          protocol/election protocol/act protocol/outcome protocol/ledger protocol/tlog record/layout /templates
-	+                          protocol/ballot protocol/receipt protocol/tally
 	agenda                     protocol/suite protocol/election protocol/act
 	committee                  @std @chi @pgx @prometheus @webauthn platform/web platform/postgres ceremony agenda audit record
 	+                          record/layout record/statement protocol/suite protocol/group protocol/elgamal
@@ -112,46 +105,40 @@ const policy = `
 	signer                     @std keyfile agenda audit record record/layout protocol/suite protocol/election
 	+                          protocol/act protocol/receipt protocol/tally
 	witness                    @std platform/durable record/layout protocol/suite protocol/election protocol/tlog protocol/ledger
-	monitor                    @std math/rand/v2 record/layout protocol/suite protocol/election protocol/act protocol/ledger protocol/tlog
 
 	# Archives of the databases of one side: files, and what is published.
 	backup                     @std platform/durable protocol/suite protocol/election protocol/tlog
 
 	# The only packages where both sides meet. They hold no rule of the vote.
-	deployment                 @std @chi @pgx @prometheus @sync monitor backup registrar ballotbox board booth pages committee ceremony agenda mailer
+	deployment                 @std @chi @pgx @prometheus @sync backup registrar ballotbox board booth committee ceremony agenda mailer
 	+                          roll record record/layout record/statement audit platform/web platform/metrics
 	+                          platform/postgres platform/postgres/cluster platform/secret platform/durable platform/host
 	+                          protocol/suite protocol/credential
 	+                          protocol/credential/issuer protocol/election protocol/act protocol/dkg
 	+                          protocol/ledger protocol/tlog protocol/tally protocol/token /migrations
-	demo                       @std @pgx math/rand/v2 deployment registrar ballotbox board booth pages committee ceremony
+	demo                       @std @pgx math/rand/v2 deployment registrar ballotbox board booth committee ceremony
 	+                          mailer voter teller witness roll record record/layout record/statement audit
 	+                          platform/web platform/metrics platform/postgres platform/postgres/cluster
 	+                          protocol/suite protocol/group protocol/election protocol/act protocol/ballot
 	+                          protocol/credential protocol/credential/issuer protocol/dkg protocol/share
 	+                          protocol/ledger protocol/receipt protocol/tlog protocol/tally protocol/token
 	+                          protocol/outcome /migrations
-	/cmd/strikevote            @std math/rand/v2 monitor @chi @pgx @prometheus @progress @term demo deployment registrar ballotbox board
-	+                          booth pages committee ceremony agenda signer mailer voter teller witness roll record
+	/cmd/strikevote            @std @chi @pgx @prometheus @progress @term demo deployment registrar ballotbox board
+	+                          booth committee ceremony agenda signer mailer voter teller witness roll record
 	+                          record/layout record/statement audit platform/web platform/metrics platform/postgres
 	+                          platform/postgres/cluster platform/secret platform/host
 	+                          protocol/suite protocol/election protocol/act
 	+                          protocol/ballot protocol/ledger protocol/receipt protocol/tlog protocol/token
 	+                          protocol/outcome /migrations
 
-	# The audit for a browser. The page brings the files.
-	/cmd/strikevote/wasm       archive/zip syscall/js audit record/layout record/mirror protocol/suite protocol/election
-
 	# Makes files that are committed. Nothing imports it.
 	bundle                     @std @esbuild
 
 	# For tests. What is not a test may not import them.
 	torture                    @std testing
-	browser                    @std testing
 	platform/web/webtest       @std testing
 	bundle/bundletest          @std testing @edwards @wycheproof protocol/suite protocol/group protocol/ballot
-	+                          protocol/credential protocol/credential/issuer protocol/election/electiontest
-	+                          protocol/election protocol/token protocol/ledger protocol/receipt protocol/tlog record/layout language
+	+                          protocol/credential protocol/credential/issuer
 	platform/postgres/pgtest   @std @pgx testing platform/postgres platform/postgres/cluster /migrations
 	protocol/election/electiontest testing sync protocol/suite protocol/group protocol/election protocol/credential
 	+                          protocol/credential/issuer protocol/act protocol/ledger protocol/tlog protocol/dkg
@@ -181,11 +168,6 @@ var apart = [][2]string{
 	{"committee", "registrar"},
 	{"committee", "ballotbox"},
 	{"board", "registrar"},
-	// What everybody reads is made of what is public.
-	{"pages", "registrar"},
-	{"pages", "ballotbox"},
-	{"pages", "mailer"},
-	{"pages", "protocol/token"},
 	{"board", "protocol/token"},
 	{"booth", "registrar"},
 	{"booth", "ballotbox"},
@@ -193,8 +175,6 @@ var apart = [][2]string{
 	{"audit", "platform/web"},
 	{"audit", "platform/postgres"},
 	{"audit", "record"},
-	{"/cmd/strikevote/wasm", "record"},
-	{"/cmd/strikevote/wasm", "platform/postgres"},
 	{"voter", "platform/postgres"},
 	{"teller", "platform/postgres"},
 	{"teller", "committee"},
@@ -202,9 +182,6 @@ var apart = [][2]string{
 	{"signer", "committee"},
 	{"witness", "platform/postgres"},
 	{"witness", "board"},
-	{"monitor", "booth"},
-	{"monitor", "board"},
-	{"monitor", "platform/web"},
 }
 
 // capabilities maps a name in the policy to the module, or the part of one, it
@@ -215,15 +192,12 @@ var capabilities = map[string]string{
 	"@aead":       "golang.org/x/crypto/chacha20poly1305",
 	"@argon2":     "golang.org/x/crypto/argon2",
 	"@bigmod":     "filippo.io/bigmod",
-	"@brotli":     "github.com/andybalholm/brotli",
 	"@charmap":    "golang.org/x/text/encoding/charmap",
 	"@chi":        "github.com/go-chi/chi/v5",
 	"@edwards":    "filippo.io/edwards25519",
 	"@esbuild":    "github.com/evanw/esbuild/pkg/api",
 	"@excelize":   "github.com/xuri/excelize/v2",
-	"@goldmark":   "github.com/yuin/goldmark",
 	"@gomail":     "github.com/wneessen/go-mail",
-	"@language":   "golang.org/x/text/language",
 	"@note":       "golang.org/x/mod/sumdb/note",
 	"@pgx":        "github.com/jackc/pgx/v5",
 	"@progress":   "github.com/schollz/progressbar/v3",

@@ -54,8 +54,7 @@ func TestScriptSize(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// What Go ships to run a program in a browser is copied here by a build.
-		if bytes.HasPrefix(b, []byte("// Code generated ")) || path.Base(name) == "wasm_exec.js" {
+		if bytes.HasPrefix(b, []byte("// Code generated ")) {
 			return
 		}
 		if n := bytes.Count(b, []byte("\n")); n > maxFile {

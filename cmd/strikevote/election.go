@@ -20,14 +20,13 @@ func electionCommand() command {
 		name: "election", args: "NAME [flags]",
 		short: "make an election, seal it, and see where it stands",
 		long: `
-For the operator of a deployment. In this order: sample, new, ceremony, pages, propose, seal;
-then, while it runs: show, mail, extend, close, cancel, envelopes, decide, disputes, dispute;
-and export.
+For the operator of a deployment. In this order: sample, new, ceremony, propose, seal;
+then, while it runs: show, mail, extend, close, cancel, envelopes, decide; and export.
 
 What matters is decided by two of the committee: these commands put it before them,
 and they sign with strikevote committee sign. Everything that cannot be taken back is
 only shown until you add -yes.`,
-		subs: slices.Concat(draftCommands(), openCommands(), disputeCommands()),
+		subs: slices.Concat(draftCommands(), openCommands()),
 	}
 }
 
@@ -53,7 +52,6 @@ committee. After another import of the roll it is another one, to be signed anew
 Writes the signed manifest as the first entry of both logs. From then on wording, roll
 and dates change only by acts of two. Voting opens at its time, once the witnesses have
 signed; the invitations leave then.` + operatorHelp},
-		pagesCommand(),
 		ceremonyCommand(),
 		boxCommand(),
 	}
@@ -78,10 +76,6 @@ the witnesses have to sign in time.` + operatorHelp},
 		{name: "cancel", args: "-data DIR -by YOU [-yes]", short: "propose to cancel the election", run: runElectionCancel, long: `
 Proposes an act that cancels the election. A cancelled election is locked at once; it has
 no result, and nobody can take the cancellation back.` + operatorHelp},
-		{name: "client", args: "-data DIR -by YOU [-yes]", short: "propose to name this program's ballot page", run: runElectionClient, long: `
-Proposes an act that names the ballot page of this program, after an update while an
-election runs. The manifest names the page of the program that proposed it; whoever runs
-strikevote monitor learns of any other. Sign first, then start serve with the new program.` + operatorHelp},
 		{name: "acts", args: "-data DIR", short: "list the acts of the committee, and whom they are about", run: looks(showActs), long: `
 Lists every act that was proposed, what became of it, and whom it is about, and the
 permissions to print slips, for those who are asked to sign them.` + operatorHelp},

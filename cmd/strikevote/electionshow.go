@@ -23,13 +23,10 @@ func showElection(ctx context.Context, e *env, d *deployment.Deployment, id suit
 		return err
 	}
 	show(e, d, v)
-	if v.Phase == "draft" {
-		return nil
+	if v.Phase != "draft" {
+		return showDowntime(ctx, e, d, id)
 	}
-	if err := showReports(ctx, e, d, id); err != nil {
-		return err
-	}
-	return showDowntime(ctx, e, d, id)
+	return nil
 }
 
 func show(e *env, d *deployment.Deployment, v *deployment.Overview) {
@@ -40,7 +37,7 @@ func show(e *env, d *deployment.Deployment, v *deployment.Overview) {
 	}
 	fmt.Fprintf(e.out, "opens      %s\n", momentAt(v.Manifest.Schedule.Open, v.Zone))
 	if v.Close != 0 {
-		fmt.Fprintf(e.out, "closes     %s\npages      %s\nrecord     %s/\n", momentAt(v.Close, v.Zone), d.Pages(v.ID), d.Record(v.ID))
+		fmt.Fprintf(e.out, "closes     %s\nrecord     %s/\n", momentAt(v.Close, v.Zone), d.Record(v.ID))
 	} else {
 		fmt.Fprintf(e.out, "closes     %s\n", momentAt(v.Manifest.Schedule.Close, v.Zone))
 	}
@@ -139,7 +136,7 @@ func actWords(v *deployment.Overview, a committee.ProposedAct) string {
 	case act.Decide:
 		return fmt.Sprintf("envelopes of %s: %d accepted, %d rejected", groupName(v, p.Group), p.AcceptedOn+p.AcceptedOff, p.RejectedOn+p.RejectedOff)
 	case act.ClientBundle:
-		return "the ballot page is another, SHA-256 " + p.SHA256.String()
+		return "another program for voters' browsers"
 	case act.Replace:
 		return "a member of the committee is replaced"
 	}

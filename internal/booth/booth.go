@@ -1,31 +1,21 @@
 // Package booth serves the voter's origin: static files that are the same for
 // everybody.
 //
-// The page is one file for each language, with its words, style and scripts inside:
-// three requests lead to the first question on a slow network, and one SHA-256 says
-// whether it is the page that the committee named. Its policy lets a browser run those
-// very scripts and nothing else.
-//
-// It must never see a ballot or an answer, and looks at no token: the token of a link is
-// in its fragment, which no server is sent, unless a mail program has made a path of it.
-// It sets no cookie and keeps no log of requests.
+// It must never see a token, a ballot or an answer: the token of a link is in its
+// fragment, which no server is sent. It sets no cookie and keeps no log of requests.
 // SPEC.md section 19.
 package booth
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
+	_ "embed"
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
-	"sync"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 
-	"strikevote/internal/language"
 	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/suite"
 )
@@ -35,10 +25,6 @@ type Config struct {
 	// Manifest returns the published bytes of an election's manifest, or
 	// [ErrUnknown]. It must be safe for concurrent use.
 	Manifest func(ctx context.Context, id suite.ElectionID) ([]byte, error)
-	// Connect returns the origins that the page sends to beside its own: the
-	// registrar's, the box's and the board's. It may be nil, for a page that reads
-	// only, and must be safe for concurrent use.
-	Connect func() []string
 	// Log may be nil. It gets no request.
 	Log *slog.Logger
 }
@@ -46,119 +32,31 @@ type Config struct {
 // ErrUnknown is returned for an election that is not served here.
 var ErrUnknown = errors.New("no such election")
 
+//go:embed page.html
+var page []byte
+
 // Handler serves the booth's origin. The manifest may be read from any page:
 // verifiers are pages too.
 func Handler(c Config) http.Handler {
-	r := web.NewRouter(web.Chain(web.Config{Log: c.Log, CORS: []string{"*"}})...)
+	r := web.NewRouter(web.Chain(web.Config{Log: c.Log, Policy: web.Policy(), CORS: []string{"*"}})...)
 	// Mail scanners look with HEAD before they let a link through.
 	r.Use(middleware.GetHead)
-	s := whole()
-	page := s.pageHandler(c.Connect)
-	r.Get(pathPage, page)
-	r.Get(pathList, s.list.Write)
-	r.Get(pathLicences, s.licences.Write)
-	r.Get(pathClient, s.client.Write)
-	r.Get(pathWords+"{file}", s.serveWords)
-	known := c.known(func(w http.ResponseWriter, r *http.Request, _ []byte) { page(w, r) }, s.serveMissing)
-	r.Get("/v1/{election}", func(w http.ResponseWriter, r *http.Request) {
-		if isFragment(chi.URLParam(r, "election")) {
-			page(w, r)
-			return
-		}
-		known(w, r)
-	})
-	var manifests packed
-	r.Get("/v1/{election}/manifest", c.known(func(w http.ResponseWriter, r *http.Request, manifest []byte) {
-		manifests.of(manifest).Write(w, r)
-	}, unknown))
+	r.Get("/v1/", servePage)
+	r.Get("/v1/{election}", c.known(func(w http.ResponseWriter, r *http.Request, _ []byte) { servePage(w, r) }))
+	r.Get("/v1/{election}/manifest", c.known(func(w http.ResponseWriter, _ *http.Request, manifest []byte) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(manifest) // the reader went away
+	}))
 	return r
 }
 
-// isFragment tells a fragment that became a path, where a mail program wrote the # of a
-// link as %23. It has told us the link, which is kept nowhere; the page votes with it
-// all the same. A path is given as it came where more of it was escaped than had to be.
-func isFragment(path string) bool {
-	return strings.HasPrefix(path, "#") || strings.HasPrefix(path, "%23")
+func servePage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(page)
 }
 
-// packed keeps the manifests that are served, each compressed once.
-type packed struct {
-	mu    sync.Mutex
-	blobs map[[sha256.Size]byte]*web.Blob
-}
-
-// mostPacked bounds what is kept: a booth serves one election, or the few of one union.
-const mostPacked = 64
-
-// of returns the answer with a manifest. It is found by its content, for what stands
-// behind may give another one under the same id until the first is witnessed.
-func (p *packed) of(manifest []byte) *web.Blob {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	key := sha256.Sum256(manifest)
-	b := p.blobs[key]
-	if b == nil {
-		if p.blobs == nil || len(p.blobs) == mostPacked {
-			p.blobs = make(map[[sha256.Size]byte]*web.Blob)
-		}
-		b = web.NewBlob("application/json", bytes.Clone(manifest))
-		p.blobs[key] = b
-	}
-	return b
-}
-
-// pageHandler serves the page in the language that is named, or else in the one that
-// fits the reader's best.
-func (s *site) pageHandler(connect func() []string) http.HandlerFunc {
-	if connect == nil {
-		connect = func() []string { return nil }
-	}
-	return func(w http.ResponseWriter, r *http.Request) {
-		p := negotiate(s.pages, w, r)
-		w.Header().Set("Content-Security-Policy", p.policy(connect()...))
-		p.Write(w, r)
-	}
-}
-
-// negotiate chooses the document in the reader's language, and says so in the answer.
-func negotiate(documents map[string]*document, w http.ResponseWriter, r *http.Request) *document {
-	code := language.Match(r.URL.Query().Get("lang"), strings.Join(r.Header.Values("Accept-Language"), ","))
-	w.Header().Set("Content-Language", code)
-	w.Header().Add("Vary", "Accept-Language")
-	return documents[code]
-}
-
-// serveMissing answers where there is no such vote. A person gets a page: somebody who
-// typed an address from a slip can do nothing with what a program is told.
-func (s *site) serveMissing(w http.ResponseWriter, r *http.Request) {
-	w.Header().Add("Vary", "Accept")
-	if !strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html") {
-		unknown(w, r)
-		return
-	}
-	p := negotiate(s.missing, w, r)
-	w.Header().Set("Content-Security-Policy", p.policy())
-	p.WriteStatus(w, r, http.StatusNotFound)
-}
-
-// unknown answers a program where there is no such vote.
-func unknown(w http.ResponseWriter, _ *http.Request) {
-	web.Error(w, http.StatusNotFound, "unknown_election", "There is no such election here. Check the address.")
-}
-
-// serveWords serves the words of one language.
-func (s *site) serveWords(w http.ResponseWriter, r *http.Request) {
-	code, ok := strings.CutSuffix(chi.URLParam(r, "file"), ".json")
-	if b := s.words[code]; ok && b != nil {
-		b.Write(w, r)
-		return
-	}
-	web.Error(w, http.StatusNotFound, "not_found", "There is nothing here.")
-}
-
-// known finds the manifest of the election that a path names; none answers where there
-// is none.
-func (c Config) known(serve func(w http.ResponseWriter, r *http.Request, manifest []byte), none http.HandlerFunc) http.HandlerFunc {
+// known finds the manifest of the election that a path names.
+func (c Config) known(serve func(w http.ResponseWriter, r *http.Request, manifest []byte)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, err := suite.ParseElectionID(chi.URLParam(r, "election"))
 		if err == nil {
@@ -176,6 +74,6 @@ func (c Config) known(serve func(w http.ResponseWriter, r *http.Request, manifes
 				return
 			}
 		}
-		none(w, r)
+		web.Error(w, http.StatusNotFound, "unknown_election", "There is no such election here. Check the address.")
 	}
 }

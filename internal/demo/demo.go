@@ -42,12 +42,7 @@ type Options struct {
 	Out         string // folder that gets the record; must not exist
 	// Serve is called while voting is open, after the simulated members have
 	// voted; the election goes on when it returns. May be nil.
-	Serve func(ctx context.Context, w *World) error
-	// Certified is called when the result is certified and its record was verified, before
-	// the service ends. May be nil.
-	Certified func(ctx context.Context, w *World) error
-	// Draft changes what the committee agrees on, before it is sealed. May be nil.
-	Draft    func(*election.Manifest)
+	Serve    func(ctx context.Context, w *World) error
 	Progress func(step string, done, total int) // may be nil
 	Say      func(format string, args ...any)   // lines for the person who watches; may be nil
 	Log      *slog.Logger                       // may be nil
@@ -238,11 +233,7 @@ func (w *World) run(ctx context.Context) (*audit.Report, error) {
 			return nil, err
 		}
 	}
-	report, err := w.audit(ctx)
-	if err != nil || w.o.Certified == nil {
-		return report, err
-	}
-	return report, w.o.Certified(ctx, w)
+	return w.audit(ctx)
 }
 
 func (w *World) serve(ctx context.Context) error {

@@ -17,6 +17,7 @@ import (
 	"strikevote/internal/board"
 	"strikevote/internal/mailer"
 	"strikevote/internal/platform/postgres"
+	"strikevote/internal/protocol/suite"
 	"strikevote/migrations"
 )
 
@@ -163,7 +164,8 @@ func (w *world) oneSided(t *testing.T, c Config) {
 		_ = d.Close()
 	}
 	found := false
-	x := newExamination(Checkup{Config: c})
+	x := &examination{Checkup: Checkup{Config: c}, sealed: make(map[suite.ElectionID]bool), d: &Deployment{c: c}}
+	x.d.c.Parts = Parts()
 	if err := x.databases(t.Context()); err != nil {
 		t.Fatal(err)
 	}

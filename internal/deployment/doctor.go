@@ -14,7 +14,6 @@ import (
 
 	"strikevote/internal/platform/host"
 	"strikevote/internal/platform/metrics"
-	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -65,8 +64,7 @@ type examination struct {
 	Checkup
 	d        *Deployment // only its settings are used; it was not opened
 	findings []Finding
-	sealed   map[suite.ElectionID]bool             // on the registrar's side
-	pages    map[suite.ElectionID]*election.Client // that the committee named, of what may be open
+	sealed   map[suite.ElectionID]bool // on the registrar's side
 }
 
 func (x *examination) ok(check, format string, args ...any) {
@@ -113,8 +111,7 @@ func Examine(ctx context.Context, c Checkup) ([]Finding, error) {
 		defer t.CloseIdleConnections()
 		c.Client = &http.Client{Timeout: 10 * time.Second, Transport: t}
 	}
-	x := &examination{Checkup: c, sealed: make(map[suite.ElectionID]bool), pages: make(map[suite.ElectionID]*election.Client),
-		d: &Deployment{c: c.Config, client: c.Client}}
+	x := &examination{Checkup: c, sealed: make(map[suite.ElectionID]bool), d: &Deployment{c: c.Config, client: c.Client}}
 	x.machine()
 	x.folders()
 	x.master()

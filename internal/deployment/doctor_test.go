@@ -22,7 +22,6 @@ import (
 
 	"strikevote/internal/platform/host"
 	"strikevote/internal/platform/metrics"
-	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -58,7 +57,7 @@ func newExamination(c Checkup) *examination {
 	if len(c.Parts) == 0 {
 		c.Parts = Parts()
 	}
-	return &examination{Checkup: c, sealed: make(map[suite.ElectionID]bool), pages: make(map[suite.ElectionID]*election.Client), d: &Deployment{c: c.Config}}
+	return &examination{Checkup: c, sealed: make(map[suite.ElectionID]bool), d: &Deployment{c: c.Config}}
 }
 
 // TestDoctorMachine breaks everything about a machine.

@@ -19,9 +19,3 @@ func (s *Service) Count(now func() time.Time) { s.limits = newLimits(now) }
 
 // ResendStatement is resend.
 const ResendStatement = resend
-
-// Written is what is kept of what a person wrote.
-var Written = written
-
-// CombinePlaces is combine.
-var CombinePlaces = combine

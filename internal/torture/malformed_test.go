@@ -73,21 +73,16 @@ func (s *stand) validSamples(link string) []sample {
 	add := func(service, method, path, kind, body string) {
 		list = append(list, newSample(service, method, origins[service]+path, id, kind, []byte(body)))
 	}
-	const octets, jsons, plain, forms = "application/octet-stream", "application/json", "text/plain", "application/x-www-form-urlencoded"
+	const octets, jsons, plain = "application/octet-stream", "application/json", "text/plain"
 	add("registrar", "POST", "/v1/E/deposit", jsons, `{"token":"`+tok.Base64()+`","ballot":"AAAA"}`)
 	add("registrar", "POST", "/v1/E/resend", jsons, `{"to":"nobody@mail.example"}`)
-	add("registrar", "POST", "/v1/E/report", jsons, `{"happened":"It was not me.","phone":"555-0101"}`)
-	add("registrar", "GET", "/v1/E/report", "", "")
-	add("registrar", "GET", "/v1/E/link", "", "")
-	add("registrar", "POST", "/v1/E/link", forms, "to=nobody%40mail.example")
 	add("registrar", "POST", "/v1/E/acts", octets, "\x00\x00\x00\x01\x05")
 	add("box", "POST", "/v1/E/check", octets, strings.Repeat("b", 800))
 	add("box", "POST", "/v1/E/find", jsons, `{"ballot_id":"`+strings.Repeat("0", 64)+`"}`)
 	add("box", "POST", "/v1/E/acts", octets, "c2sp.org/tlog-proof@v1\nextra AAAA\nindex 1\n\nx\n2\n")
 	add("box", "POST", "/v1/E/lock", plain, "c2sp.org/tlog-proof@v1\nindex 1\n\nx\n2\n")
-	for _, path := range []string{"/v1/", "/v1/E", "/v1/client", "/v1/words.txt", "/v1/words/en.json", "/v1/licences.txt"} {
-		add("booth", "GET", path, "", "")
-	}
+	add("booth", "GET", "/v1/", "", "")
+	add("booth", "GET", "/v1/E", "", "")
 	for _, half := range []string{"board", "ledger", "ballots"} {
 		for _, path := range []string{"/", "/elections", "/E", "/E/", "/E/files", "/E/manifest", "/E/sealing", "/E/ledger/checkpoint", "/E/ballots/checkpoint-1", "/E/ballots/tile/0/000.p/1",
 			"/E/ballots/tile/entries/000.p/1", "/E/ledger/tile/entries/000.p/1"} {

@@ -1,8 +1,6 @@
 package web
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,34 +13,9 @@ const apiPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; fram
 // Policy returns the Content-Security-Policy of pages: everything from their
 // own origin, requests also to the named ones, and no string that becomes code.
 func Policy(connect ...string) string {
-	return pagePolicy("'self'", "'self'", "'self'", "'self'", connect)
-}
-
-// Inline returns what makes the Content-Security-Policy of a page that is one file:
-// the very scripts and styles whose texts it is given, which stand inside the page,
-// and nothing else that could be loaded. A form is sent nowhere, since a script that
-// failed would let it put into an address what was typed.
-func Inline(scripts, styles [][]byte) func(connect ...string) string {
-	script, style := sources(scripts), sources(styles)
-	return func(connect ...string) string { return pagePolicy(script, style, "'none'", "'none'", connect) }
-}
-
-func sources(texts [][]byte) string {
-	if len(texts) == 0 {
-		return "'none'"
-	}
-	var list []string
-	for _, text := range texts {
-		sum := sha256.Sum256(text)
-		list = append(list, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
-	}
-	return strings.Join(list, " ")
-}
-
-func pagePolicy(script, style, img, form string, connect []string) string {
-	return "default-src 'none'; script-src " + script + "; style-src " + style + "; img-src " + img + "; " +
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
 		"connect-src " + strings.Join(append([]string{"'self'"}, connect...), " ") + "; " +
-		"form-action " + form + "; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; " +
+		"form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; " +
 		"require-trusted-types-for 'script'; trusted-types 'none'"
 }
 
@@ -51,10 +24,7 @@ func pagePolicy(script, style, img, form string, connect []string) string {
 func headers(policy string) func(http.Handler) http.Handler {
 	fixed := map[string]string{
 		"Content-Security-Policy": policy,
-		// Chromium knows scripts only, says so in its console, and goes by the rest. The
-		// styles stay: a browser that knows them holds pages to their hashes too, and no
-		// page has one without.
-		"Integrity-Policy": "blocked-destinations=(script style)",
+		"Integrity-Policy":        "blocked-destinations=(script style)",
 		// Not no-referrer: with that a form sends Origin: null, which
 		// http.CrossOriginProtection refuses.
 		"Referrer-Policy":              "same-origin",
@@ -82,11 +52,6 @@ func headers(policy string) func(http.Handler) http.Handler {
 	}
 }
 
-// exposed lists the headers of an answer that a page of another origin may read
-// beside the few that browsers let it: a voter's page waits as long as it is told,
-// and finds out that the device's clock is wrong.
-const exposed = "Date, Retry-After"
-
 // CORS lets pages of the listed origins, or of any if the list is "*", use a
 // service without cookies. A browser's request from elsewhere is refused if it
 // could change something. Requests without an Origin are programs'; they pass,
@@ -104,13 +69,11 @@ func CORS(origins ...string) func(http.Handler) http.Handler {
 			switch {
 			case everyone:
 				h.Set("Access-Control-Allow-Origin", "*")
-				h.Set("Access-Control-Expose-Headers", exposed)
 				// Any page may show what everybody may read.
 				h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 			case origin == "":
 			case slices.Contains(origins, origin):
 				h.Set("Access-Control-Allow-Origin", origin)
-				h.Set("Access-Control-Expose-Headers", exposed)
 			case preflight || r.Method != http.MethodGet && r.Method != http.MethodHead:
 				errOrigin.write(w)
 				return
