@@ -138,7 +138,8 @@ const policy = `
 	torture                    @std testing
 	platform/web/webtest       @std testing
 	bundle/bundletest          @std testing @edwards @wycheproof protocol/suite protocol/group protocol/ballot
-	+                          protocol/credential protocol/credential/issuer
+	+                          protocol/credential protocol/credential/issuer protocol/election/electiontest
+	+                          protocol/token protocol/ledger protocol/receipt protocol/tlog
 	platform/postgres/pgtest   @std @pgx testing platform/postgres platform/postgres/cluster /migrations
 	protocol/election/electiontest testing sync protocol/suite protocol/group protocol/election protocol/credential
 	+                          protocol/credential/issuer protocol/act protocol/ledger protocol/tlog protocol/dkg

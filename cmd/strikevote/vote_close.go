@@ -49,7 +49,7 @@ func showClose(e *env, s *voter.Session, status *voter.Status) error {
 // is still on this computer.
 func keptAfter(s *voter.Session, err error) error {
 	closed, said := new(closedError), new(voter.ServiceError)
-	over := errors.As(err, &closed) || errors.As(err, &said) && (said.Code == "closed" || said.Code == "expired")
+	over := errors.As(err, &closed) || errors.As(err, &said) && (said.Code == "closed" || said.Code == "cancelled" || said.Code == "expired")
 	if !over || s.Stage() != voter.StageSealed && s.Stage() != voter.StageIssued || !s.Kept() {
 		return err
 	}

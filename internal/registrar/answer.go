@@ -20,7 +20,7 @@ var answers = []struct {
 	{ErrStruck, http.StatusGone, "struck", "You are not on the roll for this vote: if that is wrong, call the committee before voting closes."},
 	{ErrNotOpen, http.StatusForbidden, "not_open", "Voting has not opened yet: your link is good, use it then."},
 	{ErrClosed, http.StatusForbidden, "closed", "Voting has closed: no ballot is issued any more."},
-	{ErrCancelled, http.StatusForbidden, "closed", "This vote was cancelled: you need to do nothing."},
+	{ErrCancelled, http.StatusForbidden, "cancelled", "This vote was cancelled: you need to do nothing."},
 	{ErrAlreadyIssued, http.StatusConflict, "already_issued", "A ballot was already issued with this link: finish on the device where you began, or enter your recovery code."},
 	{ErrDeposited, http.StatusConflict, "already_deposited", "An envelope was deposited with this link: nobody has both an envelope and an ordinary ballot, so there is nothing more to do."},
 	{ErrEnvelopeOnly, http.StatusForbidden, "envelope_only", "This link opens an envelope, which the committee decides on after the close: use the page for envelopes."},

@@ -166,6 +166,9 @@ func TestAnswersSayWhatToDo(t *testing.T) {
 	if _, _, m := registrar.Answer(&registrar.LockedError{For: time.Hour}); !strings.Contains(m, "60 minutes") {
 		t.Errorf("got %q", m)
 	}
+	if _, code, _ := registrar.Answer(registrar.ErrCancelled); code != "cancelled" {
+		t.Errorf("a cancelled vote is answered as %q", code)
+	}
 	if status, _, m := registrar.Answer(errors.New("dial tcp 10.1.2.3")); status != 503 || strings.Contains(m, "10.1") {
 		t.Errorf("an unknown error is answered %d %q", status, m)
 	}

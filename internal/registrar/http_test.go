@@ -3,6 +3,7 @@ package registrar_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -107,6 +108,9 @@ func TestFactorOverHTTP(t *testing.T) {
 		rec := w.post("/status", fields{"token": link.Base64(), "factor": "wrong"})
 		if want := "factor_wrong"; i < 4 && (rec.Code != 401 || code(rec) != want) {
 			t.Errorf("try %d: got %d %s", i, rec.Code, rec.Body)
+		} else if left := fmt.Sprintf("%d %s left", 4-i, []string{"tries", "try"}[i/3]); i < 4 && !strings.Contains(rec.Body.String(), left) {
+			// The voter's page reads the number in this sentence (failure.js).
+			t.Errorf("try %d: %s does not say %q", i, rec.Body, left)
 		} else if i == 4 && (rec.Code != 429 || code(rec) != "factor_locked" || rec.Header().Get("Retry-After") == "") {
 			t.Errorf("try %d: got %d %s", i, rec.Code, rec.Body)
 		}

@@ -73,6 +73,7 @@ func vectors(t testing.TB) map[string][]byte {
 		"go/group.json":   encode(t, groupCases()),
 		"go/ed25519.json": encode(t, ed25519Cases(t)),
 		"go/sealed.json":  encode(t, sealedCases(t, 20)),
+		"go/session.json": encode(t, sessionCase(t)),
 	}
 	protocol := os.DirFS(filepath.Join(Root(t), "internal", "protocol"))
 	names, err := fs.Glob(protocol, "*/testdata/*")

@@ -52,6 +52,11 @@ func headers(policy string) func(http.Handler) http.Handler {
 	}
 }
 
+// exposed lists the headers of an answer that a page of another origin may read
+// beside the few that browsers let it: a voter's page waits as long as it is told,
+// and finds out that the device's clock is wrong.
+const exposed = "Date, Retry-After"
+
 // CORS lets pages of the listed origins, or of any if the list is "*", use a
 // service without cookies. A browser's request from elsewhere is refused if it
 // could change something. Requests without an Origin are programs'; they pass,
@@ -69,11 +74,13 @@ func CORS(origins ...string) func(http.Handler) http.Handler {
 			switch {
 			case everyone:
 				h.Set("Access-Control-Allow-Origin", "*")
+				h.Set("Access-Control-Expose-Headers", exposed)
 				// Any page may show what everybody may read.
 				h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 			case origin == "":
 			case slices.Contains(origins, origin):
 				h.Set("Access-Control-Allow-Origin", origin)
+				h.Set("Access-Control-Expose-Headers", exposed)
 			case preflight || r.Method != http.MethodGet && r.Method != http.MethodHead:
 				errOrigin.write(w)
 				return

@@ -203,6 +203,9 @@ func TestCORS(t *testing.T) {
 			if got := w.Header().Get("Access-Control-Allow-Origin"); w.Code != tt.status || got != tt.allow {
 				t.Errorf("got %d and origin %q, want %d and %q", w.Code, got, tt.status, tt.allow)
 			}
+			if got := w.Header().Get("Access-Control-Expose-Headers"); (got == "Date, Retry-After") != (tt.allow != "") {
+				t.Errorf("origin %q may read the headers %q", tt.allow, got)
+			}
 			if w.Header().Get("Access-Control-Allow-Credentials") != "" {
 				t.Error("cookies are allowed")
 			}

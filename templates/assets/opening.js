@@ -1,0 +1,74 @@
+// Fetches an election and makes sure that it is the one: the first part of the
+// twin of internal/voter.
+//
+// Without this a voter could be shown a manifest of their own, with an issuer's
+// key or a tellers' key that nobody else has, and be known by it (THREATS.md).
+
+import { ledgerPolicy, mid, parseManifest } from "./election.js";
+import { Failure } from "./failure.js";
+import { Client } from "./http.js";
+import { manifestEntry } from "./ledger.js";
+import { equal } from "./suite.js";
+import { leafHash, openCheckpoint } from "./tlog.js";
+
+const maxManifest = 8 << 20;
+const maxNote = 65536;
+
+const other = () => new Failure("other-election");
+
+/**
+ * openElection fetches an election's manifest from the booth, and throws
+ * "other-election" unless it has the hash wanted, null for any, is of that id and
+ * names this page's origin as its booth. It returns {manifest, mid, http,
+ * witnessed}.
+ */
+export async function openElection(env, id, wanted) {
+  if (!/^[0-9a-f]{32}$/.test(id)) {
+    throw new Failure("bad-link");
+  }
+  const http = new Client(env);
+  const bytes = await http.get({ service: "booth", url: `${env.booth}/v1/${id}/manifest` }, { limit: maxManifest });
+  const got = mid(bytes);
+  if (wanted && !equal(got, wanted)) {
+    throw other();
+  }
+  let manifest;
+  try {
+    manifest = parseManifest(bytes);
+  } catch (_) {
+    throw other();
+  }
+  // Another page than the one that the committee named may be anybody's.
+  if (manifest.election_id !== id || manifest.origins.booth !== env.booth) {
+    throw other();
+  }
+  return { manifest, mid: got, http, witnessed: once((onWait) => checkWitnessed(http, manifest, got, onWait)) };
+}
+
+// once remembers a success. A failure may be the network's and is tried again.
+function once(ask) {
+  let done = false;
+  return async (onWait) => {
+    if (!done) {
+      await ask(onWait);
+      done = true;
+    }
+  };
+}
+
+// checkWitnessed checks that the first entry of the ledger, as the witnesses
+// cosigned it, is this manifest.
+async function checkWitnessed(http, manifest, id, onWait) {
+  const url = `${manifest.origins.board}/${manifest.election_id}/ledger/checkpoint-1`;
+  const note = await http.get({ service: "board", url }, { limit: maxNote, onWait });
+  let c = null;
+  try {
+    c = openCheckpoint(ledgerPolicy(manifest), note);
+  } catch (_) {
+    // Not a checkpoint that enough witnesses have signed.
+  }
+  // The root of a tree of one leaf is the leaf's hash.
+  if (!c || c.size !== 1 || !equal(c.root, leafHash(manifestEntry(id)))) {
+    throw new Failure("not-witnessed");
+  }
+}
