@@ -34,7 +34,18 @@ var replacements string
 // bundle returns an entry point with all it imports as one classic script. A
 // classic script fails in one place, where a browser is too old for it, and a
 // page can fix it by one hash.
-func bundle(assets, entry string) ([]byte, error) { return build(options(assets, entry)) }
+func bundle(assets, entry string) ([]byte, error) {
+	o := options(assets, entry)
+	if entry == bootstrap {
+		// It tells browsers of any age that they are too old, so it must not be
+		// wrapped in what only a newer one reads.
+		o.Engines, o.Supported, o.Inject, o.Target = nil, nil, nil, api.ES5
+	}
+	return build(o)
+}
+
+// bootstrap is the script that runs before all others.
+const bootstrap = "boot.js"
 
 func options(assets, entry string) api.BuildOptions {
 	return api.BuildOptions{

@@ -24,6 +24,8 @@ import (
 // entries names the modules of templates/assets that pages load, each bundled
 // with all it imports into the file of the same name in templates/assets/dist.
 var entries = []string{
+	"boot.js",
+	"booth.js",
 	"credential.js",
 	"ballot.js",
 }

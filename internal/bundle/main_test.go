@@ -92,11 +92,27 @@ func TestLicence(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Contains(b, []byte("Permission is hereby granted, free of charge")) {
+		holds := name != filepath.Join("dist", bootstrap) // which uses no library
+		if holds != bytes.Contains(b, []byte("Permission is hereby granted, free of charge")) {
 			t.Errorf("%s: the licence of the library is missing", name)
 		}
 		if bytes.Contains(b, []byte("/tmp/")) || bytes.Contains(b, []byte("bundle-")) {
 			t.Errorf("%s: names a directory of the computer it was made on", name)
+		}
+	}
+}
+
+// TestBootstrap checks that the script that tells a browser that it is too old can
+// be read by one that is.
+func TestBootstrap(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile(filepath.Join(assets, "dist", bootstrap))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, newer := range []string{"=>", "`", "const ", "let ", "class ", "async ", "...", "?."} {
+		if bytes.Contains(b, []byte(newer)) {
+			t.Errorf("it has %q", newer)
 		}
 	}
 }

@@ -1,0 +1,126 @@
+// Which screen a voter sees: decisions without a page, so that they can be tested
+// without one. Nothing here keeps or sends anything.
+
+import { fromUTF8, hex, unb64url } from "./suite.js";
+
+/**
+ * entry says what an address brings: {kind: "link", href}, {kind: "code",
+ * electionId, desk, cut} (at a voting desk; after a link that was cut), {kind:
+ * "step", step} for the address of a page that was reloaded, or {kind: "nothing"}.
+ */
+export function entry(href) {
+  const at = href.indexOf("/v1/");
+  const rest = at < 0 ? "" : href.slice(at + 4);
+  // Some mail programs write the # as %23; parseLink takes it so too.
+  if (/^(#|%23)[tm]=/.test(rest)) {
+    return { kind: "link", href };
+  }
+  const parts = /^([0-9a-f]{32})?(?:\?[^#]*)?(?:#(.*))?$/.exec(rest);
+  if (!parts) {
+    return { kind: "nothing" };
+  }
+  const [, electionId, step] = parts;
+  if (electionId && (!step || step === "desk" || step === "cut")) {
+    return { kind: "code", electionId, desk: step === "desk", cut: step === "cut" };
+  }
+  return step ? { kind: "step", step, electionId } : { kind: "nothing" };
+}
+
+/**
+ * electionOf reads the election out of the beginning of a link that was cut, so
+ * that its code can be typed instead; null where too little of it is left.
+ */
+export function electionOf(href) {
+  const found = /[#?&3]t=([A-Za-z0-9_-]{24})/.exec(href);
+  return found ? hex(unb64url(found[1]).slice(1, 17)) : null;
+}
+
+/** roles gives the index of the option that takes neither side, or -1. */
+export const neutral = (question) => question.options.findIndex((o) => o.role === "neutral");
+
+/** complete tells whether every question has an answer. */
+export const complete = (choices, questions) => questions.every((_, i) => choices[i] >= 0);
+
+/** stepOf returns the part of the address that belongs to a screen, or null. */
+export function stepOf(screen, args) {
+  const fixed = { start: "start", confirm: "confirm", factor: "answer", check: "check", test: "check", recovery: "check", cast: "cast", done: "done", recover: "recover" };
+  return screen === "question" ? `q${args.index + 1}` : fixed[screen] || null;
+}
+
+/**
+ * screenOf is stepOf turned round, for Back, Forward and Reload: the screen of a
+ * step, or the first one before it that is not yet done. A step is never
+ * reached by its address alone.
+ */
+export function screenOf(step, choices, questions) {
+  const last = /^q([1-8])$/.exec(step);
+  let n = last ? Number(last[1]) - 1 : step === "check" ? questions.length : -1;
+  if (n < 0) {
+    return { screen: step === "recover" ? "recover" : "start" };
+  }
+  const first = questions.findIndex((_, i) => !(choices[i] >= 0));
+  n = Math.min(n, first < 0 ? questions.length : first);
+  return n === questions.length ? { screen: "check" } : { screen: "question", args: { index: n } };
+}
+
+/** opened says what a link leads to before anything was asked about it. */
+export function opened(session, step) {
+  switch (session.stage) {
+    case "received":
+      return step === "done" ? "done" : "voted";
+    case "deposited":
+      return "deposited";
+    case "sealed":
+    case "issued":
+      // It was kept before it was asked for, so it may have been issued.
+      return step === "cast" ? "cast" : session.kept ? "unfinished" : "start";
+  }
+  return session.group ? "start" : "confirm"; // of a code the group is not known yet
+}
+
+/** after says what a status leads to; now is in seconds, by the service's clock. */
+export function after(status, schedule, now) {
+  switch (status.phase) {
+    case "open":
+      return status.issued ? "elsewhere" : status.envelopeOnly ? "envelope" : "question";
+    case "closed":
+      return !status.issued ? "closed" : now < status.close + schedule.grace ? "elsewhere" : "closed-issued";
+    case "sealed":
+    case "draft":
+      return "before";
+    case "cancelled":
+      return "cancelled";
+  }
+  return status.issued ? "closed-issued" : "closed";
+}
+
+/**
+ * failed says which screen a failure leads to, or null where the page that is
+ * shown stays and says what happened.
+ */
+export function failed(code) {
+  const screens = {
+    "bad-link": "link-unknown", "unknown-link": "link-unknown", "link-cut": "link-cut", replaced: "link-replaced", expired: "link-expired", struck: "link-struck",
+    "other-election": "other-election", "not-witnessed": "not-witnessed",
+    "factor-missing": "factor", "factor-wrong": "factor", "factor-locked": "locked", "issued-elsewhere": "elsewhere", "envelope-only": "envelope",
+    "not-open": "before", closed: "closed", cancelled: "cancelled", locked: "missed", "set-back": "rests",
+    "bad-signature": "bad-signature", "bad-promise": "bad-promise", "bad-proof": "bad-promise", damaged: "damaged", storage: "storage", begun: "unfinished",
+  };
+  return screens[code] || null;
+}
+
+/** until says in which unit a time to come is told: {unit, n}, or null. */
+export function until(seconds) {
+  if (seconds < 60) {
+    return null;
+  }
+  for (const [unit, size] of [["days", 86400], ["hours", 3600], ["minutes", 60]]) {
+    if (seconds >= 2 * size || unit === "minutes") {
+      return { unit, n: Math.floor(seconds / size) };
+    }
+  }
+  return null;
+}
+
+/** text reads a list of words, one a line. */
+export const lines = (bytes) => fromUTF8(bytes).trim().split("\n");

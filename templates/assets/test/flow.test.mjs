@@ -1,0 +1,90 @@
+import { after, complete, electionOf, entry, failed, neutral, opened, screenOf, stepOf, until } from "../flow.js";
+import { b64url, concat, u8, unhex } from "../suite.js";
+import { same, test } from "./harness.mjs";
+
+const id = "0123456789abcdef0123456789abcdef";
+const at = "https://vote.example/v1/";
+
+test("what an address brings", () => {
+  const cases = [
+    [`${at}#t=AAAA&m=BBBB`, { kind: "link", href: `${at}#t=AAAA&m=BBBB` }],
+    [`${at}%23t=AAAA`, { kind: "link", href: `${at}%23t=AAAA` }],
+    [`${at}${id}`, { kind: "code", electionId: id, desk: false, cut: false }],
+    [`${at}${id}?lang=es#desk`, { kind: "code", electionId: id, desk: true, cut: false }],
+    [`${at}${id}#cut`, { kind: "code", electionId: id, desk: false, cut: true }],
+    [`${at}#q1`, { kind: "step", step: "q1" }],
+    [`${at}?lang=es#check`, { kind: "step", step: "check" }],
+    [`${at}${id}#q2`, { kind: "step", step: "q2", electionId: id }],
+    [at, { kind: "nothing" }],
+    [`${at}other`, { kind: "nothing" }],
+  ];
+  for (const [href, want] of cases) {
+    same(entry(href), want, href);
+  }
+});
+
+test("the election is read from the beginning of a link that was cut", () => {
+  const token = b64url(concat(u8(1), unhex(id, 16), new Uint8Array(94)));
+  for (const n of [24, 60, 148]) {
+    same(electionOf(`${at}#t=${token.slice(0, n)}`), id, `${n} characters`);
+  }
+  same(electionOf(`${at}%23t=${token}`), id, "%23");
+  same(electionOf(`${at}#t=${token.slice(0, 23)}`), null, "too little");
+  same(electionOf(at), null, "nothing");
+});
+
+const questions = [{ options: [{ role: "yes" }, { role: "neutral" }] }, { options: [{ role: "yes" }, { role: "no" }] }];
+
+test("steps and screens", () => {
+  same(["start", "factor", "cast", "done", "elsewhere"].map((s) => stepOf(s)), ["start", "answer", "cast", "done", null], "steps");
+  same(stepOf("question", { index: 1 }), "q2", "second question");
+  const reached = (step, choices) => {
+    const { screen, args } = screenOf(step, choices, questions);
+    return args ? screen + args.index : screen;
+  };
+  same(reached("q2", [0]), "question1", "next");
+  same(reached("q2", []), "question0", "a question is not skipped");
+  same(reached("check", [0]), "question1", "check before the end");
+  same(reached("check", [0, 1]), "check", "check");
+  same(reached("q1", [0, 1]), "question0", "back");
+  same(reached("q8", [0, 1]), "check", "more than there are");
+  same(["cast", "done", "x", ""].map((step) => reached(step, [0, 1])), ["start", "start", "start", "start"], "an address casts nothing");
+  same([complete([0], questions), complete([0, 0], questions)], [false, true], "complete");
+  same(questions.map(neutral), [1, -1], "neutral");
+});
+
+test("what a link leads to", () => {
+  const session = (stage, kept, group = 1) => ({ stage, kept, group });
+  same(opened(session("new", false), "q1"), "start", "new");
+  same(opened(session("new", false, 0), "start"), "confirm", "a code");
+  same(opened(session("sealed", true), "start"), "unfinished", "kept");
+  same(opened(session("issued", true), "cast"), "cast", "reloaded while casting");
+  same(opened(session("received", true), "start"), "voted", "voted");
+  same(opened(session("received", true), "done"), "done", "reloaded after casting");
+  same(opened(session("deposited", true), "start"), "deposited", "envelope");
+});
+
+test("what a status leads to", () => {
+  const schedule = { grace: 600 };
+  const status = (phase, issued, envelopeOnly) => ({ phase, issued, envelopeOnly: Boolean(envelopeOnly), close: 1000 });
+  const cases = [
+    [status("open", false), 0, "question"], [status("open", true), 0, "elsewhere"], [status("open", false, true), 0, "envelope"],
+    [status("open", true, true), 0, "elsewhere"], [status("sealed", false), 0, "before"], [status("cancelled", true), 0, "cancelled"],
+    [status("closed", false), 1000, "closed"], [status("closed", true), 1599, "elsewhere"], [status("closed", true), 1600, "closed-issued"],
+    [status("locked", true), 2000, "closed-issued"], [status("certified", false), 2000, "closed"],
+  ];
+  cases.forEach(([s, now, want], i) => same(after(s, schedule, now), want, `case ${i}`));
+});
+
+test("failures that keep the page have no screen", () => {
+  same(["offline", "busy", "bad-code", "server"].map(failed), [null, null, null, null], "stay");
+  same(failed("issued-elsewhere"), "elsewhere", "a screen");
+});
+
+test("how long it is to the close", () => {
+  const said = (seconds) => {
+    const left = until(seconds);
+    return left && `${left.n} ${left.unit}`;
+  };
+  same([59, 60, 7199, 7200, 172799, 172800].map(said), [null, "1 minutes", "119 minutes", "2 hours", "47 hours", "2 days"], "times");
+});

@@ -1,0 +1,37 @@
+import { Words, languageIndex } from "../words.js";
+import { same, test } from "./harness.mjs";
+
+const en = new Words("en", {
+  plain: "Call {phone} now.", bold: "**Stop.** It is {n}.", "days.one": "{n} day", "days.other": "{n} days",
+});
+const vi = new Words("vi", { "days.other": "{n} ngày" });
+
+test("places are filled, by texts and by elements", () => {
+  same(en.text("plain", { phone: "1" }), "Call 1 now.", "a text");
+  const element = { nodeType: 1 };
+  same(en.parts("plain", { phone: element }, String), ["Call ", element, " now."], "an element");
+  same(en.parts("bold", { n: 3 }, (inner) => ["strong", inner]), [["strong", ["Stop."]], " It is ", 3, "."], "bold");
+  same(en.text("plain"), "Call  now.", "nothing given");
+});
+
+test("a value is never read as a text of ours", () => {
+  same(en.text("plain", { phone: "{phone} **x**" }), "Call {phone} **x** now.", "marks in a value");
+});
+
+test("a key that is missing is shown", () => same(en.text("none"), "none", "key"));
+
+test("each language has its own forms for numbers", () => {
+  same(en.text(en.count("days", 1), { n: 1 }), "1 day", "one");
+  same(en.text(en.count("days", 2), { n: 2 }), "2 days", "two");
+  same(vi.text(vi.count("days", 1), { n: 1 }), "1 ngày", "one form");
+});
+
+test("the ballot's language is the reader's, or its first", () => {
+  const languages = ["en", "es", "zh-hant", "zh"];
+  same(["es", "zh-Hant", "zh-Hans", "vi", "en"].map((code) => languageIndex(languages, code)), [1, 2, 3, 0, 0], "indexes");
+});
+
+test("a time has a weekday, a date and its zone", () => {
+  const text = en.moment(1790899200);
+  same(/^[A-Z][a-z]+day, [A-Z][a-z]+ \d+ at \d+:\d\d/.test(text) && /[A-Z]{3}|Time$/.test(text), true, text);
+});

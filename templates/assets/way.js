@@ -1,0 +1,52 @@
+// The place of a screen in the history of its tab: Back, Forward and Reload. An
+// entry holds the name of a step and how deep it is, and nothing of an answer.
+
+import { stepOf } from "./flow.js";
+
+/** A Way moves through steps and calls turned with the step that was gone back to. */
+export class Way {
+  constructor(turned) {
+    this.depth = (history.state && history.state.depth) || 0;
+    window.addEventListener("popstate", () => {
+      if (/^#t=/.test(location.hash)) {
+        // Another link was put into the address bar; it needs a page of its own.
+        location.reload();
+        return;
+      }
+      this.depth = (history.state && history.state.depth) || 0;
+      turned(location.hash.slice(1));
+    });
+  }
+
+  /** to goes to a screen's step: a new entry, or in place of this one. */
+  to(screen, args, replace) {
+    const step = stepOf(screen, args);
+    if (!step || location.hash === `#${step}`) {
+      return;
+    }
+    if (replace) {
+      this.put(step);
+    } else {
+      this.depth++;
+      history.pushState({ depth: this.depth }, "", `#${step}`);
+    }
+  }
+
+  /** put writes a step in place of the one in the address bar. */
+  put(step) {
+    history.replaceState({ depth: this.depth }, "", `${location.pathname.replace(/%23.*/, "")}${location.search}#${step}`);
+  }
+
+  /** speak puts the language into the address, so that a reload comes in it. */
+  speak(code) {
+    history.replaceState(history.state, "", `${location.pathname}?lang=${code}${location.hash}`);
+  }
+
+  /** settle goes back to the first entry and puts the last screen there. */
+  settle(step) {
+    this.put(step);
+    if (this.depth > 0) {
+      history.go(-this.depth);
+    }
+  }
+}
