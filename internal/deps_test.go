@@ -64,6 +64,9 @@ const policy = `
 	record                     @std math/rand/v2 record/layout protocol/suite protocol/election protocol/tlog
 	roll                       @std @charmap @excelize
 
+	# The words of pages. Knows no election.
+	language                   sync @language /templates
+
 	# A secret in a file, under a passphrase.
 	keyfile                    @std @aead @argon2 platform/durable protocol/suite
 
@@ -83,7 +86,7 @@ const policy = `
 	# What everybody may read, and those who run the vote.
 	board                      @std @chi @pgx @prometheus platform/web platform/postgres platform/durable
 	+                          protocol/suite protocol/election protocol/tlog record/layout
-	booth                      @std @chi platform/web protocol/suite protocol/election /templates
+	booth                      @std @chi platform/web language protocol/suite protocol/election /templates
 	ceremony                   protocol/suite protocol/group protocol/dkg protocol/share protocol/election
 	agenda                     protocol/suite protocol/election protocol/act
 	committee                  @std @chi @pgx @prometheus @webauthn platform/web platform/postgres ceremony agenda audit record
@@ -105,12 +108,13 @@ const policy = `
 	signer                     @std keyfile agenda audit record record/layout protocol/suite protocol/election
 	+                          protocol/act protocol/receipt protocol/tally
 	witness                    @std platform/durable record/layout protocol/suite protocol/election protocol/tlog protocol/ledger
+	monitor                    @std math/rand/v2 record/layout protocol/suite protocol/election protocol/act protocol/ledger protocol/tlog
 
 	# Archives of the databases of one side: files, and what is published.
 	backup                     @std platform/durable protocol/suite protocol/election protocol/tlog
 
 	# The only packages where both sides meet. They hold no rule of the vote.
-	deployment                 @std @chi @pgx @prometheus @sync backup registrar ballotbox board booth committee ceremony agenda mailer
+	deployment                 @std @chi @pgx @prometheus @sync monitor backup registrar ballotbox board booth committee ceremony agenda mailer
 	+                          roll record record/layout record/statement audit platform/web platform/metrics
 	+                          platform/postgres platform/postgres/cluster platform/secret platform/durable platform/host
 	+                          protocol/suite protocol/credential
@@ -123,7 +127,7 @@ const policy = `
 	+                          protocol/credential protocol/credential/issuer protocol/dkg protocol/share
 	+                          protocol/ledger protocol/receipt protocol/tlog protocol/tally protocol/token
 	+                          protocol/outcome /migrations
-	/cmd/strikevote            @std @chi @pgx @prometheus @progress @term demo deployment registrar ballotbox board
+	/cmd/strikevote            @std math/rand/v2 monitor @chi @pgx @prometheus @progress @term demo deployment registrar ballotbox board
 	+                          booth committee ceremony agenda signer mailer voter teller witness roll record
 	+                          record/layout record/statement audit platform/web platform/metrics platform/postgres
 	+                          platform/postgres/cluster platform/secret platform/host
@@ -183,6 +187,9 @@ var apart = [][2]string{
 	{"signer", "committee"},
 	{"witness", "platform/postgres"},
 	{"witness", "board"},
+	{"monitor", "booth"},
+	{"monitor", "board"},
+	{"monitor", "platform/web"},
 }
 
 // capabilities maps a name in the policy to the module, or the part of one, it
@@ -199,6 +206,7 @@ var capabilities = map[string]string{
 	"@esbuild":    "github.com/evanw/esbuild/pkg/api",
 	"@excelize":   "github.com/xuri/excelize/v2",
 	"@gomail":     "github.com/wneessen/go-mail",
+	"@language":   "golang.org/x/text/language",
 	"@note":       "golang.org/x/mod/sumdb/note",
 	"@pgx":        "github.com/jackc/pgx/v5",
 	"@progress":   "github.com/schollz/progressbar/v3",

@@ -17,3 +17,20 @@ var Mail embed.FS
 //
 //go:embed slip
 var Slip embed.FS
+
+// Words holds the catalogue of the pages' texts: words/<language>/<part>.json, each
+// one flat object from key to text. English is the source.
+//
+//go:embed words
+var Words embed.FS
+
+// Booth holds the voter's page: booth/shell.html.
+//
+//go:embed booth
+var Booth embed.FS
+
+// Assets holds the style sheets, assets/*.css, and the scripts as pages load them,
+// assets/dist/*.js, which are made from the modules beside them.
+//
+//go:embed assets/*.css assets/dist
+var Assets embed.FS

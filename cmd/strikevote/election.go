@@ -76,6 +76,10 @@ the witnesses have to sign in time.` + operatorHelp},
 		{name: "cancel", args: "-data DIR -by YOU [-yes]", short: "propose to cancel the election", run: runElectionCancel, long: `
 Proposes an act that cancels the election. A cancelled election is locked at once; it has
 no result, and nobody can take the cancellation back.` + operatorHelp},
+		{name: "client", args: "-data DIR -by YOU [-yes]", short: "propose to name this program's ballot page", run: runElectionClient, long: `
+Proposes an act that names the ballot page of this program, after an update while an
+election runs. The manifest names the page of the program that proposed it; whoever runs
+strikevote monitor learns of any other. Sign first, then start serve with the new program.` + operatorHelp},
 		{name: "acts", args: "-data DIR", short: "list the acts of the committee, and whom they are about", run: looks(showActs), long: `
 Lists every act that was proposed, what became of it, and whom it is about, and the
 permissions to print slips, for those who are asked to sign them.` + operatorHelp},

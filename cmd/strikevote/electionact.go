@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"strikevote/internal/booth"
 	"strikevote/internal/deployment"
 	"strikevote/internal/mailer"
 	"strikevote/internal/protocol/act"
@@ -58,6 +60,28 @@ func runElectionCancel(ctx context.Context, e *env, fs *flag.FlagSet, args []str
 	}
 	return o.actCommand(ctx, e, act.KindCancel, func(*deployment.Overview) ([]byte, string, error) {
 		return act.Cancel{}.Bytes(), "It would be cancelled: no ballot is issued or taken any more, nothing is opened, there is no result.", nil
+	})
+}
+
+// runElectionClient proposes the act that names the ballot page of this program.
+func runElectionClient(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operation
+	o.add(e, fs, true)
+	o.named(fs)
+	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+		return err
+	}
+	return o.actCommand(ctx, e, act.KindClientBundle, func(v *deployment.Overview) ([]byte, string, error) {
+		now, before := booth.Client(v.Manifest.Origins.Booth), v.Client()
+		if before != nil && *before == *now {
+			return nil, "", errors.New("the committee has named the ballot page of this program already; nothing has to be done")
+		}
+		text := "No ballot page was named so far.\n"
+		if before != nil {
+			text = fmt.Sprintf("The ballot page named so far: %s\n  SHA-256 %s\n", before.URL, before.SHA256)
+		}
+		text += fmt.Sprintf("That of this program: %s\n  SHA-256 %s\nstrikevote version -assets prints it file by file. Once it takes effect, whoever runs\nstrikevote monitor is told of every other page.", now.URL, now.SHA256)
+		return act.ClientBundle{URL: now.URL, SHA256: now.SHA256}.Bytes(), text, nil
 	})
 }
 

@@ -136,7 +136,7 @@ func actWords(v *deployment.Overview, a committee.ProposedAct) string {
 	case act.Decide:
 		return fmt.Sprintf("envelopes of %s: %d accepted, %d rejected", groupName(v, p.Group), p.AcceptedOn+p.AcceptedOff, p.RejectedOn+p.RejectedOff)
 	case act.ClientBundle:
-		return "another program for voters' browsers"
+		return "the ballot page is another, SHA-256 " + p.SHA256.String()
 	case act.Replace:
 		return "a member of the committee is replaced"
 	}

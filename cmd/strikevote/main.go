@@ -51,7 +51,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		demoCommand(), serveCommand(), electionCommand(), rollCommand(),
-		voteCommand(), verifyCommand(), tellerCommand(), committeeCommand(), witnessCommand(),
+		voteCommand(), verifyCommand(), tellerCommand(), committeeCommand(), witnessCommand(), monitorCommand(),
 		migrateCommand(), backupCommand(), restoreCommand(), configCommand(), keysCommand(), doctorCommand(), benchCommand(), versionCommand(),
 	}
 }

@@ -3,15 +3,21 @@ package booth_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"strikevote/internal/booth"
+	"strikevote/internal/language"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -19,8 +25,10 @@ var known, broken = suite.ElectionID{0xab, 1}, suite.ElectionID{0xab, 2}
 
 const manifest = `{"suite":"SV1"}` + "\n"
 
+func connect() []string { return []string{"https://registrar.example", "https://box.example"} }
+
 func handler(log *slog.Logger) http.Handler {
-	return booth.Handler(booth.Config{Log: log, Manifest: func(_ context.Context, id suite.ElectionID) ([]byte, error) {
+	return booth.Handler(booth.Config{Log: log, Connect: connect, Manifest: func(_ context.Context, id suite.ElectionID) ([]byte, error) {
 		switch id {
 		case known:
 			return []byte(manifest), nil
@@ -44,7 +52,7 @@ func do(h http.Handler, method, path string, body string) *httptest.ResponseReco
 // every answer carries.
 func TestBooth(t *testing.T) {
 	t.Parallel()
-	const html, data = "text/html; charset=utf-8", "application/json"
+	const html, data, text = "text/html; charset=utf-8", "application/json", "text/plain; charset=utf-8"
 	id := known.String()
 	for _, tt := range []struct {
 		method, path string
@@ -53,6 +61,12 @@ func TestBooth(t *testing.T) {
 	}{
 		{"GET", "/v1/", 200, html, "Union ballot"},
 		{"HEAD", "/v1/", 200, html, ""},
+		{"GET", "/v1/words/vi.json", 200, data, `{"`},
+		{"GET", "/v1/words/sw.json", 404, data, "nothing here"},
+		{"GET", "/v1/words/en", 404, data, "nothing here"},
+		{"GET", "/v1/words.txt", 200, text, "\nzone\n"},
+		{"GET", "/v1/client", 200, text, "  /v1/?lang=zh-Hant\n"},
+		{"POST", "/v1/client", 405, data, "cannot be done"},
 		{"GET", "/v1/" + id, 200, html, "Union ballot"},
 		{"GET", "/v1/" + id + "/manifest", 200, data, manifest},
 		{"HEAD", "/v1/" + id + "/manifest", 200, data, ""},
@@ -88,7 +102,7 @@ func TestBooth(t *testing.T) {
 			t.Errorf("%s %s sets a cookie", tt.method, tt.path)
 		}
 		for name, want := range map[string]string{
-			"Content-Security-Policy":     "default-src 'none'; script-src 'self'; ",
+			"Content-Security-Policy":     "default-src 'none'; ",
 			"X-Content-Type-Options":      "nosniff",
 			"Referrer-Policy":             "same-origin",
 			"Cache-Control":               "no-store",
@@ -106,14 +120,110 @@ func TestBooth(t *testing.T) {
 }
 
 // TestPage checks that the page loads nothing from anywhere: a request to
-// somebody else would tell them who opened a link.
+// somebody else would tell them who opened a link. Nor does it hold what its policy
+// would refuse.
 func TestPage(t *testing.T) {
 	t.Parallel()
-	body := do(handler(nil), "GET", "/v1/", "").Body.String()
-	for _, bad := range []string{"http:", "https:", "//", "src=", "<script", "<link", "style=", "onload", "<form", "<iframe"} {
-		if strings.Contains(body, bad) {
-			t.Errorf("the page has %q", bad)
+	for _, tag := range language.Tags() {
+		body := do(handler(nil), "GET", "/v1/?lang="+tag.Code, "").Body.String()
+		outside := regexp.MustCompile(`(?s)(<(?:script|style)[^>]*>).*?(</)`).ReplaceAllString(body, "$1$2")
+		if outside == body {
+			t.Fatal("the page has no scripts")
 		}
+		for _, bad := range []string{"http:", "https:", "//", "src=", "href=\"h", "<link", "style=", "action=", "<iframe", "<base"} {
+			if strings.Contains(outside, bad) {
+				t.Errorf("%s: the page has %q", tag.Code, bad)
+			}
+		}
+		if on := regexp.MustCompile(`<[a-z][^>]*\son[a-z]+=`).FindString(outside); on != "" {
+			t.Errorf("%s: the page has %q", tag.Code, on)
+		}
+	}
+}
+
+// TestPolicy checks the policy of the page in each language: the hashes of what it
+// runs, and the services that it asks.
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/v1/?lang=", "/v1/" + known.String() + "?lang="} {
+		for _, tag := range language.Tags() {
+			w := do(handler(nil), "GET", path+tag.Code, "")
+			var hashes []string
+			for _, m := range regexp.MustCompile(`(?s)<script>(.*?)</script>`).FindAllStringSubmatch(w.Body.String(), -1) {
+				sum := sha256.Sum256([]byte(m[1]))
+				hashes = append(hashes, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+			}
+			policy := w.Result().Header.Get("Content-Security-Policy")
+			for _, want := range []string{
+				"; script-src " + strings.Join(hashes, " ") + "; style-src 'sha256-", "; img-src 'none'; ", "; form-action 'none'; ",
+				"; connect-src 'self' https://registrar.example https://box.example; ", "; frame-ancestors 'none'; ",
+				"; require-trusted-types-for 'script'; trusted-types 'none'",
+			} {
+				if !strings.Contains(policy, want) {
+					t.Errorf("%s: %q is not in %s", tag.Code, want, policy)
+				}
+			}
+			if len(hashes) != 2 || strings.Contains(policy, "unsafe") || strings.Count(policy, "'self'") != 1 {
+				t.Errorf("%s: %d scripts, policy %s", tag.Code, len(hashes), policy)
+			}
+		}
+	}
+}
+
+// TestLanguage asks in each way for a language. Whatever is asked, the answer is one
+// of the documents that have an address of their own.
+func TestLanguage(t *testing.T) {
+	t.Parallel()
+	h := handler(nil)
+	pages := make(map[string]string)
+	for _, tag := range language.Tags() {
+		pages[tag.Code] = do(h, "GET", "/v1/?lang="+tag.Code, "").Body.String()
+	}
+	if len(pages) != 7 || pages["en"] == pages["es"] {
+		t.Fatal("the languages have the same page")
+	}
+	for _, tt := range []struct{ query, accept, want string }{
+		{"", "", "en"}, {"", "es-MX,es;q=0.9", "es"}, {"?lang=ko", "es", "ko"}, {"?lang=xx", "zh-TW", "zh-Hant"}, {"?lang=ko&lang=es", "", "ko"},
+		{"?lang=%22%3E", "", "en"}, {"?t=told", "vi", "vi"}, {"?lang=%zz", "tl", "tl"},
+	} {
+		for _, path := range []string{"/v1/", "/v1/" + known.String()} {
+			r := httptest.NewRequest("GET", "https://booth.example"+path+tt.query, nil)
+			r.Header.Set("Accept-Language", tt.accept)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			header := w.Result().Header
+			if w.Body.String() != pages[tt.want] || header.Get("Content-Language") != tt.want {
+				t.Errorf("%s, %s: got another page than %s", tt.query, tt.accept, tt.want)
+			}
+			if vary := strings.Join(header.Values("Vary"), ","); !strings.Contains(vary, "Accept-Language") || !strings.Contains(vary, "Accept-Encoding") {
+				t.Errorf("Vary is %s", vary)
+			}
+		}
+	}
+}
+
+// TestListing compares the list of the client's files with what is served.
+func TestListing(t *testing.T) {
+	t.Parallel()
+	h := handler(nil)
+	list := do(h, "GET", "/v1/client", "").Body.Bytes()
+	if !bytes.Equal(list, booth.Listing()) {
+		t.Error("the booth serves another list")
+	}
+	client := booth.Client("https://booth.example")
+	if client.URL != "https://booth.example/v1/client" || client.SHA256 != sha256.Sum256(list) {
+		t.Errorf("a manifest would say %v", client)
+	}
+	var paths []string
+	for line := range strings.Lines(string(list)) {
+		hash, path, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+		paths = append(paths, path)
+		if sum := sha256.Sum256(do(h, "GET", path, "").Body.Bytes()); hex.EncodeToString(sum[:]) != hash {
+			t.Errorf("%s has another SHA-256", path)
+		}
+	}
+	if !slices.IsSorted(paths) || len(paths) != 15 {
+		t.Errorf("got %q", paths)
 	}
 }
 
@@ -124,13 +234,13 @@ func TestQuiet(t *testing.T) {
 	var log bytes.Buffer
 	h := handler(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	first := do(h, "GET", "/v1/", "").Body.String()
-	for _, path := range []string{"/v1/?t=secret", "/v1/x/secret", "/v1/" + known.String() + "/manifest?secret"} {
-		w := do(h, "GET", path, "secret")
-		if strings.Contains(w.Body.String(), "secret") {
+	for _, path := range []string{"/v1/?t=told-it", "/v1/x/told-in-a-path", "/v1/" + known.String() + "/manifest?told-in-a-query"} {
+		w := do(h, "GET", path, "told-in-a-body")
+		if strings.Contains(w.Body.String(), "told-i") {
 			t.Errorf("%s is repeated in the answer", path)
 		}
 	}
-	if got := do(h, "GET", "/v1/?t=secret", "").Body.String(); got != first {
+	if got := do(h, "GET", "/v1/?t=told", "").Body.String(); got != first {
 		t.Error("the page differs")
 	}
 	if w := do(h, "POST", "/v1/", strings.Repeat("x", 1<<20)); w.Code != http.StatusRequestEntityTooLarge {

@@ -17,7 +17,6 @@ import (
 	"strikevote/internal/board"
 	"strikevote/internal/mailer"
 	"strikevote/internal/platform/postgres"
-	"strikevote/internal/protocol/suite"
 	"strikevote/migrations"
 )
 
@@ -164,8 +163,7 @@ func (w *world) oneSided(t *testing.T, c Config) {
 		_ = d.Close()
 	}
 	found := false
-	x := &examination{Checkup: Checkup{Config: c}, sealed: make(map[suite.ElectionID]bool), d: &Deployment{c: c}}
-	x.d.c.Parts = Parts()
+	x := newExamination(Checkup{Config: c})
 	if err := x.databases(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"strikevote/internal/platform/host"
 	"strikevote/internal/platform/metrics"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -64,7 +65,8 @@ type examination struct {
 	Checkup
 	d        *Deployment // only its settings are used; it was not opened
 	findings []Finding
-	sealed   map[suite.ElectionID]bool // on the registrar's side
+	sealed   map[suite.ElectionID]bool             // on the registrar's side
+	pages    map[suite.ElectionID]*election.Client // that the committee named, of what may be open
 }
 
 func (x *examination) ok(check, format string, args ...any) {
@@ -111,7 +113,8 @@ func Examine(ctx context.Context, c Checkup) ([]Finding, error) {
 		defer t.CloseIdleConnections()
 		c.Client = &http.Client{Timeout: 10 * time.Second, Transport: t}
 	}
-	x := &examination{Checkup: c, sealed: make(map[suite.ElectionID]bool), d: &Deployment{c: c.Config, client: c.Client}}
+	x := &examination{Checkup: c, sealed: make(map[suite.ElectionID]bool), pages: make(map[suite.ElectionID]*election.Client),
+		d: &Deployment{c: c.Config, client: c.Client}}
 	x.machine()
 	x.folders()
 	x.master()

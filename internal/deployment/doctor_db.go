@@ -221,9 +221,9 @@ func (x *examination) election(ctx context.Context, side string, s postgres.Serv
 		x.ok(check, "it is not sealed yet")
 		return
 	}
+	var m *election.Manifest
 	if err == nil {
 		x.sealed[id] = x.sealed[id] || side == sideRegistrar
-		var m *election.Manifest
 		if m, err = election.Parse(manifest); err == nil {
 			err = keys(ctx, s, sealedElection{m, election.MID(manifest), x.d.keys(id)})
 		}
@@ -234,6 +234,9 @@ func (x *examination) election(ctx context.Context, side string, s postgres.Serv
 	}
 	if len(x.findings) == before { // otherwise it was said which key is missing
 		x.ok(check, "its schema and keys are there")
+	}
+	if side == sideRegistrar {
+		x.namedPage(ctx, m, election.MID(manifest), pool)
 	}
 }
 

@@ -36,7 +36,8 @@ func testDoctor(t *testing.T, w *world) {
 		}
 	}
 	for _, check := range []string{"serve", "open files of serve", "key files", "list of elections", "database of the box", "origin of the registrar", "origin of the box",
-		"origin of the board", "origin of the booth", "origin of the console", "election " + w.id.String() + ", box", "election " + w.id.String() + ", registrar"} {
+		"origin of the board", "origin of the booth", "origin of the console", "election " + w.id.String() + ", box", "election " + w.id.String() + ", registrar",
+		"election " + w.id.String() + ", ballot page"} {
 		if got := found(findings, check); !strings.HasPrefix(got, "ok") {
 			t.Errorf("%s: got %q", check, got)
 		}

@@ -22,6 +22,7 @@ import (
 
 	"strikevote/internal/platform/host"
 	"strikevote/internal/platform/metrics"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -57,7 +58,7 @@ func newExamination(c Checkup) *examination {
 	if len(c.Parts) == 0 {
 		c.Parts = Parts()
 	}
-	return &examination{Checkup: c, sealed: make(map[suite.ElectionID]bool), d: &Deployment{c: c.Config}}
+	return &examination{Checkup: c, sealed: make(map[suite.ElectionID]bool), pages: make(map[suite.ElectionID]*election.Client), d: &Deployment{c: c.Config}}
 }
 
 // TestDoctorMachine breaks everything about a machine.

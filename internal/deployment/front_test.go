@@ -12,9 +12,11 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -201,4 +203,36 @@ func TestFrontRefuses(t *testing.T) {
 		t.Fatalf("it was left open: %v", err)
 	}
 	_ = l.Close()
+}
+
+// TestConnect names to the voter's page the services that are set, and those that note
+// their address in the folder later.
+func TestConnect(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	d := &Deployment{c: Config{Data: data, Parts: []Part{PartBooth, PartBoard}, Origins: election.Origins{Box: "https://box.example"}}}
+	if err := d.listen(); err != nil {
+		t.Fatal(err)
+	}
+	board := d.origins.Board
+	if got := d.connect(); !slices.Equal(got, []string{"https://box.example", board}) {
+		t.Errorf("before the registrar was there: %q", got)
+	}
+	later := &Deployment{c: Config{Data: data, Parts: []Part{PartRegistrar}, Listen: map[string]string{listenAdmin: "127.0.0.1:0"}}}
+	if err := later.listen(); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.connect(); !slices.Equal(got, []string{later.origins.Registrar, "https://box.example", board}) {
+		t.Errorf("after: %q", got)
+	}
+	w := httptest.NewRecorder()
+	d.boothHandler().ServeHTTP(w, httptest.NewRequest("GET", "/v1/", nil))
+	if p := w.Result().Header.Get("Content-Security-Policy"); !strings.Contains(p, "connect-src 'self' "+later.origins.Registrar+" https://box.example "+board+";") {
+		t.Errorf("got %s", p)
+	}
+	for _, x := range []*Deployment{d, later} {
+		for _, l := range x.listeners {
+			_ = l.Close()
+		}
+	}
 }

@@ -91,6 +91,33 @@ func (d *Deployment) listen() error {
 	return d.noteServing()
 }
 
+// connect returns the origins to which the voter's page has to send: browsers let it
+// send nowhere else. A service that was not there yet when this process started may
+// have noted its address in the same folder since.
+func (d *Deployment) connect() []string {
+	var noted map[string]string
+	var list []string
+	for _, o := range byName(&d.origins) {
+		origin := *o.origin
+		if o.name == listenConsole || o.name == listenBooth {
+			continue
+		}
+		if origin == "" && noted == nil {
+			var err error
+			if noted, err = d.readNoted(); err != nil {
+				noted = make(map[string]string)
+			}
+		}
+		if origin == "" && noted[o.name] != "" {
+			origin = d.scheme() + noted[o.name]
+		}
+		if origin != "" {
+			list = append(list, origin)
+		}
+	}
+	return list
+}
+
 type named struct {
 	name   string
 	origin *string
@@ -214,7 +241,10 @@ func (d *Deployment) adminHandler() http.Handler {
 // boothHandler serves manifests: those of this process's elections, or what the
 // board publishes. A voter's program compares what it gets with the link.
 func (d *Deployment) boothHandler() http.Handler {
-	return booth.Handler(booth.Config{Log: d.c.Log, Manifest: func(ctx context.Context, id suite.ElectionID) ([]byte, error) {
+	if d.c.Log != nil && len(d.connect()) < 3 {
+		d.c.Log.Warn("nobody can vote with the voter's page before the origins of registrar, box and board are set", "known", d.connect())
+	}
+	return booth.Handler(booth.Config{Log: d.c.Log, Connect: d.connect, Manifest: func(ctx context.Context, id suite.ElectionID) ([]byte, error) {
 		if e := d.running(id); e != nil {
 			return e.bytes, nil
 		}

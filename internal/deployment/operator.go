@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"strikevote/internal/board"
+	"strikevote/internal/booth"
 	"strikevote/internal/ceremony"
 	"strikevote/internal/mailer"
 	"strikevote/internal/protocol/act"
@@ -109,8 +110,9 @@ func member(m roll.Member) registrar.Member {
 
 // Propose makes the manifest that the committee signs: the draft, the roll as
 // it is now, the key of the finished ceremony, and the keys of every part of
-// the service. Of the same it makes the same; after another roll was imported,
-// another one, to be signed anew. Once sealed it stays.
+// the service, and the voter's page. Of the same it makes the same; after another roll
+// was imported, or with another program, another one, to be signed anew. Once sealed it
+// stays.
 func (d *Deployment) Propose(ctx context.Context, id suite.ElectionID) ([]byte, error) {
 	if e := d.running(id); e != nil {
 		return e.bytes, nil
@@ -130,6 +132,8 @@ func (d *Deployment) Propose(ctx context.Context, id suite.ElectionID) ([]byte, 
 	if err := d.fillKeys(id, m); err != nil {
 		return nil, err
 	}
+	// The page of this program: where the booth runs elsewhere, it has to be the same.
+	m.Client = booth.Client(m.Origins.Booth)
 	manifest, err := m.Encode()
 	if err != nil {
 		return nil, fmt.Errorf("making the manifest: %w", err)

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"strikevote/internal/agenda"
 	"strikevote/internal/ceremony"
 	"strikevote/internal/committee"
+	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/ledger"
 	"strikevote/internal/protocol/suite"
@@ -30,6 +32,22 @@ type Overview struct {
 	Counts   []ledger.FinalGroup   // after it
 	Mails    []registrar.MailCount
 	Acts     []committee.ProposedAct // all of them, by sequence
+}
+
+// Client returns the voter's page that the committee named last, in the manifest or by
+// an act that was applied, or nil.
+func (o *Overview) Client() *election.Client {
+	client := o.Manifest.Client
+	for _, a := range o.Acts {
+		if a.Kind != act.KindClientBundle || a.State != agenda.Applied {
+			continue
+		}
+		if p, err := (&act.Act{Kind: a.Kind, Sequence: a.Sequence, Payload: a.Payload}).Decode(); err == nil {
+			named := p.(act.ClientBundle)
+			client = &election.Client{URL: named.URL, SHA256: named.SHA256}
+		}
+	}
+	return client
 }
 
 // Elections lists the elections of the deployment, oldest first.

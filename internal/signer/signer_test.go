@@ -142,7 +142,7 @@ func TestActs(t *testing.T) {
 	w.says("act:5", "STRIKE", "group Unit 2", suite.Hash{0xef}.String(), "the list that strikevote election acts prints, by a separate way")
 	w.says("act:6", "accepted: 0 of people on the roll, 1 of people off it", "rejected: 2 of people on", receipt.Tracker(id),
 		"rejected ones are only counted", "strikevote election acts")
-	w.says("act:7", "another ballot page", "https://board.example/client.zip", suite.Hash{0x12}.String())
+	w.says("act:7", "another ballot page", "https://board.example/client.zip", suite.Hash{0x12}.String(), "None was named before", "strikevote version -assets")
 	w.says("act:8", "Member 3 (number 2) would sign nothing", "Mariana", fmt.Sprintf("%x", []byte(public)))
 	w.says("act:9", "CANCEL", "for ever")
 

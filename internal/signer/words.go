@@ -106,7 +106,7 @@ func (w words) act(m *election.Manifest, before *act.State, payload any) string 
 	case act.Decide:
 		return decide(group(p.Group), p)
 	case act.ClientBundle:
-		return fmt.Sprintf("BALLOT PAGE: members would get another ballot page.\n  from    %s\n  SHA-256 %s\n", p.URL, p.SHA256)
+		return fmt.Sprintf("BALLOT PAGE: members would get another ballot page.\n  from    %s\n  SHA-256 %s\n%sWhoever makes this page could show members another question than the one that is sealed, or\nlearn their answers. Sign only a program that somebody you trust has built from its source:\nit prints the same SHA-256 with strikevote version -assets.\n", p.URL, p.SHA256, instead(before.Client))
 	case act.Replace:
 		if int(p.Member) >= len(before.Committee.Members) {
 			return fmt.Sprintf("REPLACE: there is no member %d to replace.\n", p.Member)
@@ -115,6 +115,14 @@ func (w words) act(m *election.Manifest, before *act.State, payload any) string 
 			before.Committee.Members[p.Member].Name, p.Member, p.Name, p.Kind, p.Key)
 	}
 	return ""
+}
+
+// instead says which ballot page was named before.
+func instead(c *election.Client) string {
+	if c == nil {
+		return "None was named before.\n"
+	}
+	return fmt.Sprintf("  instead of  %s\n  SHA-256 %s\n", c.URL, c.SHA256)
 }
 
 func decide(group string, p act.Decide) string {

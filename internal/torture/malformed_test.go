@@ -81,8 +81,9 @@ func (s *stand) validSamples(link string) []sample {
 	add("box", "POST", "/v1/E/find", jsons, `{"ballot_id":"`+strings.Repeat("0", 64)+`"}`)
 	add("box", "POST", "/v1/E/acts", octets, "c2sp.org/tlog-proof@v1\nextra AAAA\nindex 1\n\nx\n2\n")
 	add("box", "POST", "/v1/E/lock", plain, "c2sp.org/tlog-proof@v1\nindex 1\n\nx\n2\n")
-	add("booth", "GET", "/v1/", "", "")
-	add("booth", "GET", "/v1/E", "", "")
+	for _, path := range []string{"/v1/", "/v1/E", "/v1/client", "/v1/words.txt", "/v1/words/en.json"} {
+		add("booth", "GET", path, "", "")
+	}
 	for _, half := range []string{"board", "ledger", "ballots"} {
 		for _, path := range []string{"/", "/elections", "/E", "/E/", "/E/files", "/E/manifest", "/E/sealing", "/E/ledger/checkpoint", "/E/ballots/checkpoint-1", "/E/ballots/tile/0/000.p/1",
 			"/E/ballots/tile/entries/000.p/1", "/E/ledger/tile/entries/000.p/1"} {

@@ -30,18 +30,20 @@ import (
 
 // Options say what election to make. The zero value is the usual one.
 type Options struct {
-	Stage     layout.Stage // of the record; empty is certified
-	Ballots   int          // with credentials, at most the roll; 0 is 24
-	PerGroup  bool         // the rule counts by group
-	Single    bool         // one question, not two
-	Demo      bool         // one witness, k_min 1
-	Cancelled bool         // by the last act
-	Nobody    bool         // does anything: both logs have two entries
-	Twice     bool         // one leaf is on the rolls of groups 1 and 2
-	Lie       Lie          // what the sealed manifest says wrong
-	Tellers   int          // 0 is 3
-	Threshold int          // of the tellers; 0 is 2, or 1 of 1
-	Plan      *Plan        // another election than the usual one
+	Stage     layout.Stage     // of the record; empty is certified
+	Ballots   int              // with credentials, at most the roll; 0 is 24
+	PerGroup  bool             // the rule counts by group
+	Single    bool             // one question, not two
+	Demo      bool             // one witness, k_min 1
+	Cancelled bool             // by the last act
+	Nobody    bool             // does anything: both logs have two entries
+	Twice     bool             // one leaf is on the rolls of groups 1 and 2
+	Lie       Lie              // what the sealed manifest says wrong
+	Tellers   int              // 0 is 3
+	Threshold int              // of the tellers; 0 is 2, or 1 of 1
+	Plan      *Plan            // another election than the usual one
+	Booth     string           // its origin; empty is https://vote.example
+	Client    *election.Client // the page that the manifest names
 }
 
 func (o Options) tellers() (n, t int) {
@@ -240,9 +242,9 @@ func (e *Election) makeManifest(t testing.TB) {
 		Ledger:     election.Log{Origin: "ledger.example/1", Key: e.Ledger.VKey()},
 		Ballots:    election.Log{Origin: "ballots.example/1", Key: e.Box.VKey()},
 		Witnesses:  election.Witnesses{Threshold: uint8(len(e.Witnesses)/2 + 1)},
-		TokenKey:   publicKey(1), PromiseKey: publicKey(2),
+		TokenKey:   publicKey(1), PromiseKey: publicKey(2), Client: e.Options.Client,
 		Origins: election.Origins{
-			Booth: "https://vote.example", Registrar: "https://registrar.example", Box: "https://box.example",
+			Booth: cmp.Or(e.Options.Booth, "https://vote.example"), Registrar: "https://registrar.example", Box: "https://box.example",
 			Board: "https://board.example", Console: "https://console.example",
 		},
 		Help:    election.Help{Email: "help@union.example", Phone: "555 0100"},
@@ -270,8 +272,7 @@ func (e *Election) makeManifest(t testing.TB) {
 	}
 	e.makeRolls(m)
 	e.makeTellers(t, m)
-	e.Manifest = m
-	e.Raw = must(m.Encode())(t)
+	e.Manifest, e.Raw = m, must(m.Encode())(t)
 	e.MID = election.MID(e.Raw)
 }
 

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,9 +15,34 @@ const apiPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; fram
 // Policy returns the Content-Security-Policy of pages: everything from their
 // own origin, requests also to the named ones, and no string that becomes code.
 func Policy(connect ...string) string {
-	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+	return pagePolicy("'self'", "'self'", "'self'", "'self'", connect)
+}
+
+// Inline returns what makes the Content-Security-Policy of a page that is one file:
+// the very scripts and styles whose texts it is given, which stand inside the page,
+// and nothing else that could be loaded. A form is sent nowhere, since a script that
+// failed would let it put into an address what was typed.
+func Inline(scripts, styles [][]byte) func(connect ...string) string {
+	script, style := sources(scripts), sources(styles)
+	return func(connect ...string) string { return pagePolicy(script, style, "'none'", "'none'", connect) }
+}
+
+func sources(texts [][]byte) string {
+	if len(texts) == 0 {
+		return "'none'"
+	}
+	var list []string
+	for _, text := range texts {
+		sum := sha256.Sum256(text)
+		list = append(list, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+	}
+	return strings.Join(list, " ")
+}
+
+func pagePolicy(script, style, img, form string, connect []string) string {
+	return "default-src 'none'; script-src " + script + "; style-src " + style + "; img-src " + img + "; " +
 		"connect-src " + strings.Join(append([]string{"'self'"}, connect...), " ") + "; " +
-		"form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; " +
+		"form-action " + form + "; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; " +
 		"require-trusted-types-for 'script'; trusted-types 'none'"
 }
 

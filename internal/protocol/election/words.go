@@ -29,3 +29,7 @@ func SixWords(mid suite.MID) string {
 	}
 	return strings.Join(six, " ")
 }
+
+// WordList returns the list of which [SixWords] are, one a line, for clients in
+// other languages.
+func WordList() []byte { return []byte(wordsFile) }

@@ -1,0 +1,201 @@
+package booth
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"strikevote/internal/language"
+	"strikevote/internal/platform/web"
+	"strikevote/internal/protocol/election"
+	"strikevote/templates"
+)
+
+// parts of the catalogue that the page carries.
+var parts = []string{"common", "booth"}
+
+// Paths of what the booth serves beside manifests.
+const (
+	pathPage   = "/v1/"
+	pathWords  = "/v1/words/"
+	pathList   = "/v1/words.txt"
+	pathClient = "/v1/client"
+)
+
+// A document is the page in one language.
+type document struct {
+	*web.Blob
+	scripts, styles [][]byte // the texts inside it that a browser runs
+	policy          func(connect ...string) string
+}
+
+// A site is everything that the booth serves and that is the same for everybody. It
+// depends on the program alone, so that whoever has the program can tell what a booth
+// has to serve.
+type site struct {
+	pages  map[string]*document // by language
+	words  map[string]*web.Blob
+	list   *web.Blob
+	client *web.Blob
+}
+
+// whole is the site of this program.
+var whole = sync.OnceValue(func() *site {
+	shell, err := template.New("shell.html").Funcs(template.FuncMap{"text": func(string, ...any) string { return "" }}).
+		ParseFS(templates.Booth, "booth/shell.html")
+	if err != nil {
+		panic(err) // all of it is part of the program
+	}
+	s := &site{pages: make(map[string]*document), words: make(map[string]*web.Blob)}
+	for _, t := range language.Tags() {
+		s.words[t.Code] = web.NewBlob("application/json", language.Of(t.Code).JSON(parts...))
+	}
+	languages := s.languages()
+	for _, t := range language.Tags() {
+		if s.pages[t.Code], err = assemble(shell, t.Code, languages); err != nil {
+			panic(fmt.Errorf("booth: the page in %s: %w", t.Code, err))
+		}
+	}
+	s.list = web.NewBlob("text/plain; charset=utf-8", election.WordList())
+	s.client = web.NewBlob("text/plain; charset=utf-8", s.listing())
+	return s
+})
+
+// languages lists what the switcher offers, with the SHA-256 of what each language is
+// fetched as: so that whoever compares the page has compared the words too.
+func (s *site) languages() []byte {
+	type entry struct {
+		Code   string `json:"code"`
+		Name   string `json:"name"`
+		SHA256 string `json:"sha256"`
+	}
+	var list []entry
+	for _, t := range language.Tags() {
+		list = append(list, entry{t.Code, t.Name, sum(s.words[t.Code].Bytes())})
+	}
+	b, err := json.Marshal(list)
+	if err != nil {
+		panic(err) // strings can be written
+	}
+	return b
+}
+
+func sum(b []byte) string {
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:])
+}
+
+// A shell is what templates/booth/shell.html is filled with. Its words, style and
+// scripts stand in the page as they are.
+type shell struct {
+	Lang             string
+	Style            template.CSS
+	Words, Languages template.JS
+	Boot, Script     template.JS
+}
+
+// assemble makes the page in a language.
+func assemble(t *template.Template, code string, languages []byte) (*document, error) {
+	w := language.Of(code)
+	data := shell{Lang: code, Words: template.JS(w.JSON(parts...)), Languages: template.JS(languages)}
+	var style strings.Builder
+	for _, name := range []string{"page.css", "booth.css"} {
+		style.WriteString(squeeze(asset(name)))
+	}
+	data.Style = template.CSS(style.String())
+	data.Boot, data.Script = template.JS(asset("dist/boot.js")), template.JS(asset("dist/booth.js"))
+	return render(t, w.Text, data)
+}
+
+// render fills the shell and takes out of it what its policy has to name.
+func render(t *template.Template, text func(string, ...any) string, data shell) (*document, error) {
+	for _, inside := range []string{string(data.Words), string(data.Languages), string(data.Style), string(data.Boot), string(data.Script)} {
+		if end := breaksOut.FindString(inside); end != "" {
+			return nil, fmt.Errorf("%q inside of a script or style ends it, or hides what follows", end)
+		}
+	}
+	t, err := t.Clone()
+	if err != nil {
+		return nil, err
+	}
+	var page bytes.Buffer
+	if err := t.Funcs(template.FuncMap{"text": text}).Execute(&page, data); err != nil {
+		return nil, err
+	}
+	d := &document{Blob: web.NewBlob("text/html; charset=utf-8", page.Bytes())}
+	for _, block := range inline.FindAllSubmatch(page.Bytes(), -1) {
+		switch body := block[3]; {
+		case string(block[1]) == "style":
+			d.styles = append(d.styles, body)
+		case len(block[2]) == 0:
+			d.scripts = append(d.scripts, body)
+		case !slices.Contains([]string{` type="application/json" id="words"`, ` type="application/json" id="languages"`}, string(block[2])):
+			return nil, fmt.Errorf("a script with %s", block[2])
+		}
+	}
+	d.policy = web.Inline(d.scripts, d.styles)
+	return d, nil
+}
+
+var (
+	// breaksOut are what an HTML parser looks for in a script or style, and what it
+	// does not leave as it is: the text that runs would not be the one whose SHA-256
+	// the policy names.
+	breaksOut = regexp.MustCompile(`(?i)</script|<script|<!--|</style|[\x00\r]`)
+	inline    = regexp.MustCompile(`(?s)<(script|style)([^>]*)>(.*?)</(?:script|style)>`)
+)
+
+func asset(name string) string {
+	b, err := templates.Assets.ReadFile("assets/" + name)
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	return string(b)
+}
+
+var (
+	comment = regexp.MustCompile(`(?s)/\*.*?\*/`)
+	indent  = regexp.MustCompile(`\s*\n\s*`)
+)
+
+// squeeze takes comments and indentation out of a style sheet: a phone on a slow
+// network has no use for them.
+func squeeze(css string) string {
+	return strings.TrimSpace(indent.ReplaceAllString(comment.ReplaceAllString(css, ""), "\n")) + "\n"
+}
+
+// listing returns a line for each file that the booth serves, with its SHA-256, by
+// path.
+func (s *site) listing() []byte {
+	var lines []string
+	add := func(path string, b *web.Blob) { lines = append(lines, path+"\x00"+sum(b.Bytes())) }
+	for code := range s.pages {
+		add(pathPage+"?lang="+code, s.pages[code].Blob)
+		add(pathWords+code+".json", s.words[code])
+	}
+	add(pathList, s.list)
+	slices.Sort(lines)
+	var b strings.Builder
+	for _, line := range lines {
+		path, hash, _ := strings.Cut(line, "\x00")
+		b.WriteString(hash + "  " + path + "\n")
+	}
+	return []byte(b.String())
+}
+
+// Listing returns what a booth of this program answers to /v1/client: a line for each
+// file that it serves beside manifests, with its SHA-256.
+func Listing() []byte { return bytes.Clone(whole().client.Bytes()) }
+
+// Client returns what a manifest says of the page that a booth of this program serves
+// at an origin.
+func Client(origin string) *election.Client {
+	return &election.Client{URL: origin + pathClient, SHA256: sha256.Sum256(whole().client.Bytes())}
+}
