@@ -29,8 +29,20 @@ var Words embed.FS
 //go:embed booth
 var Booth embed.FS
 
-// Assets holds the style sheets, assets/*.css, and the scripts as pages load them,
-// assets/dist/*.js, which are made from the modules beside them.
+// Assets holds the style sheets, assets/*.css, and the scripts as pages load them:
+// assets/dist/*.js, which are made from the modules beside them, and public.js as it is,
+// which browsers of any age can read.
 //
-//go:embed assets/*.css assets/dist
+//go:embed assets/*.css assets/public.js assets/dist
 var Assets embed.FS
+
+// Pages holds the public pages: pages/<name>.html, and pages/layout.html, which holds
+// what they share.
+//
+//go:embed pages
+var Pages embed.FS
+
+// Sample is a folder of content for the public pages that explains itself.
+//
+//go:embed sample
+var Sample embed.FS

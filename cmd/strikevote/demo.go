@@ -96,12 +96,13 @@ func stayOpen(ctx context.Context, e *env, w *demo.World) error {
 Voting is open, and stays open until you press Enter here.
 
   everybody's mail   %s
+  public pages       %s/e/%s/
   public record      %s/%s/
   voter's pages      %s/v1/
 
 These members have not voted. Vote for one of them, in another terminal:
 
-`, w.Mail(), o.Board, w.Election(), o.Booth)
+`, w.Mail(), o.Board, w.Election(), o.Board, w.Election(), o.Booth)
 	for _, path := range w.Unused()[:min(3, len(w.Unused()))] {
 		fmt.Fprintf(e.out, "  %s vote %s\n", e.program, path)
 	}

@@ -20,7 +20,7 @@ func electionCommand() command {
 		name: "election", args: "NAME [flags]",
 		short: "make an election, seal it, and see where it stands",
 		long: `
-For the operator of a deployment. In this order: sample, new, ceremony, propose, seal;
+For the operator of a deployment. In this order: sample, new, ceremony, pages, propose, seal;
 then, while it runs: show, mail, extend, close, cancel, envelopes, decide; and export.
 
 What matters is decided by two of the committee: these commands put it before them,
@@ -52,6 +52,7 @@ committee. After another import of the roll it is another one, to be signed anew
 Writes the signed manifest as the first entry of both logs. From then on wording, roll
 and dates change only by acts of two. Voting opens at its time, once the witnesses have
 signed; the invitations leave then.` + operatorHelp},
+		pagesCommand(),
 		ceremonyCommand(),
 		boxCommand(),
 	}

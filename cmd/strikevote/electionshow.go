@@ -37,7 +37,7 @@ func show(e *env, d *deployment.Deployment, v *deployment.Overview) {
 	}
 	fmt.Fprintf(e.out, "opens      %s\n", momentAt(v.Manifest.Schedule.Open, v.Zone))
 	if v.Close != 0 {
-		fmt.Fprintf(e.out, "closes     %s\nrecord     %s/\n", momentAt(v.Close, v.Zone), d.Record(v.ID))
+		fmt.Fprintf(e.out, "closes     %s\npages      %s\nrecord     %s/\n", momentAt(v.Close, v.Zone), d.Pages(v.ID), d.Record(v.ID))
 	} else {
 		fmt.Fprintf(e.out, "closes     %s\n", momentAt(v.Manifest.Schedule.Close, v.Zone))
 	}

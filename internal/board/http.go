@@ -71,6 +71,20 @@ func (s *Site) Handler() http.Handler {
 	return r
 }
 
+// Join returns both halves of a record as one, either of which may be nil.
+func Join(ledger, ballots Half) Whole { return Whole{halves{ledger: ledger, ballots: ballots}} }
+
+// A Whole is a record of which both halves are read, wherever they are.
+type Whole struct{ halves halves }
+
+// Resource returns what a path of the record names, or [ErrNotFound].
+func (w Whole) Resource(ctx context.Context, path string) ([]byte, error) {
+	return w.halves.resource(ctx, path)
+}
+
+// Files lists what is published beside the logs, by either half.
+func (w Whole) Files(ctx context.Context) ([]string, error) { return w.halves.files(ctx) }
+
 // halves are the two halves of one election, either of which may be nil.
 type halves struct {
 	id              suite.ElectionID

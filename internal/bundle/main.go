@@ -28,6 +28,7 @@ var entries = []string{
 	"booth.js",
 	"credential.js",
 	"ballot.js",
+	"box.js",
 }
 
 func main() {

@@ -34,7 +34,10 @@ func (w *World) create(ctx context.Context) error {
 		return err
 	}
 	w.id = draft.ElectionID
-	return w.d.ImportRoll(ctx, w.id, w.members)
+	if err := w.d.ImportRoll(ctx, w.id, w.members); err != nil {
+		return err
+	}
+	return w.publish(ctx)
 }
 
 // draft is what the committee agrees on before anybody's keys are known.

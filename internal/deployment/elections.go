@@ -15,6 +15,7 @@ import (
 	"strikevote/internal/ballotbox"
 	"strikevote/internal/board"
 	"strikevote/internal/mailer"
+	"strikevote/internal/pages"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/record/layout"
@@ -34,6 +35,7 @@ type running struct {
 	// add cosignatures, and nothing else.
 	boardPools                  []*pgxpool.Pool
 	publicLedger, publicBallots *board.Log
+	content                     *pages.Store // of the public pages
 
 	ledger, ballots *board.Log // with their signers
 	registrar       *registrar.Registrar

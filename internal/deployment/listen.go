@@ -216,9 +216,9 @@ func (d *Deployment) handler(name string) (http.Handler, web.Limits) {
 	case listenBox:
 		return d.boxes.Handler(), web.Limits{}
 	case listenBoard:
-		return d.boardHandler(layout.Ledger, layout.Ballots), slow
+		return d.publicHandler(), slow
 	case listenLedger:
-		return d.boardHandler(layout.Ledger), slow
+		return d.ledgerHandler(), slow
 	case listenBallots:
 		return d.boardHandler(layout.Ballots), slow
 	case listenConsole:

@@ -12,6 +12,7 @@ import (
 	"strikevote/internal/ballotbox"
 	"strikevote/internal/board"
 	"strikevote/internal/mailer"
+	"strikevote/internal/pages"
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/credential/issuer"
 	"strikevote/internal/protocol/election"
@@ -31,7 +32,11 @@ func (d *Deployment) openLedger(ctx context.Context, e *running) error {
 		return err
 	}
 	e.ledger, e.publicLedger, err = d.openLog(ctx, e, d.servers.registrar, e.registrarPool, policy, sideRegistrar, keyLedger)
-	return err
+	if err != nil {
+		return err
+	}
+	e.content = pages.NewStore(e.boardPools[len(e.boardPools)-1])
+	return nil
 }
 
 func (d *Deployment) openBallots(ctx context.Context, e *running) error {

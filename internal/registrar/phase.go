@@ -19,8 +19,8 @@ import (
 var ErrNotYet = errors.New("it is too early to lock")
 
 // Tick does what is due by the clock: it opens and closes, moves waiting entries
-// into the ledger, and signs what a crash left unsigned. It is called every second or
-// so, by every process.
+// into the ledger, signs what a crash left unsigned, and looks at the turnout. It is
+// called every second or so, by every process.
 func (r *Registrar) Tick(ctx context.Context) error {
 	phase, err := r.Advance(ctx)
 	if err != nil {
@@ -31,6 +31,9 @@ func (r *Registrar) Tick(ctx context.Context) error {
 		err = r.batch(ctx)
 	case election.PhaseCancelled:
 		err = r.Lock(ctx) // at once, with the counts it has
+	}
+	if phase != election.PhaseSealed {
+		err = errors.Join(err, r.turnout(ctx, phase))
 	}
 	return errors.Join(err, r.sign(ctx))
 }

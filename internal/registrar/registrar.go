@@ -122,6 +122,7 @@ type Registrar struct {
 	deposits chan struct{}             // one for each deposit under way
 	resends  chan struct{}             // one while a link is queued again
 	known    atomic.Pointer[act.State] // after the acts so far, verified; never changed
+	looked   atomic.Int64              // the quarter hour of the last look at the turnout
 }
 
 // ErrDraft is returned by [Open] for an election that is not sealed.

@@ -74,6 +74,7 @@ func vectors(t testing.TB) map[string][]byte {
 		"go/ed25519.json": encode(t, ed25519Cases(t)),
 		"go/sealed.json":  encode(t, sealedCases(t, 20)),
 		"go/session.json": encode(t, sessionCase(t)),
+		"go/box.json":     encode(t, boxAnswers(t)),
 	}
 	protocol := os.DirFS(filepath.Join(Root(t), "internal", "protocol"))
 	names, err := fs.Glob(protocol, "*/testdata/*")

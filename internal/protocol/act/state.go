@@ -119,6 +119,12 @@ func cloneLists(m map[suite.GroupID][]suite.Hash) map[suite.GroupID][]suite.Hash
 	return out
 }
 
+// Skip takes note that the acts before a sequence are not known, and that the next
+// one is. It is for who reads what is published while voting is open: amendments and
+// decisions are withheld until the lock (SPEC 9), and no other act depends on one.
+// What follows proves nothing of those; whoever has all acts never calls it.
+func (s *State) Skip(next uint32) { s.Next = max(s.Next, next) }
+
 // Apply checks an act against everything SPEC.md section 10 says that follows
 // from the manifest and the acts before it, and then takes effect. After an
 // error the state is as before. It returns [ErrSequence], [ErrCancelled],

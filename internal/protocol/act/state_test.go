@@ -400,3 +400,23 @@ func TestMarginWords(t *testing.T) {
 		}
 	}
 }
+
+// TestSkip reads acts as they are published: those about a roll are withheld.
+func TestSkip(t *testing.T) {
+	t.Parallel()
+	m, k := electiontest.Manifest(t)
+	_, mid := electiontest.Encode(t, m)
+	extend := k.Act(mid, act.KindExtend, 3, act.Extend{Close: m.Schedule.LatestClose}.Bytes())
+	s := act.NewState(m, mid)
+	if err := s.Apply(extend); !errors.Is(err, act.ErrSequence) {
+		t.Errorf("with acts missing: got %v", err)
+	}
+	s.Skip(3)
+	if err := s.Apply(extend); err != nil || s.Close != m.Schedule.LatestClose || s.Next != 4 {
+		t.Errorf("got %v, close %d, next %d", err, s.Close, s.Next)
+	}
+	s.Skip(3)
+	if err := s.Apply(extend); !errors.Is(err, act.ErrSequence) {
+		t.Errorf("an act that was applied: got %v", err)
+	}
+}

@@ -206,9 +206,10 @@ func (d *decoder) scalar() (s *group.Scalar) {
 func (b *Ballot) Bytes() []byte { return append([]byte(nil), b.body...) }
 
 // ID returns the hash of the body, the only key of a ballot's uniqueness.
-func (b *Ballot) ID() suite.BallotID { return ballotID(b.body) }
+func (b *Ballot) ID() suite.BallotID { return ID(b.body) }
 
-func ballotID(body []byte) suite.BallotID { return suite.BallotID(suite.H("ballot-id", body)) }
+// ID returns the id of a ballot by its bytes, valid or not.
+func ID(body []byte) suite.BallotID { return suite.BallotID(suite.H("ballot-id", body)) }
 
 // Ciphertexts returns the ciphertexts, one for each question.
 func (b *Ballot) Ciphertexts() []elgamal.Ciphertext {

@@ -47,7 +47,7 @@ func Seal(c *Context, s Secret, typed string, ch Choices) (*Sealed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sealing ballot: %w", err)
 	}
-	return &Sealed{Body: body, ID: ballotID(body), keys: k}, nil
+	return &Sealed{Body: body, ID: ID(body), keys: k}, nil
 }
 
 func checkArguments(c *Context, typed string, ch Choices) error {

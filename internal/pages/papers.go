@@ -1,0 +1,77 @@
+package pages
+
+import (
+	"context"
+	"html/template"
+
+	"strikevote/internal/language"
+)
+
+// A documentsPage lists what passed between the sides, as it came.
+type documentsPage struct {
+	*view
+	Documents []paper
+}
+
+type paper struct {
+	Document
+	Link string
+	// In is the name of the document's language, in itself.
+	In string
+	// Size says how large it is.
+	Size string
+}
+
+func documentsOf(_ *Site, _ context.Context, v *view) (any, error) {
+	p := documentsPage{view: v}
+	for _, d := range v.Content().Documents {
+		in := d.Language
+		for _, t := range language.Tags() {
+			if t.Code == d.Language {
+				in = t.Name
+			}
+		}
+		p.Documents = append(p.Documents, paper{d, "/e/" + v.ID.String() + "/documents/" + d.File, in, v.size(d.Size)})
+	}
+	return p, nil
+}
+
+// size writes how large a file is.
+func (v *view) size(n int64) string {
+	const kilo, mega = 1000, 1000 * 1000
+	if n < mega {
+		return v.Text("pages.documents.kilo", "n", v.Number(uint64(max(1, (n+kilo/2)/kilo))))
+	}
+	return v.Text("pages.documents.mega", "n", v.Number(uint64((n+mega/2)/mega)))
+}
+
+// A contactsPage says who helps members to vote, by campus.
+type contactsPage struct {
+	*view
+	Campuses []campus
+}
+
+type campus struct {
+	Name     string
+	Contacts []reached
+}
+
+type reached struct {
+	Contact
+	Call template.URL // the address that calls; may be empty
+}
+
+func contactsOf(_ *Site, _ context.Context, v *view) (any, error) {
+	p := contactsPage{view: v}
+	at := make(map[string]int)
+	for _, c := range v.Content().Contacts {
+		i, ok := at[c.Campus]
+		if !ok {
+			i = len(p.Campuses)
+			at[c.Campus] = i
+			p.Campuses = append(p.Campuses, campus{Name: c.Campus})
+		}
+		p.Campuses[i].Contacts = append(p.Campuses[i].Contacts, reached{c, template.URL(dial(c.Phone))})
+	}
+	return p, nil
+}

@@ -1,0 +1,655 @@
+package pages_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"strikevote/internal/audit"
+	"strikevote/internal/audit/audittest"
+	"strikevote/internal/pages"
+	"strikevote/internal/protocol/ballot"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/ledger"
+	"strikevote/internal/protocol/receipt"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tlog"
+	recordfiles "strikevote/internal/record"
+	"strikevote/internal/record/layout"
+)
+
+// A counted is a site that shows a real record.
+type counted struct {
+	t        *testing.T
+	election *audittest.Election
+	files    audittest.Files
+	turnout  []byte
+	content  pages.Content
+	site     *pages.Site
+}
+
+func newCounted(t *testing.T, o audittest.Options) *counted {
+	t.Helper()
+	c := &counted{t: t}
+	c.election, c.files = audittest.Record(t, o)
+	c.site = &pages.Site{
+		Lookup: func(id suite.ElectionID) (pages.Record, bool) {
+			return published{c.files}, id == c.election.Manifest.ElectionID
+		},
+		Turnout: func(context.Context, suite.ElectionID) ([]byte, error) {
+			if c.turnout == nil {
+				return nil, pages.ErrNotFound
+			}
+			return c.turnout, nil
+		},
+		Content: func(context.Context, suite.ElectionID) (pages.Source, error) { return c, nil },
+		Now:     func() time.Time { return time.Unix(audittest.Locked+3600, 0) },
+	}
+	return c
+}
+
+func (c *counted) Edition(context.Context, int) ([]byte, error) {
+	return json.Marshal(pages.Edition{Number: 1, Content: c.content})
+}
+
+func (c *counted) Document(context.Context, suite.Hash) ([]byte, error) {
+	return nil, pages.ErrNotFound
+}
+
+// published is a record in files as a board shows it.
+type published struct{ fstest.MapFS }
+
+func (p published) Resource(_ context.Context, path string) ([]byte, error) {
+	b, err := p.ReadFile(path)
+	if err != nil {
+		return nil, pages.ErrNotFound
+	}
+	return b, nil
+}
+
+func (p published) Files(context.Context) ([]string, error) {
+	var list []string
+	for path := range p.MapFS {
+		if !strings.HasPrefix(path, "ledger/") && !strings.HasPrefix(path, "ballots/") {
+			list = append(list, path)
+		}
+	}
+	slices.Sort(list)
+	return list, nil
+}
+
+func (c *counted) ask(r *http.Request) *http.Response {
+	rec := httptest.NewRecorder()
+	c.site.Handler().ServeHTTP(rec, r)
+	return rec.Result()
+}
+
+func (c *counted) address(path string) string {
+	return "/e/" + c.election.Manifest.ElectionID.String() + "/" + path
+}
+
+func (c *counted) get(path string) *http.Response {
+	return c.ask(httptest.NewRequest(http.MethodGet, c.address(path), nil))
+}
+
+var (
+	markup = regexp.MustCompile(`(?s)<svg.*?</svg>|<[^>]*>`)
+	spaces = regexp.MustCompile(`\s+`)
+)
+
+// text returns what a page says, without its markup.
+func (c *counted) text(path string) string {
+	c.t.Helper()
+	resp := c.get(path)
+	body := read(c.t, resp)
+	if resp.StatusCode != http.StatusOK {
+		c.t.Fatalf("%s: status %d: %s", path, resp.StatusCode, body)
+	}
+	return plain(body)
+}
+
+func plain(body string) string {
+	if _, main, ok := strings.Cut(body, `<main id="main">`); ok {
+		body, _, _ = strings.Cut(main, "</main>")
+	}
+	return strings.TrimSpace(spaces.ReplaceAllString(markup.ReplaceAllString(body, " "), " "))
+}
+
+// says checks that a page says all of some sentences.
+func (c *counted) says(path string, sentences ...string) {
+	c.t.Helper()
+	got := c.text(path)
+	for _, s := range sentences {
+		if !strings.Contains(got, s) {
+			c.t.Errorf("%s does not say %q:\n%s", path, s, got)
+		}
+	}
+}
+
+// silent checks that a page says none of some sentences.
+func (c *counted) silent(path string, sentences ...string) {
+	c.t.Helper()
+	got := c.text(path)
+	for _, s := range sentences {
+		if strings.Contains(got, s) {
+			c.t.Errorf("%s says %q:\n%s", path, s, got)
+		}
+	}
+}
+
+// votes makes ballots of one question: so many yes, no and abstain.
+func votes(yes, no, neither int) []ballot.Choices {
+	var list []ballot.Choices
+	for i, n := range []int{yes, no, neither} {
+		for range n {
+			list = append(list, ballot.Choices{uint8(i)})
+		}
+	}
+	return list
+}
+
+func plan(t *testing.T, preset string, perGroup bool, groups ...audittest.GroupPlan) audittest.Options {
+	t.Helper()
+	rule, err := election.Preset(preset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule.PerGroup = perGroup
+	return audittest.Options{Plan: &audittest.Plan{
+		ID: suite.ElectionID{0xe2}, Rule: rule, KMin: 10, Groups: groups, Openers: []int{1, 2},
+		Questions: []election.Question{{Text: []string{"Do you authorize the leadership to call a strike?"}, Options: []election.Option{
+			{Text: []string{"Yes"}, Role: election.RoleYes}, {Text: []string{"No"}, Role: election.RoleNo},
+			{Text: []string{"Abstain"}, Role: election.RoleNeutral},
+		}}},
+	}}
+}
+
+// TestResultStages shows one election at each stage: what is not published is not
+// said, and not to be downloaded.
+func TestResultStages(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		options     audittest.Options
+		says        []string
+		silent      []string
+		certificate string
+	}{
+		{
+			audittest.Options{Stage: layout.Locked},
+			[]string{"Voting has closed. The totals are not open yet. It takes 2 of 3 tellers to open them.", "The whole record (ZIP)"},
+			[]string{"authorize", "Votes"},
+			"There is no certificate yet.",
+		},
+		{
+			audittest.Options{Stage: layout.Opened},
+			[]string{
+				"Opened, not yet certified. The tellers opened these totals. 2 members of the committee sign after the checks.",
+				"The members", "The committee answers this when it certifies.", "Say too that the result is not certified yet.",
+			},
+			[]string{"Certified", "The certificate, on one page"},
+			"There is no certificate yet.",
+		},
+		{
+			audittest.Options{},
+			[]string{"Certified on", "by Member 1, Member 2.", "The certificate, on one page to print", "1 dispute"},
+			[]string{"not yet certified", "The committee answers this when"},
+			"Final mark of the box (29 entries)",
+		},
+		{
+			audittest.Options{Cancelled: true},
+			[]string{"This vote was cancelled.", "There is no result"},
+			[]string{"Votes", "authorize"},
+			"There is no certificate yet.",
+		},
+	} {
+		t.Run(fmt.Sprint(tt.options.Stage, tt.options.Cancelled), func(t *testing.T) {
+			t.Parallel()
+			c := newCounted(t, tt.options)
+			c.says("result", tt.says...)
+			c.silent("result", tt.silent...)
+			c.says("certificate", tt.certificate)
+			c.says("turnout", "These are the last numbers.", "In the box", "Not cast")
+			status := http.StatusNotFound
+			if strings.Contains(c.text("result"), "Votes") {
+				status = http.StatusOK
+			}
+			if resp := c.get("result.csv"); resp.StatusCode != status {
+				t.Errorf("the table is answered %d, want %d", resp.StatusCode, status)
+			}
+			c.verifies()
+		})
+	}
+}
+
+// verifies downloads the record and has it audited as `strikevote verify` does.
+func (c *counted) verifies() {
+	c.t.Helper()
+	resp := c.get("record.zip")
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/zip" {
+		c.t.Fatalf("record.zip: %d, %v", resp.StatusCode, resp.Header)
+	}
+	body := new(bytes.Buffer)
+	if _, err := body.ReadFrom(resp.Body); err != nil {
+		c.t.Fatal(err)
+	}
+	file := filepath.Join(c.t.TempDir(), "record.zip")
+	if err := os.WriteFile(file, body.Bytes(), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	fsys, closer, err := recordfiles.Open(c.t.Context(), file)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer closer.Close()
+	report, err := audit.Verify(c.t.Context(), fsys, audit.Options{})
+	if err != nil || report.Fault() != "" {
+		c.t.Errorf("the record that was downloaded: %v, %s", err, report.Fault())
+	}
+	// Nothing of the record is left out: another count of the same files.
+	n := 0
+	err = fs.WalkDir(fsys, ".", func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			n++
+		}
+		return err
+	})
+	if err != nil || n != len(c.files) {
+		c.t.Errorf("%d files of %d: %v", n, len(c.files), err)
+	}
+}
+
+// TestNoRecordYet: before both logs have ended there is no record, and while the
+// files of a stage come one after the other the last whole one is downloaded.
+func TestNoRecordYet(t *testing.T) {
+	t.Parallel()
+	c := newCounted(t, audittest.Options{})
+	full := c.files
+	without := func(paths ...string) {
+		c.files = make(audittest.Files)
+		for path, f := range full {
+			if !slices.Contains(paths, path) {
+				c.files[path] = f
+			}
+		}
+	}
+	for _, path := range []string{layout.StatementBox, layout.StatementRegistrar} {
+		without(path)
+		if resp := c.get("record.zip"); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("without %s: status %d", path, resp.StatusCode)
+		}
+	}
+	without(layout.Certification)
+	paths := c.zipped()
+	if slices.Contains(paths, layout.Certificate) || !slices.Contains(paths, layout.Result) {
+		t.Errorf("between two stages: %q", paths)
+	}
+	without(layout.StatementTeller(2))
+	if paths = c.zipped(); slices.Contains(paths, layout.StatementTeller(1)) || !slices.Contains(paths, layout.Certification) {
+		t.Errorf("while statements come: %q", paths)
+	}
+	without(layout.Act(1))
+	func() {
+		defer func() {
+			if recover() != http.ErrAbortHandler {
+				t.Error("a record with a hole is downloaded as if it were whole")
+			}
+		}()
+		delete(c.files, layout.Roll(1))
+		c.get("record.zip")
+	}()
+}
+
+func (c *counted) zipped() (paths []string) {
+	c.t.Helper()
+	body := read(c.t, c.get("record.zip"))
+	z, err := zip.NewReader(strings.NewReader(body), int64(len(body)))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, f := range z.File {
+		paths = append(paths, f.Name)
+	}
+	return paths
+}
+
+// TestFalseFiles: a result or certificate that does not belong here is shown as none.
+func TestFalseFiles(t *testing.T) {
+	t.Parallel()
+	c, other := newCounted(t, audittest.Options{}), newCounted(t, audittest.Options{Ballots: 30})
+	own := c.files
+	for _, path := range []string{layout.Result, layout.Certificate, layout.Certification} {
+		c.files = maps.Clone(own)
+		c.files[path] = other.files[path]
+		if resp := c.get("result"); resp.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("with another election's %s: status %d", path, resp.StatusCode)
+		}
+	}
+}
+
+// TestResultCases shows every case of an outcome by a real record.
+func TestResultCases(t *testing.T) {
+	t.Parallel()
+	group := func(roll, yes, no, neither int) audittest.GroupPlan {
+		return audittest.GroupPlan{Roll: roll, Ballots: votes(yes, no, neither)}
+	}
+	for _, tt := range []struct {
+		name    string
+		options audittest.Options
+		says    []string
+		silent  []string
+	}{
+		{"carried", plan(t, "simple", false, group(30, 14, 3, 1)), []string{
+			"The members authorize the leadership to call a strike. This vote has not called a strike.",
+			"Yes 14 of 17 yes and no votes: 82.4%.", "more than half of the yes and no votes: 9 or more.", "In the box 18 of 30 entitled members: 60.0%.",
+			"Abstain 1 not counted in the share", "No. Yes leads by 11.", "Of 17 who voted yes or no, 82.4% voted yes. This authorizes the leadership to call a strike. It does not call one.",
+			"Represented employees: 41.",
+		}, []string{"All groups together G1"}},
+		{"failed", plan(t, "simple", false, group(30, 3, 14, 1)), []string{
+			"The members do not authorize the leadership to call a strike.", "This does not authorize the leadership to call a strike.",
+		}, []string{"has not called"}},
+		{"mixed", plan(t, "simple", true, group(30, 14, 3, 0), group(30, 2, 13, 0)), []string{
+			"G1 authorizes the leadership to call a strike, G2 does not. This vote has not called a strike.", "G2: Yes: 2 of 15",
+		}, nil},
+		{"tie", plan(t, "simple", false, group(30, 8, 8, 1)), []string{
+			"The members do not authorize the leadership to call a strike. Yes and no are equal, and the rule needs more yes than no.",
+		}, []string{"has not called"}},
+		{"quorum", plan(t, "uk", false, group(30, 13, 1, 0)), []string{"14 of 30 entitled members voted (46.7%). The rule needs ballots from at least half of the entitled members: 15 or more."}, nil},
+		{"share of all", plan(t, "uk-important", false, group(30, 11, 9, 0)), []string{"Yes: 11 of 30 entitled members (36.7%). The rule needs yes from at least two fifths of the entitled members: 12 or more."}, nil},
+		{"merged and unanimous", plan(t, "simple", true, group(30, 14, 0, 0), group(30, 9, 9, 0), audittest.GroupPlan{Roll: 30, Parent: 2, Ballots: votes(2, 0, 0)}), []string{
+			"G2 and G3 are counted together, because one or more of them had fewer than 10 ballots.",
+			"Every ballot in G1 gave the same answer, so the total shows how each of them voted.", "G2 and G3 Do you authorize",
+		}, nil},
+		{"material", plan(t, "simple", false, audittest.GroupPlan{Roll: 30, Ballots: votes(9, 7, 0), Idle: 3}), []string{
+			"Yes, it could.", "3 ballots issued or accepted, and not in the box",
+		}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := newCounted(t, tt.options)
+			c.content.Represented = 41
+			c.says("result", tt.says...)
+			c.silent("result", tt.silent...)
+			if resp := c.get("certificate"); resp.StatusCode != http.StatusOK {
+				t.Errorf("certificate: status %d", resp.StatusCode)
+			}
+		})
+	}
+}
+
+// TestPlots: bars and marks are attributes of hidden drawings, and the table is whole
+// without them.
+func TestPlots(t *testing.T) {
+	t.Parallel()
+	c := newCounted(t, plan(t, "two-thirds", false, audittest.GroupPlan{Roll: 30, Ballots: votes(15, 5, 0)}))
+	body := read(t, c.get("result"))
+	if n := strings.Count(body, "<svg"); n != 2 || strings.Count(body, `aria-hidden="true"`) != n {
+		t.Errorf("%d drawings", n)
+	}
+	for _, want := range []string{`class="fill" x="0" y="0" width="750"`, `class="need" d="M666 0V60"`, `class="fill" x="0" y="0" width="250"`} {
+		if strings.Count(body, want) != 1 {
+			t.Errorf("%s stands %d times in %s", want, strings.Count(body, want), body)
+		}
+	}
+	if strings.Contains(body, "style=") {
+		t.Error("the policy of the pages allows no style attribute")
+	}
+}
+
+// TestTable reads the table as a spreadsheet does.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	o := plan(t, "simple", true, audittest.GroupPlan{Roll: 30, Ballots: votes(14, 3, 1)}, audittest.GroupPlan{Roll: 30, Ballots: votes(4, 13, 0)})
+	o.Plan.Questions[0].Options[0].Text[0] = `=HYPERLINK("https://evil.example","Yes")`
+	o.Plan.Questions[0].Options[1].Text[0] = "-1"
+	c := newCounted(t, o)
+	resp := c.get("result.csv")
+	body := read(t, resp)
+	if got := resp.Header.Get("Content-Disposition"); got != `attachment; filename="result.csv"` {
+		t.Errorf("disposition %q", got)
+	}
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(body, "\ufeff"))).ReadAll()
+	if err != nil || len(rows) != 10 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	want := []string{"G1 and G2", "Do you authorize the leadership to call a strike?", `'=HYPERLINK("https://evil.example","Yes")`, "yes", "18", "34", "35", "60", "certified"}
+	if !slices.Equal(rows[1], want) {
+		t.Errorf("got %q", rows[1])
+	}
+	for _, row := range rows {
+		for _, cell := range row {
+			if cell != "" && strings.ContainsAny(cell[:1], "=+-@\t\r") {
+				t.Errorf("a spreadsheet reads %q as a formula", cell)
+			}
+		}
+	}
+	if got := read(t, c.get("result")); strings.Contains(got, "<a href=\"https://evil") {
+		t.Error("a text of the manifest is markup")
+	}
+}
+
+// TestTurnoutPage shows what the side that knows names tells, and the record's own
+// counts once it has ended.
+func TestTurnoutPage(t *testing.T) {
+	t.Parallel()
+	c := newCounted(t, audittest.Options{Stage: layout.Locked})
+	delete(c.files, layout.StatementBox)
+	c.site.Now = func() time.Time { return time.Unix(audittest.Open-60, 0) }
+	c.says("turnout", "Voting has not opened. No ballot is issued yet.")
+	if resp := c.get("turnout.json"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("before: status %d", resp.StatusCode)
+	}
+	c.site.Now = func() time.Time { return time.Unix(audittest.Open+3600, 0) }
+	c.says("turnout", "The turnout is not told here yet.")
+	c.turnout = fmt.Appendf(nil, `{"at":%d,"final":false,"floor":25,"groups":[{"id":1,"issued":10,"entitled":40},{"id":2,"issued":0,"entitled":30},{"id":3,"issued":12,"entitled":25}],
+		"places":[{"name":"Davis","issued":20,"entitled":60}],"other":{"name":"","issued":0,"entitled":35}}`, audittest.Open+900)
+	c.says("turnout", "Ballots issued: 22 of 95 entitled members (23.2%). Updated in batches, last on", "HX 10 40 25.0%", "Davis 20 60 33.3%", "other 0 35 0.0%",
+		"Places with fewer than 25 members are counted under", "There is no running total of answers: nobody has one.")
+	c.silent("turnout", "In the box", "Not cast")
+	if got := read(t, c.get("turnout.json")); got != string(c.turnout) {
+		t.Errorf("the file is %s", got)
+	}
+	c.turnout = []byte(`{"groups":[{"id":9}]}`)
+	if resp := c.get("turnout"); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("of another election: status %d", resp.StatusCode)
+	}
+}
+
+// search looks for what was typed as the page's form does.
+func (c *counted) search(typed string, more ...string) *http.Response {
+	values := url.Values{"tracker": {typed}}
+	for i := 0; i+1 < len(more); i += 2 {
+		values.Set(more[i], more[i+1])
+	}
+	r := httptest.NewRequest(http.MethodPost, c.address("box"), strings.NewReader(values.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return c.ask(r)
+}
+
+func (c *counted) trackers() (list []string) {
+	c.t.Helper()
+	for _, entry := range c.election.Ballots {
+		list = append(list, receipt.Tracker(c.election.BallotID(c.t, entry)))
+	}
+	return list
+}
+
+// TestFind looks for every ballot of a record, and checks the proof that comes for it.
+func TestFind(t *testing.T) {
+	t.Parallel()
+	c := newCounted(t, audittest.Options{Stage: layout.Locked})
+	policy, err := c.election.Manifest.BallotsPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.says("box", "The box holds 27 sealed ballots.", "2 of 3 outside witnesses confirmed this on", "witness-1.example", "not yet")
+	for i, tracker := range c.trackers() {
+		resp := c.search(strings.ToLower(strings.ReplaceAll(tracker, "-", " ")), "proof", "1")
+		if resp.Header.Get("Cache-Control") != "no-store" || resp.Header.Get("Content-Disposition") != `attachment; filename="proof.txt"` {
+			t.Fatalf("headers %v", resp.Header)
+		}
+		p, err := tlog.ParseProof([]byte(read(t, resp) + "\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(p.Extra, c.election.Ballots[i]) {
+			t.Errorf("ballot %d: another entry", i)
+		}
+		if _, err := p.Check(policy, tlog.LeafHash(p.Extra)); err != nil {
+			t.Errorf("ballot %d: %v", i, err)
+		}
+		if _, err := ledger.ParseBallots(p.Extra); err != nil {
+			t.Error(err)
+		}
+	}
+	body := read(t, c.search(c.trackers()[3]))
+	if !strings.Contains(body, `data-state="found">`) || !strings.Contains(body, c.trackers()[3]) || !strings.Contains(body, `data-state="unknown" hidden`) {
+		t.Errorf("a ballot that is there: %s", body)
+	}
+	if got := c.search(c.trackers()[3]).Header.Get("Location"); got != "" {
+		t.Errorf("the tracker leads to an address: %s", got)
+	}
+}
+
+// TestFindNothing: what is no tracker is not looked up, and a code stands nowhere in
+// what comes back.
+func TestFindNothing(t *testing.T) {
+	t.Parallel()
+	c := newCounted(t, audittest.Options{Stage: layout.Locked})
+	other := "0000-0000-0000-0000-0000"
+	code := "7KQF-2M3N-4P5Q-6R7S-8T9V-W"
+	for _, tt := range []struct{ typed, state, says string }{
+		{other, "unknown", other},
+		{code, "code", "That is a code, not a tracker. We did not look it up."},
+		{strings.ToLower(code), "code", "That is a code"},
+		{"", "length", "You entered 0."},
+		{other[:23], "length", "You entered 19."},
+		{strings.Repeat("A", 5000), "length", "You entered 5000."},
+		{"0000-0000-0000-0000-000U", "letters", "no U"},
+		{"0000-0000-0000-0000-000é", "letters", "no U"},
+	} {
+		body := read(t, c.search(tt.typed))
+		if !strings.Contains(body, `data-state="`+tt.state+`">`) || !strings.Contains(body, tt.says) {
+			t.Errorf("%q: not %s in %s", tt.typed, tt.state, body)
+		}
+		if tt.state == "code" && (strings.Contains(strings.ToUpper(body), "7KQF") || !strings.Contains(body, "<title>Error:")) {
+			t.Errorf("the code comes back, or the title does not tell: %s", body)
+		}
+	}
+	r := httptest.NewRequest(http.MethodGet, c.address("box")+"?tracker="+other, nil)
+	if body := read(t, c.ask(r)); strings.Contains(body, other) {
+		t.Error("a tracker in an address is looked up")
+	}
+}
+
+// TestFindGrows: what comes later is found later, under a checkpoint that enough
+// witnesses have signed.
+func TestFindGrows(t *testing.T) {
+	t.Parallel()
+	c := newCounted(t, audittest.Options{Stage: layout.Locked})
+	before := c.files
+	entries := [][]byte{ledger.ManifestEntry(c.election.MID)}
+	var trackers []string
+	size := ballot.BodySize(c.election.Manifest.Options())
+	for range 700 {
+		// Bytes are enough: whether a ballot is valid is not asked here.
+		cast := make([]byte, size+ballot.SignatureSize)
+		rand.Read(cast)
+		entries = append(entries, ledger.BallotEntry(cast))
+		trackers = append(trackers, receipt.Tracker(ballot.ID(cast[:size])))
+	}
+	state := func(tracker string) string {
+		r := httptest.NewRequest(http.MethodPost, c.address("box"), strings.NewReader("tracker="+tracker))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Accept", "application/json")
+		var said struct{ State string }
+		if err := json.NewDecoder(c.ask(r).Body).Decode(&said); err != nil {
+			t.Fatal(err)
+		}
+		return said.State
+	}
+	for _, size := range []int{1, 20, 256, 257, 701} {
+		c.grow(before, entries[:size])
+		for _, at := range []int{0, 18, 19, 254, 255, 256, 699} {
+			want := "unknown"
+			if at+1 < size {
+				want = "found"
+			}
+			if got := state(trackers[at]); got != want {
+				t.Errorf("ballot %d of a log of %d: %s", at, size, got)
+			}
+		}
+	}
+	// While nobody has cosigned the newest one, the proof stays with the one before. A
+	// service that starts anew then has none.
+	for _, anew := range []bool{false, true} {
+		c.site = &pages.Site{Lookup: c.site.Lookup}
+		c.grow(before, entries[:20])
+		if got := state(trackers[0]); got != "found" {
+			t.Errorf("cosigned: %s", got)
+		}
+		older := c.files
+		c.grow(before, entries)
+		for path, f := range older {
+			if c.files[path] == nil {
+				c.files[path] = f // a board has every width of a tile that there was
+			}
+		}
+		checkpoint := layout.Checkpoint(layout.Ballots)
+		lines := bytes.SplitAfter(c.files[checkpoint].Data, []byte("\n"))
+		c.files[checkpoint] = &fstest.MapFile{Data: bytes.Join(lines[:5], nil)}
+		want := "found"
+		if anew {
+			c.site, want = &pages.Site{Lookup: c.site.Lookup}, "unknown"
+		}
+		if got := state(trackers[0]); got != want {
+			t.Errorf("with a newer one that is not, started anew %v: %s", anew, got)
+		}
+		if got := state(trackers[600]); got != "unknown" {
+			t.Errorf("a ballot that no cosigned checkpoint holds: %s", got)
+		}
+	}
+}
+
+// grow makes the ballot log of a record one of these entries.
+func (c *counted) grow(files audittest.Files, entries [][]byte) {
+	c.t.Helper()
+	policy, err := c.election.Manifest.BallotsPolicy()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.files = maps.Clone(files)
+	var tree tlog.Tree
+	for _, b := range entries {
+		tree.Append(tlog.LeafHash(b))
+	}
+	for tile := range tlog.Tiles(tree.Size()) {
+		from := tile.Index * tlog.TileWidth
+		var b []byte
+		if tile.Level == tlog.Entries {
+			b = tlog.EncodeBundle(entries[from : from+int64(tile.Width)])
+		} else if b, err = tlog.ReadTile(tile, tree.Reader()); err != nil {
+			c.t.Fatal(err)
+		}
+		c.files[layout.Tile(layout.Ballots, tile)] = &fstest.MapFile{Data: b}
+	}
+	c.files[layout.Checkpoint(layout.Ballots)] = &fstest.MapFile{
+		Data: c.election.Checkpoint(c.t, c.election.Box, policy, &tree, tree.Size(), audittest.Open+60),
+	}
+}

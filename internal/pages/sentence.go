@@ -1,0 +1,209 @@
+package pages
+
+import (
+	"fmt"
+
+	"strikevote/internal/language"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+)
+
+// A teller of figures says them in one language.
+type speaker struct {
+	*figures
+	w *language.Words
+}
+
+// names lists the names of groups: "HX, RX and TX".
+func (s speaker) names(groups []suite.GroupID) string {
+	text := ""
+	for i, id := range groups {
+		name := s.manifest.Group(id).Name
+		switch {
+		case i == 0:
+			text = name
+		case i < len(groups)-1:
+			text = s.w.Text("results.list.more", "list", text, "next", name)
+		default:
+			text = s.w.Text("results.list.last", "list", text, "next", name)
+		}
+	}
+	return text
+}
+
+// sentence says the outcome. In English it is the sentence of the result file,
+// which the committee signs; SPEC.md section 15.
+func (s speaker) sentence() string {
+	is, yes, no := s.outcome()
+	switch is {
+	case shownAll:
+		return s.w.Text("results.outcome.all")
+	case shownNone:
+		return s.w.Text("results.outcome.none")
+	}
+	return s.w.Text("results.outcome.mixed",
+		"yes", s.w.Count("results.outcome.yes", int64(len(yes)), "names", s.names(yes)),
+		"no", s.w.Count("results.outcome.no", int64(len(no)), "names", s.names(no)))
+}
+
+// fraction writes a fraction of a rule: "half", "two thirds", "7/10".
+func (s speaker) fraction(numerator, denominator uint32) string {
+	for d := uint32(2); d <= 5; d++ {
+		for n := uint32(1); n < d; n++ {
+			if n*denominator == numerator*d {
+				return s.w.Text(fmt.Sprintf("results.fraction.%d-%d", n, d))
+			}
+		}
+	}
+	if numerator == denominator {
+		return s.w.Text("results.fraction.all")
+	}
+	return s.w.Text("results.fraction.other", "numerator", numerator, "denominator", denominator)
+}
+
+// of names what the fraction of the rule is a fraction of.
+func (s speaker) of() string { return s.w.Text("results.of." + s.manifest.Rule.Basis) }
+
+// demand says which share the rule needs: "more than half of the yes and no votes".
+func (s speaker) demand() string {
+	r := s.manifest.Rule
+	key := "results.demand.least"
+	if r.Strict {
+		key = "results.demand.more"
+	}
+	return s.w.Text(key, "fraction", s.fraction(r.Numerator, r.Denominator), "of", s.of())
+}
+
+// quorum says how many ballots the rule needs, "" where it needs none.
+func (s speaker) quorum(entitled uint64) string {
+	r := s.manifest.Rule
+	if r.QuorumNumerator == 0 {
+		return ""
+	}
+	return s.w.Text("results.demand.quorum", "fraction", s.fraction(r.QuorumNumerator, r.QuorumDenominator),
+		"n", s.w.Number(fewest(r.QuorumNumerator, r.QuorumDenominator, entitled)))
+}
+
+// support says how many yes of all entitled the rule needs, "" where it needs none.
+func (s speaker) support(entitled uint64) string {
+	r := s.manifest.Rule
+	if r.SupportNumerator == 0 {
+		return ""
+	}
+	return s.w.Text("results.demand.support", "fraction", s.fraction(r.SupportNumerator, r.SupportDenominator),
+		"n", s.w.Number(fewest(r.SupportNumerator, r.SupportDenominator, entitled)))
+}
+
+// why says why a unit is authorized or is not, a sentence or two for each reason that
+// is not plain from the arithmetic below it.
+func (s speaker) why(j *judged) []string {
+	var list []string
+	for _, is := range j.reasons(s.manifest.Rule) {
+		switch is {
+		case reasonNobody:
+			list = append(list, s.w.Text("results.why.nobody"))
+		case reasonExact, reasonExactly:
+			list = append(list, s.exact(is))
+		case reasonQuorum:
+			list = append(list, s.w.Text("results.why.quorum", "cast", s.w.Number(j.unit.Cast), "entitled", s.w.Number(j.unit.Entitled),
+				"percent", s.w.Percent(j.unit.Cast, j.unit.Entitled), "rule", s.quorum(j.unit.Entitled)))
+		case reasonSupport:
+			list = append(list, s.w.Text("results.why.support", "yes", s.w.Number(j.unit.Yes), "entitled", s.w.Number(j.unit.Entitled),
+				"percent", s.w.Percent(j.unit.Yes, j.unit.Entitled), "rule", s.support(j.unit.Entitled)))
+		case reasonApproval:
+			list = append(list, s.w.Text("results.why.approval", "yes", s.w.Number(j.unit.Yes), "base", s.w.Number(j.base), "of", s.of(),
+				"percent", s.w.Percent(j.unit.Yes, j.base), "rule", s.demand()))
+		case reasonPlain:
+		}
+	}
+	return list
+}
+
+// exact says that yes is the very fraction of the rule.
+func (s speaker) exact(is reason) string {
+	r := s.manifest.Rule
+	key := map[reason]string{reasonExact: "results.why.exact", reasonExactly: "results.why.exactly"}[is]
+	if byHalf(r) {
+		return s.w.Text(key + ".tie")
+	}
+	return s.w.Text(key+".other", "fraction", s.fraction(r.Numerator, r.Denominator), "of", s.of(), "rule", s.demand())
+}
+
+// lines are what stands below the heading. notCalled is among them wherever somebody
+// authorizes: the most quoted sentence must not be read as a call.
+func (s speaker) lines() (notCalled bool, lines []string) {
+	is, _, _ := s.outcome()
+	for i := range s.result.Units {
+		u := s.judgedUnit(&s.result.Units[i])
+		for _, line := range s.why(u) {
+			if len(s.result.Units) > 1 {
+				line = s.w.Text("results.why.group", "names", s.names(u.unit.Groups), "why", line)
+			}
+			lines = append(lines, line)
+		}
+	}
+	return is != shownNone, lines
+}
+
+// sums are the arithmetic of a judged unit in words. Every share says of what it is
+// one.
+func (s speaker) sums(j *judged) []string {
+	u := j.unit
+	list := []string{
+		s.w.Text("results.sum.yes", "yes", s.w.Number(u.Yes), "base", s.w.Number(j.base), "of", s.of(), "percent", s.w.Percent(u.Yes, j.base)),
+		s.w.Text("results.sum.need", "rule", s.demand(), "n", s.w.Number(j.need)),
+		s.turnout(u.Cast, u.Entitled),
+	}
+	if q := s.quorum(u.Entitled); q != "" {
+		list = append(list, s.w.Text("results.sum.rule", "rule", q))
+	}
+	if s.manifest.Rule.Basis != election.BasisEntitled {
+		list = append(list, s.w.Text("results.sum.support", "yes", s.w.Number(u.Yes), "entitled", s.w.Number(u.Entitled),
+			"percent", s.w.Percent(u.Yes, u.Entitled)))
+	}
+	if q := s.support(u.Entitled); q != "" {
+		list = append(list, s.w.Text("results.sum.rule", "rule", q))
+	}
+	return list
+}
+
+// turnout says how many ballots are in the box, of how many that could be.
+func (s speaker) turnout(cast, entitled uint64) string {
+	return s.w.Text("results.sum.cast", "cast", s.w.Number(cast), "entitled", s.w.Number(entitled), "percent", s.w.Percent(cast, entitled))
+}
+
+// lead says by how much a unit is past the line, or short of it.
+func (s speaker) lead(j *judged) string {
+	yes, other, key := j.unit.Yes, j.need, "results.lead.need"
+	if byHalf(s.manifest.Rule) {
+		other, key = j.unit.No, "results.lead.no"
+	}
+	switch {
+	case yes == other && byHalf(s.manifest.Rule):
+		return s.w.Text("results.lead.equal")
+	case yes >= other:
+		return s.w.Text(key+".ahead", "n", s.w.Number(yes-other))
+	}
+	return s.w.Text(key+".behind", "n", s.w.Number(other-yes))
+}
+
+// quote is a sentence to copy. It says out loud that nothing was called.
+func (s speaker) quote() []string {
+	is, _, _ := s.outcome()
+	var list []string
+	for i := range s.result.Units {
+		j := s.judgedUnit(&s.result.Units[i])
+		of := s.w.Text("results.quote."+s.manifest.Rule.Basis, "base", s.w.Number(j.base), "percent", s.w.Percent(j.unit.Yes, j.base))
+		if len(s.result.Units) > 1 {
+			of = s.w.Text("results.why.group", "names", s.names(j.unit.Groups), "why", of)
+		}
+		list = append(list, of)
+	}
+	switch is {
+	case shownNone:
+		return append(list, s.w.Text("results.quote.none"))
+	case shownMixed:
+		return append(list, s.sentence(), s.w.Text("results.quote.called"))
+	}
+	return append(list, s.w.Text("results.quote.all"))
+}

@@ -1,0 +1,150 @@
+package pages
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"strikevote/internal/protocol/suite"
+)
+
+// maxSetting bounds one text of the settings, in bytes.
+const maxSetting = 500
+
+// settings reads settings.json: JSON, with lines that begin with // as notes.
+func (r *reader) settings() {
+	s, ok := r.text(settingsName)
+	if !ok {
+		return
+	}
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(strings.TrimSpace(line), "//") {
+			lines[i] = "" // the line stays, so that the others keep their numbers
+		}
+	}
+	s = strings.Join(lines, "\n")
+	d := json.NewDecoder(strings.NewReader(s))
+	d.DisallowUnknownFields()
+	var x Settings
+	err := d.Decode(&x)
+	if err == nil && d.More() {
+		err = errors.New("something follows the last brace")
+	}
+	if err != nil {
+		r.wrong(settingsName, lineOf(s, err, d.InputOffset()), "%s", plainly(err))
+		return
+	}
+	r.folder.Content.Settings = x
+	r.checkSettings(&x, func(key string) int { return lineWith(s, key) })
+}
+
+var unknownField = regexp.MustCompile(`unknown field "([^"]*)"`)
+
+// lineOf returns the line of a mistake.
+func lineOf(s string, err error, offset int64) int {
+	if m := unknownField.FindStringSubmatch(err.Error()); m != nil {
+		return lineWith(s, m[1])
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		offset = int64(len(s))
+	}
+	if syntax := new(json.SyntaxError); errors.As(err, &syntax) {
+		offset = syntax.Offset
+	}
+	if kind := new(json.UnmarshalTypeError); errors.As(err, &kind) {
+		offset = kind.Offset
+	}
+	return 1 + bytes.Count([]byte(s)[:min(offset, int64(len(s)))], []byte("\n"))
+}
+
+// lineWith returns the line of a key.
+func lineWith(s, key string) int {
+	before, _, found := strings.Cut(s, `"`+key+`"`)
+	if !found {
+		return 0
+	}
+	return 1 + strings.Count(before, "\n")
+}
+
+func plainly(err error) string {
+	if m := unknownField.FindStringSubmatch(err.Error()); m != nil {
+		return `there is no setting "` + m[1] + `"`
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
+}
+
+// checkSettings checks every value.
+func (r *reader) checkSettings(x *Settings, line func(string) int) {
+	for _, t := range []struct {
+		key  string
+		text Text
+	}{
+		{"union", x.Union}, {"eligibility", x.Eligibility}, {"help_hours", x.HelpHours}, {"organizer", x.Organizer},
+		{"observer", x.Observer}, {"named_observers", x.Observers}, {"next_after_no", x.NextNo},
+		{"moved", x.Reasons.Moved}, {"cancelled", x.Reasons.Cancelled},
+	} {
+		for lang, text := range t.text {
+			if lang != "" && code(lang) != lang {
+				r.wrong(settingsName, line(t.key), "%s: %q is none of the languages %s", t.key, lang, strings.Join(codes(), " "))
+			}
+			if err := suite.CheckTextOrEmpty(text, maxSetting); err != nil {
+				r.wrong(settingsName, line(t.key), "%s: %v", t.key, err)
+			}
+		}
+	}
+	for key, text := range map[string]string{"mail_provider": x.Provider, "from_name": x.From} {
+		if err := suite.CheckTextOrEmpty(text, maxSetting); err != nil {
+			r.wrong(settingsName, line(key), "%s: %v", key, err)
+		}
+	}
+	dates := map[string]string{"record_date": x.RecordDate, "cutoff": x.Cutoff, "result_expected": x.ResultOn, "dispute_until": x.DisputeBy}
+	if x.Compared != nil {
+		dates["lists_compared"] = x.Compared.Date
+		if err := suite.CheckText(x.Compared.Names, maxSetting); err != nil {
+			r.wrong(settingsName, line("lists_compared"), "lists_compared: names: %v", err)
+		}
+	}
+	for key, date := range dates {
+		if !dated(date) && date != "" {
+			r.wrong(settingsName, line(key), "%s: write a date like 2027-01-31", key)
+		}
+	}
+	for key, address := range map[string]string{"join_url": x.JoinURL, "desks_url": x.DesksURL} {
+		if address != "" && !linked(address, "https", "http") {
+			r.wrong(settingsName, line(key), "%s: write an address that begins with https://", key)
+		}
+	}
+	if _, err := time.LoadLocation(x.Zone); err != nil || x.Zone == "Local" {
+		r.wrong(settingsName, line("zone"), "zone: not a time zone like America/Los_Angeles")
+	}
+	if x.Limits.Words < 0 || x.Limits.Words > maxStatement {
+		r.wrong(settingsName, line("opinion_words"), "opinion_words: a number of words up to %d", maxStatement)
+	}
+}
+
+func dated(s string) bool {
+	_, err := time.Parse(time.DateOnly, s)
+	return err == nil
+}
+
+// linked reports whether a text is a whole address of one of these schemes. A link
+// without a host, or with a name and a password in front of it, leads elsewhere than
+// it seems.
+func linked(s string, schemes ...string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.User != nil || len(s) > 1000 {
+		return false
+	}
+	for _, scheme := range schemes {
+		if u.Scheme == scheme {
+			return u.Host != "" || scheme == "mailto" && strings.Contains(u.Opaque, "@")
+		}
+	}
+	return false
+}

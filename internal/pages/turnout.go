@@ -1,0 +1,180 @@
+package pages
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"strikevote/internal/protocol/suite"
+)
+
+// A turnout is what the side that knows names tells everybody of how many ballots
+// were issued: a JSON file that it made for this and nothing else. Small places are
+// combined in it already, and its numbers move in steps; the pages add nothing to it
+// and never ask for more.
+type turnout struct {
+	At     int64          `json:"at"`
+	Final  bool           `json:"final"`
+	Floor  uint32         `json:"floor"`
+	Groups []groupTurnout `json:"groups"`
+	Places []placeTurnout `json:"places"`
+	Other  *placeTurnout  `json:"other"`
+}
+
+type groupTurnout struct {
+	ID       suite.GroupID `json:"id"`
+	Issued   uint64        `json:"issued"`
+	Entitled uint64        `json:"entitled"`
+}
+
+type placeTurnout struct {
+	Name     string `json:"name"`
+	Issued   uint64 `json:"issued"`
+	Entitled uint64 `json:"entitled"`
+}
+
+// maxTurnout bounds the file: a thousand groups and more places than a union has.
+const maxTurnout = 1 << 20
+
+// readTurnout reads what is told of an election, or nil while nothing is.
+func (s *Site) readTurnout(ctx context.Context, id suite.ElectionID) (*turnout, error) {
+	if s.Turnout == nil {
+		return nil, nil
+	}
+	b, err := s.Turnout(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := new(turnout)
+	if err := json.Unmarshal(b, t); err != nil {
+		return nil, fmt.Errorf("reading the turnout: %w", err)
+	}
+	return t, nil
+}
+
+// getTurnout serves the file to programs: to a board in another process, and to
+// whoever draws a line of it.
+func (s *Site) getTurnout(w http.ResponseWriter, r *http.Request) error {
+	id, err := s.find(r)
+	if err != nil {
+		return err
+	}
+	if s.Turnout == nil {
+		return ErrNotFound
+	}
+	b, err := s.Turnout(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", brief)
+	_, _ = w.Write(b) // the reader went away
+	return nil
+}
+
+// RemoteTurnout asks another process of the service for the turnout.
+func RemoteTurnout(client *http.Client, origin string) func(context.Context, suite.ElectionID) ([]byte, error) {
+	return func(ctx context.Context, id suite.ElectionID) ([]byte, error) {
+		return remote{client: client}.ask(ctx, origin+"/e/"+id.String()+"/turnout.json", maxTurnout)
+	}
+}
+
+// A turnoutPage says how many ballots were issued, by group and by campus.
+type turnoutPage struct {
+	*view
+	Told   bool
+	Final  bool
+	Step   int64 // when a number moved last
+	Floor  uint32
+	All    *turnoutRow
+	Groups []turnoutRow
+	Places []turnoutRow
+}
+
+type turnoutRow struct {
+	Name                      string
+	Issued, Entitled, Percent string
+	Cast, Absent              string // from the lock on
+	Plot                      *plot
+}
+
+func turnoutOf(s *Site, ctx context.Context, v *view) (any, error) {
+	p := &turnoutPage{view: v}
+	t, err := s.readTurnout(ctx, v.ID)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.figures(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	if f.final != nil {
+		// From the lock on the record itself counts every group.
+		t = f.lastTurnout(t)
+	}
+	if t == nil {
+		return p, nil
+	}
+	p.Told, p.Final, p.Step, p.Floor = true, f.final != nil, t.At, t.Floor
+	var all groupTurnout
+	var cast uint64
+	for _, g := range t.Groups {
+		group := v.Manifest.Group(g.ID)
+		if group == nil {
+			return nil, errors.New("reading the turnout: it is another election's")
+		}
+		row := p.row(group.Name, g.Issued, g.Entitled)
+		if p.Final {
+			p.end(&row, f.final[g.ID].Accepted()+g.Issued, f.cast[g.ID])
+			cast += f.cast[g.ID]
+		}
+		p.Groups = append(p.Groups, row)
+		all.Issued, all.Entitled = all.Issued+g.Issued, all.Entitled+g.Entitled
+	}
+	total := p.row(v.Text("results.overall"), all.Issued, all.Entitled)
+	p.All = &total
+	if p.Final {
+		_, notCast := f.open()
+		p.All.Cast, p.All.Absent = v.Number(cast), v.Number(notCast)
+	}
+	for _, c := range t.Places {
+		p.Places = append(p.Places, p.row(c.Name, c.Issued, c.Entitled))
+	}
+	if t.Other != nil {
+		p.Places = append(p.Places, p.row(v.Text("results.turnout.other"), t.Other.Issued, t.Other.Entitled))
+	}
+	return p, nil
+}
+
+// lastTurnout takes the numbers of the groups from the ends of the logs, and of the
+// places what was told last.
+func (f *figures) lastTurnout(told *turnout) *turnout {
+	t := new(turnout)
+	if told != nil {
+		*t = *told
+		t.Groups = nil
+	}
+	for i := range f.manifest.Groups {
+		g := &f.manifest.Groups[i]
+		n := f.final[g.ID]
+		t.Groups = append(t.Groups, groupTurnout{ID: g.ID, Issued: uint64(n.Issued), Entitled: n.Entitled(g.RollSize)})
+	}
+	return t
+}
+
+func (p *turnoutPage) row(name string, issued, entitled uint64) turnoutRow {
+	return turnoutRow{
+		Name: name, Issued: p.Number(issued), Entitled: p.Number(entitled),
+		Percent: p.Percent(issued, entitled), Plot: plotOf(min(issued, entitled), entitled),
+	}
+}
+
+// end adds what is known when the box is closed.
+func (p *turnoutPage) end(row *turnoutRow, given, cast uint64) {
+	row.Cast, row.Absent = p.Number(cast), p.Number(given-min(given, cast))
+}

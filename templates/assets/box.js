@@ -1,0 +1,123 @@
+// Looks for a tracker from the public page of the box, and checks the proof here,
+// in the reader's browser. Without it the page's form does the looking, and leaves
+// the checking to whoever saves the proof.
+//
+// A code is what opens a ballot, and people mistake one for the other: it is told by
+// its length before anything is sent. A tracker goes by POST and into no address.
+
+import { inBox, open } from "./inbox.js";
+import { parseTracker } from "./receipt.js";
+import { cleanBase32, group4 } from "./suite.js";
+
+const signs = 20;
+const patience = 20000; // milliseconds
+
+const form = document.getElementById("find");
+const input = document.getElementById("tracker");
+const problem = document.getElementById("problem");
+const error = problem.getAttribute("data-error");
+const title = document.title.replace(`${error} `, ""); // the form may have found an error before
+let busy = false;
+
+const all = (selector, within) => Array.prototype.slice.call((within || document).querySelectorAll(selector));
+
+// show shows what belongs to a state, and hides what belongs to another one.
+function show(state) {
+  all("[data-state]").forEach((e) => {
+    e.hidden = e.getAttribute("data-state") !== state;
+  });
+  const wrong = all(`[data-state="${state}"]`, problem).length > 0;
+  problem.hidden = !wrong;
+  document.getElementById("field").className = wrong ? "field wrong" : "field";
+  document.title = wrong ? `${error} ${title}` : title;
+  if (wrong) {
+    problem.focus();
+  }
+}
+
+// wrong returns what is wrong with what was typed, or "".
+function wrong(typed) {
+  const n = cleanBase32(typed).length;
+  all("[data-pattern]").forEach((e) => {
+    e.textContent = e.getAttribute("data-pattern").replace("{n}", String(n));
+  });
+  if (n === signs + 1) {
+    return "code";
+  }
+  if (n !== signs) {
+    return "length";
+  }
+  try {
+    parseTracker(typed);
+  } catch (e) {
+    return "letters";
+  }
+  return "";
+}
+
+// ask fetches something of this origin, and gives up after a while.
+function ask(address, how) {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), patience);
+  const done = () => clearTimeout(timer);
+  const asked = fetch(address, Object.assign({ credentials: "omit", signal: stop.signal }, how)).then((answer) => {
+    if (!answer.ok) {
+      throw new Error("no answer");
+    }
+    return answer;
+  });
+  asked.then(done, done);
+  return asked;
+}
+
+async function look(typed) {
+  const answer = await ask(form.getAttribute("action"), {
+    method: "POST",
+    headers: { Accept: "application/json", "Content-Type": "application/x-www-form-urlencoded" },
+    body: `tracker=${encodeURIComponent(typed)}`,
+  });
+  const said = await answer.json();
+  if (said.state !== "found") {
+    return said.state;
+  }
+  const manifest = await (await ask(form.getAttribute("data-manifest"))).arrayBuffer();
+  try {
+    inBox(open(new Uint8Array(manifest), form.getAttribute("data-mid")), parseTracker(typed), said.proof);
+  } catch (e) {
+    return "false";
+  }
+  return "found";
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (busy) {
+    return;
+  }
+  const typed = input.value;
+  const bad = wrong(typed);
+  if (bad) {
+    show(bad);
+    return;
+  }
+  busy = true;
+  show("busy");
+  const tracker = group4(cleanBase32(typed));
+  all("[data-tracker]").forEach((e) => {
+    e.textContent = tracker;
+  });
+  all("input[type=hidden][name=tracker]").forEach((e) => {
+    e.value = tracker;
+  });
+  let state = "offline";
+  try {
+    state = await look(tracker);
+  } catch (e) {
+    // Nothing came back: it can be tried again.
+  }
+  all("[data-checked]").forEach((e) => {
+    e.hidden = state !== "found";
+  });
+  show(state);
+  busy = false;
+});
