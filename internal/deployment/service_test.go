@@ -62,6 +62,7 @@ func TestService(t *testing.T) {
 		{"backup", testBackup},
 		{"lock", testLock},
 		{"certify", testCertify},
+		{"public pages", testPublic},
 		{"doctor at the end", testDoctorAtEnd},
 		{"backup at the end", testBackupAtEnd},
 		{"set back", testSetBack},
