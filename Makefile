@@ -1,4 +1,5 @@
 # make demo      a whole election on this computer
+# make audit     the audit for a browser; demo and test make it first
 # make test      everything that can be checked without a network
 # make bench     how fast each step is
 # make generate  the files that are made from others; needs npm and a network
@@ -36,14 +37,27 @@ tortured   := ./internal/torture ./internal/audit ./internal/ballotbox ./interna
 # Members, tellers, witnesses and auditors have other systems than the service.
 systems := darwin/arm64 windows/amd64
 
-.PHONY: demo test bench generate vuln fuzz torture
+# The program of the page /check, and what Go ships to run it in a browser. They
+# are made here and never committed; a build without them offers the one command
+# only. Nothing of this computer enters them, so that everybody makes the same
+# bytes. Go does not link again what is up to date, and what has not changed is not
+# written again, so that the service is not built again either.
+browser := templates/assets/audit
 
-demo:
+.PHONY: demo audit test bench generate vuln fuzz torture
+
+audit:
+	@GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o bin/audit.wasm ./cmd/strikevote/wasm
+	@test $(browser)/audit.wasm.gz -nt bin/audit.wasm || gzip -9nc bin/audit.wasm >$(browser)/audit.wasm.gz
+	@cmp -s "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" $(browser)/wasm_exec.js || \
+	  cp "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" $(browser)/wasm_exec.js
+
+demo: audit
 	@deploy/dependencies.sh
 	@$(GO) build -trimpath -o bin/strikevote ./cmd/strikevote
 	@bin/strikevote demo $(ARGS)
 
-test:
+test: audit
 	@deploy/dependencies.sh test
 	@unformatted=$$(gofmt -l $(sources)) && test -z "$$unformatted" || { echo "gofmt: $$unformatted" >&2; exit 1; }
 	$(GO) vet ./...

@@ -61,7 +61,8 @@ const policy = `
 	# Files: the record that everybody checks, and rolls that are imported.
 	record/layout              protocol/suite protocol/election protocol/tlog
 	record/statement           protocol/suite protocol/group protocol/dkg
-	record                     @std math/rand/v2 record/layout protocol/suite protocol/election protocol/tlog
+	record/mirror              archive/zip path sync record/layout protocol/election protocol/tlog
+	record                     @std math/rand/v2 record/layout record/mirror protocol/suite
 	roll                       @std @charmap @excelize
 
 	# The words of pages. Knows no election.
@@ -76,7 +77,7 @@ const policy = `
 	registrar                  @std @chi @pgx @prometheus platform/web platform/postgres mailer roll
 	+                          protocol/suite protocol/election protocol/token protocol/credential
 	+                          protocol/credential/issuer protocol/tlog protocol/act protocol/ledger record/layout
-	+                          record/statement
+	+                          record/statement language /templates
 
 	# The side that knows votes.
 	ballotbox                  @std @chi @pgx @prometheus @aead platform/web platform/postgres board
@@ -138,6 +139,9 @@ const policy = `
 	+                          protocol/ballot protocol/ledger protocol/receipt protocol/tlog protocol/token
 	+                          protocol/outcome /migrations
 
+	# The audit for a browser. The page brings the files.
+	/cmd/strikevote/wasm       archive/zip syscall/js audit record/layout record/mirror protocol/suite protocol/election
+
 	# Makes files that are committed. Nothing imports it.
 	bundle                     @std @esbuild
 
@@ -188,6 +192,8 @@ var apart = [][2]string{
 	{"audit", "platform/web"},
 	{"audit", "platform/postgres"},
 	{"audit", "record"},
+	{"/cmd/strikevote/wasm", "record"},
+	{"/cmd/strikevote/wasm", "platform/postgres"},
 	{"voter", "platform/postgres"},
 	{"teller", "platform/postgres"},
 	{"teller", "committee"},

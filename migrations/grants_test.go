@@ -102,6 +102,8 @@ func TestGrantsRegistrar(t *testing.T) {
 		sv_registrar registrar.rejection SELECT INSERT
 		sv_registrar registrar.act SELECT INSERT
 		sv_registrar registrar.factor_failure SELECT INSERT
+		sv_registrar registrar.dispute SELECT INSERT
+		sv_registrar registrar.dispute_word SELECT INSERT
 		sv_registrar registrar.queue SELECT INSERT DELETE
 		sv_registrar registrar.addition SELECT INSERT DELETE
 		sv_registrar registrar.outbox SELECT INSERT UPDATE(attempts,lease_until,not_before,state)

@@ -33,7 +33,7 @@ var Booth embed.FS
 // assets/dist/*.js, which are made from the modules beside them, and public.js as it is,
 // which browsers of any age can read.
 //
-//go:embed assets/*.css assets/public.js assets/dist
+//go:embed assets/*.css assets/public.js assets/check.js assets/check-worker.js assets/dist
 var Assets embed.FS
 
 // Pages holds the public pages: pages/<name>.html, and pages/layout.html, which holds
@@ -41,6 +41,17 @@ var Assets embed.FS
 //
 //go:embed pages
 var Pages embed.FS
+
+// Audit holds the audit for a browser, if "make audit" has put it there: audit.wasm.gz
+// and wasm_exec.js. The README beside them is always there.
+//
+//go:embed assets/audit
+var Audit embed.FS
+
+// Registrar holds the registrar's pages, which are one file: registrar/page.html.
+//
+//go:embed registrar
+var Registrar embed.FS
 
 // Sample is a folder of content for the public pages that explains itself.
 //

@@ -21,12 +21,13 @@ func electionCommand() command {
 		short: "make an election, seal it, and see where it stands",
 		long: `
 For the operator of a deployment. In this order: sample, new, ceremony, pages, propose, seal;
-then, while it runs: show, mail, extend, close, cancel, envelopes, decide; and export.
+then, while it runs: show, mail, extend, close, cancel, envelopes, decide, disputes, dispute;
+and export.
 
 What matters is decided by two of the committee: these commands put it before them,
 and they sign with strikevote committee sign. Everything that cannot be taken back is
 only shown until you add -yes.`,
-		subs: slices.Concat(draftCommands(), openCommands()),
+		subs: slices.Concat(draftCommands(), openCommands(), disputeCommands()),
 	}
 }
 

@@ -23,10 +23,13 @@ func showElection(ctx context.Context, e *env, d *deployment.Deployment, id suit
 		return err
 	}
 	show(e, d, v)
-	if v.Phase != "draft" {
-		return showDowntime(ctx, e, d, id)
+	if v.Phase == "draft" {
+		return nil
 	}
-	return nil
+	if err := showReports(ctx, e, d, id); err != nil {
+		return err
+	}
+	return showDowntime(ctx, e, d, id)
 }
 
 func show(e *env, d *deployment.Deployment, v *deployment.Overview) {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 
+	"strikevote/internal/committee"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tally"
 	"strikevote/internal/record/layout"
 )
 
@@ -25,9 +27,32 @@ func (d *Deployment) publishResult(ctx context.Context, e *running) error {
 		if err != nil {
 			return err
 		}
-		return d.committee.DraftCertificate(ctx, id, result, 0, d.c.Now().Unix())
+		upheld, err := e.registrar.Upheld(ctx)
+		if err != nil {
+			return err
+		}
+		return d.draftCertificate(ctx, id, result, upheld)
 	}
 	return errWaiting
+}
+
+// draftCertificate proposes the certificate, and another one in its place when the
+// committee upholds one more report "not me": then it is signed anew.
+func (d *Deployment) draftCertificate(ctx context.Context, id suite.ElectionID, result []byte, upheld uint64) error {
+	now := d.c.Now().Unix()
+	proposed, err := d.committee.Certificate(ctx, id)
+	if err != nil {
+		return d.committee.DraftCertificate(ctx, id, result, upheld, now)
+	}
+	c, err := tally.ParseCertificate(proposed)
+	if err != nil || c.Disputed == upheld {
+		return err
+	}
+	// Enough have signed the one before: it is about to be published.
+	if err := d.committee.ProposeCertificate(ctx, id, result, upheld, now); !errors.Is(err, committee.ErrConflict) {
+		return err
+	}
+	return nil
 }
 
 // publishCertificate publishes certificate and signatures once two have signed.

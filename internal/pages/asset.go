@@ -19,6 +19,7 @@ type asset struct {
 	Link      string
 	Integrity string
 	kind      string
+	policy    string // of a worker, which has one of its own
 	body      []byte
 }
 
@@ -41,7 +42,10 @@ func load(kind, ext string, names ...string) asset {
 		}
 		parts = append(parts, b)
 	}
-	body := bytes.Join(parts, []byte("\n"))
+	return makeAsset(kind, ext, bytes.Join(parts, []byte("\n")))
+}
+
+func makeAsset(kind, ext string, body []byte) asset {
 	sum := sha256.Sum256(body)
 	return asset{
 		Link:      "/e/assets/" + hex.EncodeToString(sum[:16]) + ext,
@@ -51,10 +55,18 @@ func load(kind, ext string, names ...string) asset {
 	}
 }
 
-func getAsset(w http.ResponseWriter, r *http.Request) error {
-	for _, a := range []asset{hashed.Style, hashed.Script, hashed.Box} {
-		if a.Link != "/e/assets/"+chi.URLParam(r, "name") {
+func (s *Site) getAsset(w http.ResponseWriter, r *http.Request) error {
+	link := "/e/assets/" + chi.URLParam(r, "name")
+	check := s.browser()
+	if check != nil && link == check.Program {
+		return check.serve(w, r)
+	}
+	for _, a := range append([]asset{hashed.Style, hashed.Script, hashed.Box, checkScript}, check.assets()...) {
+		if a.Link != link {
 			continue
+		}
+		if a.policy != "" {
+			w.Header().Set("Content-Security-Policy", a.policy)
 		}
 		w.Header().Set("Content-Type", a.kind)
 		w.Header().Set("Cache-Control", forever)

@@ -41,6 +41,7 @@ func init() {
 		{"turnout", "turnout", "results.turnout.name", turnoutOf},
 		{"result", "result", "results.result.name", resultOf},
 		{"certificate", "certificate", "results.certificate.name", certificateOf},
+		{"check", "check", "audit.name", checkOf},
 		{"view", "view", "pages.view.name", viewOf},
 		{"documents", "documents", "pages.documents.name", documentsOf},
 		{"contacts", "contacts", "pages.contacts.name", contactsOf},
@@ -155,6 +156,9 @@ func (s *Site) getPage(w http.ResponseWriter, r *http.Request) error {
 			data, err := p.build(s, r.Context(), v)
 			if err != nil {
 				return err
+			}
+			if policy, ok := policies[p.name]; ok {
+				w.Header().Set("Content-Security-Policy", policy)
 			}
 			return render(w, http.StatusOK, p.name, data, v.keep())
 		case p.path + "/":

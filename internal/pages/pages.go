@@ -24,6 +24,7 @@ import (
 
 	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/suite"
+	"strikevote/templates"
 )
 
 // ErrNotFound is returned by a [Record], and by what a [Site] is told by, for what is
@@ -62,6 +63,9 @@ type Site struct {
 	// Now may be nil.
 	Now func() time.Time
 
+	// browser is the audit for browsers. It is prepared when somebody asks first.
+	browser func() *browser
+
 	zips  atomic.Int32 // downloads of records under way
 	mu    sync.Mutex
 	kept  map[suite.ElectionID]*kept     // guarded by mu
@@ -79,12 +83,15 @@ const (
 // Handler serves the paths below /e/. It needs a host name on which nothing has
 // cookies; the board's is one.
 func (s *Site) Handler() http.Handler {
+	if s.browser == nil {
+		s.browser = sync.OnceValue(func() *browser { return newBrowser(templates.Audit) })
+	}
 	r := chi.NewRouter()
 	r.Use(web.Chain(web.Config{Log: s.Log, Policy: web.Policy()})...)
 	// Mail scanners and monitors look with HEAD.
 	r.Use(middleware.GetHead)
 	r.Get("/e/", s.handle(s.getIndex))
-	r.Get("/e/assets/{name}", s.handle(getAsset))
+	r.Get("/e/assets/{name}", s.handle(s.getAsset))
 	r.Get("/e/{election}", s.handle(s.getSlash))
 	s.routeContent(r)
 	r.Get("/e/{election}/documents/{name}", s.handle(s.getDocument))

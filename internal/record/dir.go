@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"strikevote/internal/record/layout"
+	"strikevote/internal/record/mirror"
 )
 
 // A dir is a record in a directory. The root keeps every path within it, also
@@ -32,8 +33,8 @@ func openDir(path string) (fs.FS, io.Closer, error) {
 func (d dir) look() error {
 	n := 0
 	return fs.WalkDir(d, ".", func(_ string, _ fs.DirEntry, err error) error {
-		if n++; n > 2*maxFiles { // as many folders as files
-			return fmt.Errorf("more than %d files", maxFiles)
+		if n++; n > 2*mirror.MaxFiles { // as many folders as files
+			return fmt.Errorf("more than %d files", mirror.MaxFiles)
 		}
 		return err
 	})

@@ -9,17 +9,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 	"sync"
 
-	"strikevote/internal/protocol/election"
-	"strikevote/internal/protocol/tlog"
 	"strikevote/internal/record/layout"
+	"strikevote/internal/record/mirror"
 )
-
-// maxDownload bounds what a server can make the reader keep: a ballot is at
-// most 5 kB, and there are less than 2^20.
-const maxDownload = 8 << 30
 
 // Download copies the record at an address into dir, which must not exist. It
 // fetches what the manifest and the two final checkpoints call for and checks
@@ -83,7 +77,7 @@ func download(ctx context.Context, w *web, dir string, progress func(done, total
 	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: %w", dir, fs.ErrExist)
 	}
-	paths, err := wanted(w)
+	paths, err := mirror.List(func(path string) ([]byte, error) { return readAll(w, path) })
 	if err != nil {
 		return err
 	}
@@ -107,49 +101,6 @@ func download(ctx context.Context, w *web, dir string, progress func(done, total
 	return os.Rename(part, dir)
 }
 
-// wanted lists what to ask for. It believes the checkpoints without checking
-// their signatures, which only makes it fetch too much or too little.
-func wanted(w *web) ([]string, error) {
-	raw, err := readAll(w, layout.Manifest)
-	if err != nil {
-		return nil, err
-	}
-	m, err := election.Parse(raw)
-	if err != nil {
-		return nil, err
-	}
-	shape := layout.Shape{Manifest: m, Stage: layout.Certified}
-	for log, size := range map[string]*int64{layout.Ledger: &shape.LedgerSize, layout.Ballots: &shape.BallotsSize} {
-		note, err := readAll(w, layout.Checkpoint(log))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		text, _, _ := strings.Cut(string(note), "\n\n")
-		c, err := tlog.ParseCheckpointText(text + "\n")
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", layout.Checkpoint(log), err)
-		}
-		*size = c.Size
-	}
-	// How many acts there are stands in the ledger only.
-	for shape.Acts < layout.MaxActs {
-		_, err := readAll(w, layout.Act(shape.Acts+1))
-		if errors.Is(err, fs.ErrNotExist) {
-			break
-		} else if err != nil && !errors.Is(err, layout.ErrTooLarge) {
-			return nil, err
-		}
-		shape.Acts++
-	}
-	paths := shape.May()
-	for p := range shape.Must() {
-		paths = append(paths, p)
-	}
-	return paths, nil
-}
-
 // fetchAll fetches with as many workers as requests may be under way.
 func fetchAll(ctx context.Context, w *web, root *os.Root, paths []string, progress func(done, total int), cancel func()) error {
 	var (
@@ -166,7 +117,7 @@ func fetchAll(ctx context.Context, w *web, root *os.Root, paths []string, progre
 				n, err := fetchOne(w, root, p)
 				mu.Lock()
 				// Each file is bounded, but a hostile server may claim many.
-				if size += int64(n); err == nil && size > maxDownload {
+				if size += int64(n); err == nil && size > mirror.MaxSize {
 					err = errors.New("larger than any record")
 				}
 				if done++; err == nil && progress != nil {

@@ -9,6 +9,7 @@
 package record
 
 import (
+	"archive/zip"
 	"context"
 	"fmt"
 	"io"
@@ -17,11 +18,8 @@ import (
 	"strings"
 
 	"strikevote/internal/record/layout"
+	"strikevote/internal/record/mirror"
 )
-
-// maxFiles bounds the files of a record: both logs at their largest have some
-// 33,000 tiles and bundles, and there are at most 9,999 acts and 1,000 rolls.
-const maxFiles = 1 << 16
 
 // Open opens the record at source: an http or https address, a zip file, or a
 // directory. The context governs every later read of a record on the web. The
@@ -53,4 +51,21 @@ func Open(ctx context.Context, source string) (fs.FS, io.Closer, error) {
 
 func isURL(source string) bool {
 	return strings.HasPrefix(source, "https://") || strings.HasPrefix(source, "http://")
+}
+
+func openZip(name string) (fs.FS, io.Closer, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := zip.OpenReader(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	fsys, err := mirror.Zip(&r.Reader, info.Size())
+	if err != nil {
+		r.Close()
+		return nil, nil, err
+	}
+	return fsys, r, nil
 }

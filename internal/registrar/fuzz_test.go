@@ -35,6 +35,10 @@ func FuzzHTTP(f *testing.F) {
 		post("/issue", kind, `{"token":"TOKEN","factor":FACTOR,"z":"NUMBER"}`),
 		post("/deposit", kind, `{"token":"TOKEN","factor":FACTOR,"ballot":"AAAA"}`),
 		post("/resend", kind, `{"to":"canary\u00e9@mail.example"}`),
+		post("/report", kind, `{"token":"TOKEN","code":"CODE","happened":"a\u0000 CODE","phone":"+1","who":"M-1-0"}`),
+		post("/report", "application/x-www-form-urlencoded", "happened=%E8%AA%9E+CODE&phone=%00&who=M-1-0"),
+		post("/link", "application/x-www-form-urlencoded", "to=M-1-0"),
+		webtest.Request{Method: "GET", Target: "/v1/ELECTION/link?lang=es", Header: "Accept-Language: ko"},
 		post("/acts", "application/octet-stream", "ACT"),
 		post("/acts", "application/octet-stream", string(extend.Bytes()[:40])),
 	)

@@ -3,7 +3,9 @@ package registrar
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"log/slog"
+	"mime"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -20,6 +22,7 @@ import (
 
 const (
 	maxRequest = 4 << 10  // a token, a factor and z fill about one
+	maxReport  = 16 << 10 // a form writes some letters as nine signs
 	maxDeposit = 16 << 10 // a ballot of eight questions fills seven
 	maxActs    = 4        // at once, and as many waiting
 	maxAct     = act.MaxSize
@@ -87,25 +90,34 @@ func (s *Service) get(id suite.ElectionID) (mounted, bool) {
 	return m, ok
 }
 
-// Handler serves the paths of SPEC 19. It is mounted on an origin of its own.
-// Nothing answers GET: scanners of mail open every link they find.
+// Handler serves the paths of SPEC 19. It is mounted on an origin of its own. A GET
+// shows a form at most: scanners of mail open every link they find.
 func (s *Service) Handler() http.Handler {
 	router := web.NewRouter(web.Chain(web.Config{Log: s.log, Body: maxAct + 1, Observe: s.observe})...)
 	router.Route("/v1/{election}", func(r chi.Router) {
-		r.Use(s.cors, s.limits.requests.ByAddress(s.limits.address))
+		r.Use(s.origins, s.limits.requests.ByAddress(s.limits.address))
 		r.Post("/status", s.handle(s.postStatus))
 		r.Post("/issue", s.handle(s.postIssue))
 		r.Post("/deposit", s.handle(s.postDeposit))
 		r.Post("/resend", s.handle(s.postResend))
 		// Acts are public, so everybody can send them again.
 		r.With(web.AtMost(maxActs, maxAct)).Post("/acts", s.handle(s.postActs))
+		r.Get("/link", s.show(s.getLink))
+		r.Post("/link", s.show(s.postLink))
+		r.Get("/report", s.show(s.getReport))
+		r.Post("/report", s.postReport())
 	})
 	return router
 }
 
 func (s *Service) handle(h func(*Registrar, http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	e := web.Endpoints{Answer: answer, Faults: s.faults}
-	return e.Handle(func(w http.ResponseWriter, req *http.Request) error {
+	return e.Handle(s.with(h))
+}
+
+// with finds the election of a request.
+func (s *Service) with(h func(*Registrar, http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, req *http.Request) error {
 		m, err := s.find(req)
 		if err != nil {
 			return err
@@ -114,18 +126,32 @@ func (s *Service) handle(h func(*Registrar, http.ResponseWriter, *http.Request) 
 			return ErrSetBack
 		}
 		return retryAfter(w, h(m.registrar, w, req))
-	})
+	}
 }
 
-// cors lets the pages of the election's booth in, and no others.
-func (s *Service) cors(next http.Handler) http.Handler {
+// origins lets the pages of the election's booth in, and no others; and to the
+// registrar's own pages only themselves.
+func (s *Service) origins(next http.Handler) http.Handler {
+	own := web.SameOrigin(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := chi.RouteContext(r.Context()).RoutePath
+		if path == "/link" || path == "/report" && !fromBooth(r) {
+			own.ServeHTTP(w, r)
+			return
+		}
 		if m, err := s.find(r); err == nil {
 			m.cors(next).ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// fromBooth tells what the booth sends from a form of our own page. A page of another
+// site can send a form in somebody's name, but not JSON without asking first.
+func fromBooth(r *http.Request) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return r.Method == http.MethodOptions || err == nil && kind == "application/json"
 }
 
 func (s *Service) find(r *http.Request) (mounted, error) {
@@ -238,16 +264,69 @@ func (s *Service) postResend(r *Registrar, w http.ResponseWriter, req *http.Requ
 	if !ok {
 		return ErrWho
 	}
-	if s.limits.allow(s.limits.asked, req) && s.limits.askedAll.Allow("") {
-		if err := r.Resend(req.Context(), who); err != nil {
-			return err
-		}
+	if err := s.resend(r, req, who); err != nil {
+		return err
 	}
 	web.WriteJSON(w, http.StatusOK, struct {
 		Message string `json:"message"`
 	}{"If you are on the roll, your link is on its way, to the address on the roll only. It is the same link as before. It can take ten minutes. " +
 		"Nothing came? Look among unwanted mail, then call " + r.manifest.Help.Phone + "."})
 	return nil
+}
+
+// resend sends a link again within the limits, and says nothing of them.
+func (s *Service) resend(r *Registrar, req *http.Request, who string) error {
+	if !s.limits.allow(s.limits.asked, req) || !s.limits.askedAll.Allow("") {
+		return nil
+	}
+	return r.Resend(req.Context(), who)
+}
+
+// postReport answers as it was asked: the form with a page.
+func (s *Service) postReport() http.HandlerFunc {
+	booth, form := s.handle(s.postReportJSON), s.show(s.postReportForm)
+	return func(w http.ResponseWriter, req *http.Request) {
+		if fromBooth(req) {
+			booth(w, req)
+			return
+		}
+		form(w, req)
+	}
+}
+
+// postReportJSON answers everybody the same, with the report's number.
+func (s *Service) postReportJSON(r *Registrar, w http.ResponseWriter, req *http.Request) error {
+	var in struct {
+		Token    string `json:"token"`
+		Code     string `json:"code"`
+		Happened string `json:"happened"`
+		Phone    string `json:"phone"`
+		Who      string `json:"who"`
+	}
+	if err := decode(req, maxReport, &in); err != nil {
+		return err
+	}
+	number, err := s.report(r, req, Report{Happened: in.Happened, Phone: in.Phone, Who: in.Who}, in.Token, in.Code)
+	if err != nil {
+		return err
+	}
+	web.WriteJSON(w, http.StatusOK, struct {
+		Number  int    `json:"number"`
+		Message string `json:"message"`
+	}{number, fmt.Sprintf("Your report is recorded. It has number %d. Two people look at it.", number)})
+	return nil
+}
+
+// report records a report within the limits. It is counted by network before anything
+// is looked up, whatever it holds.
+func (s *Service) report(r *Registrar, req *http.Request, p Report, tok, code string) (int, error) {
+	if _, err := p.clean(); err != nil {
+		return 0, err
+	}
+	if !s.limits.allow(s.limits.reported, req) || !s.limits.reportedAll.Allow("") {
+		return 0, ErrReportsFull
+	}
+	return r.Report(req.Context(), p, tok, code)
 }
 
 func (s *Service) postActs(r *Registrar, w http.ResponseWriter, req *http.Request) error {

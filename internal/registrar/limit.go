@@ -21,6 +21,9 @@ type limits struct {
 	wrong    *web.Limiter // wrong codes, by network
 	asked    *web.Limiter // links to be sent again, by network
 	askedAll *web.Limiter // and in all
+
+	reported    *web.Limiter // reports, by network
+	reportedAll *web.Limiter // and in all
 }
 
 func newLimits(now func() time.Time) *limits {
@@ -35,6 +38,9 @@ func newLimits(now func() time.Time) *limits {
 		wrong:    web.NewLimiter(time.Minute, 50, now),
 		asked:    web.NewLimiter(10*time.Second, 100, now),
 		askedAll: web.NewLimiter(200*time.Millisecond, 2000, now),
+		// Each is kept, and read by two people.
+		reported:    web.NewLimiter(time.Minute, 20, now),
+		reportedAll: web.NewLimiter(2*time.Second, 500, now),
 	}
 }
 

@@ -121,6 +121,7 @@ type Registrar struct {
 
 	deposits chan struct{}             // one for each deposit under way
 	resends  chan struct{}             // one while a link is queued again
+	reports  chan struct{}             // one while a report is recorded or decided
 	known    atomic.Pointer[act.State] // after the acts so far, verified; never changed
 	looked   atomic.Int64              // the quarter hour of the last look at the turnout
 }
@@ -148,7 +149,7 @@ func Open(ctx context.Context, c Config) (*Registrar, error) {
 		return nil, err
 	}
 	return &Registrar{c: c, manifest: m, mid: election.MID(body), signer: s,
-		deposits: make(chan struct{}, maxDeposits), resends: make(chan struct{}, 1)}, nil
+		deposits: make(chan struct{}, maxDeposits), resends: make(chan struct{}, 1), reports: make(chan struct{}, 1)}, nil
 }
 
 // Manifest returns the election's manifest, which nobody may change.

@@ -73,9 +73,13 @@ func (s *stand) validSamples(link string) []sample {
 	add := func(service, method, path, kind, body string) {
 		list = append(list, newSample(service, method, origins[service]+path, id, kind, []byte(body)))
 	}
-	const octets, jsons, plain = "application/octet-stream", "application/json", "text/plain"
+	const octets, jsons, plain, forms = "application/octet-stream", "application/json", "text/plain", "application/x-www-form-urlencoded"
 	add("registrar", "POST", "/v1/E/deposit", jsons, `{"token":"`+tok.Base64()+`","ballot":"AAAA"}`)
 	add("registrar", "POST", "/v1/E/resend", jsons, `{"to":"nobody@mail.example"}`)
+	add("registrar", "POST", "/v1/E/report", jsons, `{"happened":"It was not me.","phone":"555-0101"}`)
+	add("registrar", "GET", "/v1/E/report", "", "")
+	add("registrar", "GET", "/v1/E/link", "", "")
+	add("registrar", "POST", "/v1/E/link", forms, "to=nobody%40mail.example")
 	add("registrar", "POST", "/v1/E/acts", octets, "\x00\x00\x00\x01\x05")
 	add("box", "POST", "/v1/E/check", octets, strings.Repeat("b", 800))
 	add("box", "POST", "/v1/E/find", jsons, `{"ballot_id":"`+strings.Repeat("0", 64)+`"}`)

@@ -181,6 +181,9 @@ type Endpoints struct {
 	Log *slog.Logger
 	// Faults, if it is not nil, gets them instead, see [Faults].
 	Faults *Faults
+	// Page, if it is not nil, answers an error in place of JSON, to a person who sees
+	// the answer in a browser.
+	Page func(w http.ResponseWriter, r *http.Request, status int)
 }
 
 // Handle returns a handler. If h returns an error it must not have answered.
@@ -190,20 +193,29 @@ func (e Endpoints) Handle(h func(http.ResponseWriter, *http.Request) error) http
 		if err == nil {
 			return
 		}
-		if p := new(RequestError); errors.As(err, &p) {
-			p.write(w)
+		p := e.answer(r, err)
+		if e.Page != nil {
+			e.Page(w, r, p.Status)
 			return
 		}
-		if e.Answer != nil {
-			if status, code, message := e.Answer(err); status != 0 {
-				e.report(r, status, err)
-				Error(w, status, code, message)
-				return
-			}
-		}
-		e.report(r, http.StatusInternalServerError, err)
-		errInternal.write(w)
+		p.write(w)
 	}
+}
+
+// answer returns what a person is told about an error, and reports what somebody
+// should look at.
+func (e Endpoints) answer(r *http.Request, err error) *RequestError {
+	if p := new(RequestError); errors.As(err, &p) {
+		return p
+	}
+	if e.Answer != nil {
+		if status, code, message := e.Answer(err); status != 0 {
+			e.report(r, status, err)
+			return &RequestError{status, code, message}
+		}
+	}
+	e.report(r, http.StatusInternalServerError, err)
+	return errInternal
 }
 
 // report logs what somebody should look at. A client that went away is not.

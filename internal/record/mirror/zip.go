@@ -1,12 +1,10 @@
-package record
+package mirror
 
 import (
 	"archive/zip"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 
@@ -17,33 +15,16 @@ import (
 // record that grows twentyfold is none: it is a bomb.
 const (
 	maxZipFile  = 32 << 20 // the largest of [layout.Limit]
-	maxZipTotal = maxDownload
+	maxZipTotal = MaxSize
 	maxZipRatio = 20
 	zipAllowed  = 16 << 20 // what any archive may unpack to, small ones being mostly texts
 )
 
-// openZip opens a record in a zip file, at its root or in its one top folder.
-// Nothing is unpacked to disk.
-func openZip(name string) (fs.FS, io.Closer, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	r, err := zip.OpenReader(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	fsys, err := zipRecord(&r.Reader, info.Size())
-	if err != nil {
-		r.Close()
-		return nil, nil, err
-	}
-	return fsys, r, nil
-}
-
-func zipRecord(r *zip.Reader, size int64) (fs.FS, error) {
-	if len(r.File) > 2*maxFiles {
-		return nil, fmt.Errorf("more than %d files", maxFiles)
+// Zip opens a record in an archive of this size, at its root or in its one top
+// folder. Nothing is unpacked.
+func Zip(r *zip.Reader, size int64) (fs.FS, error) {
+	if len(r.File) > 2*MaxFiles {
+		return nil, fmt.Errorf("more than %d files", MaxFiles)
 	}
 	var total uint64
 	seen := make(map[string]bool, len(r.File)) // whether it is a file

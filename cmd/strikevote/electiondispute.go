@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+
+	"strikevote/internal/deployment"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/registrar"
+)
+
+// disputeCommands are for reports "it was not me".
+func disputeCommands() []command {
+	return []command{
+		{name: "disputes", args: "-data DIR", short: "list the reports \"it was not me\"", run: looks(showDisputes), long: `
+Lists what people reported who say that somebody else used their link, with what two of
+the committee made of it. It is for those who look at the reports: it holds names and
+phone numbers. Whether a ballot was issued is said only of a report that came with the
+link itself.` + operatorHelp},
+		{name: "dispute", args: "-data DIR -by YOU -uphold N|-reject N [-yes]", short: "say what you make of a report", run: runElectionDispute, long: `
+Records that one of the committee would uphold or reject a report "it was not me". A
+second one who says the same decides it; each has one word. The certificate says how many
+reports are upheld, and whether they could change the outcome. A ballot that was issued
+cannot be taken back: nobody can tell which it is.` + operatorHelp},
+	}
+}
+
+func showDisputes(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID) error {
+	list, err := d.Disputes(ctx, id)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		fmt.Fprintln(e.out, "There are no reports.")
+		return nil
+	}
+	v, err := d.Overview(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, x := range list {
+		describeDispute(e, x, momentAt(x.At.Unix(), v.Zone))
+	}
+	return nil
+}
+
+// showReports says how many reports there are, if there are any.
+func showReports(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID) error {
+	list, err := d.Disputes(ctx, id)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	waiting := 0
+	for _, x := range list {
+		if x.State == registrar.DisputeOpen {
+			waiting++
+		}
+	}
+	fmt.Fprintf(e.out, "reports    %d say \"it was not me\", %d wait for two of the committee: strikevote election disputes\n", len(list), waiting)
+	return nil
+}
+
+func describeDispute(e *env, x registrar.Dispute, at string) {
+	fmt.Fprintf(e.out, "Report %d, %s, %s\n", x.Number, at, x.State)
+	switch {
+	case x.Member == "":
+		fmt.Fprintln(e.out, "  it came without a link")
+	case x.Issued:
+		fmt.Fprintf(e.out, "  it came with the link of %s; a ballot was issued with it\n", x.Member)
+	default:
+		fmt.Fprintf(e.out, "  it came with the link of %s; no ballot was issued with it\n", x.Member)
+	}
+	for _, line := range []struct {
+		what string
+		text string
+	}{
+		{"says to be", x.Who}, {"phone", x.Phone},
+		{"would uphold it", strings.Join(x.Upheld, ", ")}, {"would reject it", strings.Join(x.Rejected, ", ")},
+	} {
+		if line.text != "" {
+			fmt.Fprintf(e.out, "  %s: %s\n", line.what, line.text)
+		}
+	}
+	for line := range strings.Lines(x.Happened) {
+		fmt.Fprintf(e.out, "    %s\n", strings.TrimRight(line, "\n"))
+	}
+	fmt.Fprintln(e.out)
+}
+
+func runElectionDispute(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operation
+	o.add(e, fs, true)
+	o.named(fs)
+	uphold := fs.Int("uphold", 0, "the number of a report that is true")
+	reject := fs.Int("reject", 0, "the number of a report that is not")
+	if err := o.parse(fs, args, 0, "name one report with -uphold or -reject"); err != nil {
+		return err
+	}
+	if (*uphold > 0) == (*reject > 0) {
+		return usageError("name one report with -uphold or -reject")
+	}
+	by, err := o.who()
+	if err != nil {
+		return err
+	}
+	number := max(*uphold, *reject)
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		if err := d.CheckDispute(ctx, id, number, by); err != nil {
+			return err
+		}
+		list, err := d.Disputes(ctx, id)
+		if err != nil {
+			return err
+		}
+		v, err := d.Overview(ctx, id)
+		if err != nil {
+			return err
+		}
+		found := false
+		for _, x := range list {
+			if found = x.Number == number; found {
+				describeDispute(e, x, momentAt(x.At.Unix(), v.Zone))
+				break
+			}
+		}
+		if !found {
+			return registrar.ErrNoDispute
+		}
+		if *uphold > 0 {
+			fmt.Fprintf(e.out, "%s would uphold it.\n", by)
+		} else {
+			fmt.Fprintf(e.out, "%s would reject it.\n", by)
+		}
+		if o.dry(e) {
+			return nil
+		}
+		err = d.DecideDispute(ctx, id, number, by, *uphold > 0)
+		if errors.Is(err, registrar.ErrDecided) {
+			return fmt.Errorf("report %d: %w", number, err)
+		}
+		return err
+	})
+}

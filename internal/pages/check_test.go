@@ -1,0 +1,176 @@
+package pages_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"strikevote/internal/pages"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/record/layout"
+)
+
+// program stands for the compiled audit, support for what Go ships to run it.
+var (
+	program = []byte("\x00asm, more or less")
+	support = []byte("// of Go\n")
+)
+
+func built(t *testing.T) fs.FS {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(program); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return fstest.MapFS{
+		"assets/audit/audit.wasm.gz": {Data: b.Bytes()},
+		"assets/audit/wasm_exec.js":  {Data: support},
+	}
+}
+
+// ended serves the committed record of an election that is over.
+func ended(t *testing.T, audit fs.FS) (http.Handler, *election.Manifest) {
+	t.Helper()
+	r, err := zip.OpenReader("../audit/testdata/record.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	files := make(record)
+	for _, f := range r.File {
+		if files[f.Name], err = fs.ReadFile(r, f.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := election.Parse(files[layout.Manifest])
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &pages.Site{
+		Lookup: func(id suite.ElectionID) (pages.Record, bool) { return files, id == m.ElectionID },
+		Content: func(context.Context, suite.ElectionID) (pages.Source, error) {
+			return nil, pages.ErrNotFound
+		},
+	}
+	s.SetAudit(audit)
+	return s.Handler(), m
+}
+
+func ask(t *testing.T, h http.Handler, target string, header ...string) *http.Response {
+	t.Helper()
+	rec, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, target, nil)
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	h.ServeHTTP(rec, req)
+	return rec.Result()
+}
+
+// attribute returns the value of an attribute that has to be there.
+func attribute(t *testing.T, page, name string) string {
+	t.Helper()
+	m := regexp.MustCompile(` ` + name + `="([^"]*)"`).FindStringSubmatch(page)
+	if m == nil {
+		t.Fatalf("no %s in %s", name, page)
+	}
+	return m[1]
+}
+
+// TestCheckPage follows the page to everything that it runs: each script is the one
+// that is named by its hash, and only this page and its worker may do more than
+// others.
+func TestCheckPage(t *testing.T) {
+	t.Parallel()
+	h, m := ended(t, built(t))
+	at := "/e/" + m.ElectionID.String() + "/"
+	resp := ask(t, h, at+"check")
+	page := read(t, resp)
+	policy := resp.Header.Get("Content-Security-Policy")
+	for _, want := range []string{"script-src 'self' 'wasm-unsafe-eval';", "worker-src 'self';", "require-trusted-types-for 'script'", "trusted-types check"} {
+		if !strings.Contains(policy, want) {
+			t.Errorf("the policy lacks %q: %s", want, policy)
+		}
+	}
+	if other := ask(t, h, at).Header.Get("Content-Security-Policy"); strings.Contains(other, "wasm") || strings.Contains(other, "worker") {
+		t.Errorf("another page has the policy %s", other)
+	}
+	for _, want := range []string{"strikevote verify " + m.Origins.Board + "/" + m.ElectionID.String(), "path sculptor pianist secret master getaway", "It loads about 1 MB"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is not on the page %s", want, page)
+		}
+	}
+	sum := sha256.Sum256(program)
+	if got := attribute(t, page, "data-sha256"); got != hex.EncodeToString(sum[:]) {
+		t.Errorf("the program's hash is %s", got)
+	}
+	worker := ask(t, h, attribute(t, page, "data-worker"))
+	if body := read(t, worker); !strings.HasPrefix(body, string(support)) || !strings.Contains(body, "strikevoteAudit") {
+		t.Errorf("the worker is %s", body)
+	}
+	if got := worker.Header.Get("Content-Security-Policy"); !strings.Contains(got, "default-src 'none'; script-src 'wasm-unsafe-eval'; connect-src 'self';") {
+		t.Errorf("the worker's policy is %s", got)
+	}
+	packed := ask(t, h, attribute(t, page, "data-program"), "Accept-Encoding", "gzip, br")
+	unpacked, err := gzip.NewReader(packed.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(unpacked)
+	if err != nil || !bytes.Equal(got, program) || packed.Header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("the program is %q, %v", got, err)
+	}
+	plain := ask(t, h, attribute(t, page, "data-program"))
+	if got := read(t, plain); got != string(program) || plain.Header.Get("Content-Type") != "application/wasm" {
+		t.Errorf("the program is %q", got)
+	}
+	// A browser that knows Integrity-Policy runs no script that is asked for in any other
+	// way.
+	if n := strings.Count(page, "<script src="); n != 2 || strings.Count(page, ` crossorigin="anonymous" defer>`) != n {
+		t.Errorf("%d scripts, not all of which are asked for with their hash", n)
+	}
+	for _, script := range regexp.MustCompile(`<script src="([^"]+)" integrity="sha256-([^"]+)"`).FindAllStringSubmatch(page, -1) {
+		body, err := io.ReadAll(ask(t, h, script[1]).Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(body)
+		if got := base64.StdEncoding.EncodeToString(sum[:]); got != strings.ReplaceAll(script[2], "&#43;", "+") {
+			t.Errorf("%s: hash %s, the page says %s", script[1], got, script[2])
+		}
+	}
+}
+
+// TestCheckWithout: a program that was built without the audit for browsers offers the
+// one command, and so does the page before there is a record.
+func TestCheckWithout(t *testing.T) {
+	t.Parallel()
+	h, m := ended(t, fstest.MapFS{})
+	resp := ask(t, h, "/e/"+m.ElectionID.String()+"/check")
+	page := read(t, resp)
+	if !strings.Contains(page, "no check in the browser") || strings.Contains(page, "data-worker") || !strings.Contains(page, "strikevote verify") {
+		t.Errorf("got %s", page)
+	}
+	w := newWorld(t)
+	w.site.SetAudit(built(t))
+	w.handler = w.site.Handler()
+	if page := w.page("check"); strings.Contains(page, `type="submit"`) || !strings.Contains(page, "when voting has ended") || !strings.Contains(page, "check-file") {
+		t.Errorf("while voting is open: %s", page)
+	}
+}
