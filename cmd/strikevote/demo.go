@@ -37,7 +37,7 @@ func runDemo(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 	fs.StringVar(&o.Data, "data", "", "folder for databases, keys and mails, kept afterwards (default: a temporary one, removed)")
 	rollFile := fs.String("roll", "", "roll file (CSV) to use instead of simulated members")
 	options := rollOptions(fs)
-	serve := fs.Bool("serve", false, "stay open for voting after the simulated members have voted, until you press Enter")
+	serve := fs.Bool("serve", false, "stay open for voting after the simulated members have voted, and again with the result, until you press Enter")
 	logging := fs.Bool("v", false, "print the service's log")
 	if err := parse(fs, args); err != nil {
 		return err
@@ -61,7 +61,9 @@ func runDemo(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 		o.RollOptions = options()
 	}
 	if *serve {
-		o.Serve = func(ctx context.Context, w *demo.World) error { return stayOpen(ctx, e, w) }
+		enter := bufio.NewReader(e.in)
+		o.Serve = func(ctx context.Context, w *demo.World) error { return stayOpen(ctx, e, w, enter) }
+		o.Show = func(ctx context.Context, w *demo.World) error { return stayCertified(ctx, e, w, enter) }
 	}
 	return runWorld(ctx, e, o, *logging)
 }
@@ -89,29 +91,56 @@ func runWorld(ctx context.Context, e *env, o demo.Options, logging bool) error {
 	return printReport(e, report, false)
 }
 
-// stayOpen tells a person where everything is and waits for Enter.
-func stayOpen(ctx context.Context, e *env, w *demo.World) error {
-	o := w.Origins()
+// stayOpen tells a person where everything is while voting is open, and waits for
+// Enter.
+func stayOpen(ctx context.Context, e *env, w *demo.World, enter *bufio.Reader) error {
+	o, id := w.Origins(), w.Election()
 	fmt.Fprintf(e.out, `
 Voting is open, and stays open until you press Enter here.
 
-  everybody's mail   %s
   public pages       %s/e/%s/
   public record      %s/%s/
-  voter's pages      %s/v1/
+  everybody's mail   %s
 
-These members have not voted. Vote for one of them, in another terminal:
+These members have not voted. Open a link in a browser and vote for one of them:
 
-`, w.Mail(), o.Board, w.Election(), o.Board, w.Election(), o.Booth)
-	for _, path := range w.Unused()[:min(3, len(w.Unused()))] {
+`, o.Board, id, o.Board, id, w.Mail())
+	unused := w.Unused()[:min(3, len(w.Unused()))]
+	for _, path := range unused {
+		link, err := linkOf(path)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "  %s\n", link)
+	}
+	fmt.Fprintf(e.out, "\nor, in another terminal, without one:\n\n")
+	for _, path := range unused {
 		fmt.Fprintf(e.out, "  %s vote %s\n", e.program, path)
 	}
+	return pressEnter(ctx, enter)
+}
+
+// stayCertified shows the result before the service ends.
+func stayCertified(ctx context.Context, e *env, w *demo.World, enter *bufio.Reader) error {
+	o, id := w.Origins(), w.Election()
+	fmt.Fprintf(e.out, `
+The result is certified, and its record was verified. Press Enter here to end the demo.
+
+  result             %[1]s/e/%[2]s/result
+  find a tracker     %[1]s/e/%[2]s/box
+  check it yourself  %[1]s/e/%[2]s/check
+
+`, o.Board, id)
+	return pressEnter(ctx, enter)
+}
+
+// pressEnter waits for Enter. The end of the input is taken for it, so that a demo
+// without a terminal ends too.
+func pressEnter(ctx context.Context, in *bufio.Reader) error {
 	enter := make(chan struct{})
 	go func() {
 		defer close(enter)
-		// The end of the input is taken for Enter, so that a demo without a
-		// terminal ends too.
-		_, _ = bufio.NewReader(e.in).ReadString('\n')
+		_, _ = in.ReadString('\n')
 	}()
 	select {
 	case <-enter:

@@ -26,8 +26,6 @@ import (
 var entries = []string{
 	"boot.js",
 	"booth.js",
-	"credential.js",
-	"ballot.js",
 	"box.js",
 }
 

@@ -42,7 +42,10 @@ type Options struct {
 	Out         string // folder that gets the record; must not exist
 	// Serve is called while voting is open, after the simulated members have
 	// voted; the election goes on when it returns. May be nil.
-	Serve    func(ctx context.Context, w *World) error
+	Serve func(ctx context.Context, w *World) error
+	// Show is called when the result is certified and its record was verified, before
+	// the service ends. May be nil.
+	Show     func(ctx context.Context, w *World) error
 	Progress func(step string, done, total int) // may be nil
 	Say      func(format string, args ...any)   // lines for the person who watches; may be nil
 	Log      *slog.Logger                       // may be nil
@@ -233,7 +236,11 @@ func (w *World) run(ctx context.Context) (*audit.Report, error) {
 			return nil, err
 		}
 	}
-	return w.audit(ctx)
+	report, err := w.audit(ctx)
+	if err != nil || w.o.Show == nil {
+		return report, err
+	}
+	return report, w.o.Show(ctx, w)
 }
 
 func (w *World) serve(ctx context.Context) error {

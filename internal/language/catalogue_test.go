@@ -13,7 +13,7 @@ import (
 )
 
 // complete are the languages of which nothing may be missing.
-var complete = []string{"en"}
+var complete = []string{"en", "es", "zh-Hans", "zh-Hant", "tl", "vi", "ko"}
 
 // oneForm are the languages in which a noun is the same for one and for many: they have
 // the form for other numbers alone. In Tagalog a browser would take the form for one for

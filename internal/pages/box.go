@@ -2,6 +2,7 @@ package pages
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -123,10 +124,13 @@ func (s *Site) postBox(w http.ResponseWriter, r *http.Request) error {
 	state, signs, prefix := readTracker(typed)
 	var hit *tlog.Proof
 	if state == "" {
-		if hit, err = s.trackersOf(v.ID).find(r.Context(), v.record, v.Manifest, prefix); err != nil {
-			if err = ignoreAbsent(err); err != nil {
-				return err
-			}
+		hit, err = s.trackersOf(v.ID).find(r.Context(), v.record, v.Manifest, prefix)
+		if errors.Is(err, ErrNotFound) {
+			// Nobody is told that a ballot is not there because a part of the log is not.
+			err = errors.New("looking for a ballot: a part of the log is missing")
+		}
+		if err != nil {
+			return err
 		}
 		state = boxUnknown
 		if hit != nil {

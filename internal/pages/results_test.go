@@ -412,6 +412,29 @@ func TestPlots(t *testing.T) {
 	}
 }
 
+// TestCrossOrigin: with an Integrity-Policy a browser loads no script whose hash stands
+// beside it unless it is asked for in the mode that lets the hash be compared.
+func TestCrossOrigin(t *testing.T) {
+	t.Parallel()
+	c := newCounted(t, audittest.Options{Stage: layout.Locked})
+	for _, path := range []string{"", "box", "result", "none"} {
+		resp := c.get(path)
+		body := read(t, resp)
+		if !strings.Contains(resp.Header.Get("Integrity-Policy"), "script") {
+			t.Errorf("%q: no policy", path)
+		}
+		loaded := regexp.MustCompile(`<(script|link) [^>]*>`).FindAllString(body, -1)
+		if len(loaded) < 2 {
+			t.Errorf("%q: loads %q", path, loaded)
+		}
+		for _, tag := range loaded {
+			if !strings.Contains(tag, ` integrity="sha256-`) || !strings.Contains(tag, ` crossorigin="anonymous"`) {
+				t.Errorf("%q: %s is not loaded", path, tag)
+			}
+		}
+	}
+}
+
 // TestTable reads the table as a spreadsheet does.
 func TestTable(t *testing.T) {
 	t.Parallel()
@@ -579,7 +602,11 @@ func TestFindGrows(t *testing.T) {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Accept", "application/json")
 		var said struct{ State string }
-		if err := json.NewDecoder(c.ask(r).Body).Decode(&said); err != nil {
+		resp := c.ask(r)
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Sprint(resp.StatusCode)
+		}
+		if err := json.NewDecoder(resp.Body).Decode(&said); err != nil {
 			t.Fatal(err)
 		}
 		return said.State
@@ -595,6 +622,24 @@ func TestFindGrows(t *testing.T) {
 				t.Errorf("ballot %d of a log of %d: %s", at, size, got)
 			}
 		}
+	}
+	// A reading that is broken off goes on later, and what was read is found meanwhile.
+	c.site = &pages.Site{Lookup: c.site.Lookup}
+	c.grow(before, entries)
+	last := layout.Tile(layout.Ballots, tlog.Tile{Level: tlog.Entries, Index: 2, Width: 701 - 512})
+	cut := c.files[last]
+	delete(c.files, last)
+	if got := state(trackers[3]); got != "503" {
+		t.Errorf("while a part of the log is not to be had: %s", got)
+	}
+	c.grow(before, entries[:400])
+	if got := state(trackers[3]); got != "found" {
+		t.Errorf("in what was read: %s", got)
+	}
+	c.grow(before, entries)
+	c.files[last] = cut
+	if got := state(trackers[690]); got != "found" {
+		t.Errorf("after all of it was read: %s", got)
 	}
 	// While nobody has cosigned the newest one, the proof stays with the one before. A
 	// service that starts anew then has none.

@@ -51,7 +51,7 @@ func (s speaker) fraction(numerator, denominator uint32) string {
 	for d := uint32(2); d <= 5; d++ {
 		for n := uint32(1); n < d; n++ {
 			if n*denominator == numerator*d {
-				return s.w.Text(fmt.Sprintf("results.fraction.%d-%d", n, d))
+				return s.w.Text("results.fraction." + fmt.Sprintf("%d-%d", n, d))
 			}
 		}
 	}
@@ -122,11 +122,11 @@ func (s speaker) why(j *judged) []string {
 // exact says that yes is the very fraction of the rule.
 func (s speaker) exact(is reason) string {
 	r := s.manifest.Rule
-	key := map[reason]string{reasonExact: "results.why.exact", reasonExactly: "results.why.exactly"}[is]
+	kind := map[reason]string{reasonExact: "exact", reasonExactly: "exactly"}[is]
 	if byHalf(r) {
-		return s.w.Text(key + ".tie")
+		return s.w.Text("results.why." + kind + ".tie")
 	}
-	return s.w.Text(key+".other", "fraction", s.fraction(r.Numerator, r.Denominator), "of", s.of(), "rule", s.demand())
+	return s.w.Text("results.why."+kind+".other", "fraction", s.fraction(r.Numerator, r.Denominator), "of", s.of(), "rule", s.demand())
 }
 
 // lines are what stands below the heading. notCalled is among them wherever somebody

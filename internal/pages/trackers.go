@@ -69,6 +69,9 @@ func (t *trackers) checkpoint(ctx context.Context, r Record, m *election.Manifes
 		return nil, tlog.Checkpoint{}, err
 	}
 	newest, err := r.Resource(ctx, layout.Checkpoint(layout.Ballots))
+	if errors.Is(err, ErrNotFound) {
+		return nil, tlog.Checkpoint{}, nil // the box has published nothing yet
+	}
 	if err != nil {
 		return nil, tlog.Checkpoint{}, err
 	}
@@ -106,9 +109,17 @@ func (t *trackers) candidates(ctx context.Context, r Record, m *election.Manifes
 	return list, nil
 }
 
-// grow reads the entries up to a size, a bundle at a time.
+// grow reads the entries up to a size, a bundle at a time. What was read stays, in
+// order, where a later bundle is not to be had: the next search goes on from there.
 func (t *trackers) grow(ctx context.Context, r Record, m *election.Manifest, size int64) error {
-	grown := t.size < size
+	if t.size >= size {
+		return nil
+	}
+	defer func() {
+		slices.SortFunc(t.sorted, func(a, b print) int {
+			return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.index, b.index))
+		})
+	}()
 	for t.size < size {
 		bundle := bundleOf(t.size, size)
 		b, err := r.Resource(ctx, layout.Tile(layout.Ballots, bundle))
@@ -124,11 +135,6 @@ func (t *trackers) grow(ctx context.Context, r Record, m *election.Manifest, siz
 				t.sorted = append(t.sorted, print{binary.BigEndian.Uint64(id[:]), uint32(t.size)})
 			}
 		}
-	}
-	if grown {
-		slices.SortFunc(t.sorted, func(a, b print) int {
-			return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.index, b.index))
-		})
 	}
 	return nil
 }
