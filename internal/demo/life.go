@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,8 +18,19 @@ import (
 	"strikevote/internal/teller"
 )
 
-const statement = "The bargaining team asks the members of the union for authority to call a strike " +
-	"if the employer does not settle. A yes does not start a strike; it authorizes the leadership to call one."
+// The wording of the demo's ballot, in every language that the pages have.
+//
+//go:embed ballot.json
+var ballotFile []byte
+
+// A wording is what ballot.json holds: texts with one entry for each language.
+type wording struct {
+	Languages []string          `json:"languages"`
+	Title     []string          `json:"title"`
+	Statement []string          `json:"statement"`
+	Question  []string          `json:"question"`
+	Options   []election.Option `json:"options"`
+}
 
 // create notes the election and imports the roll.
 func (w *World) create(ctx context.Context) error {
@@ -46,18 +59,15 @@ func (w *World) draft() (*election.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
+	var words wording
+	if err := json.Unmarshal(ballotFile, &words); err != nil {
+		return nil, fmt.Errorf("reading the demo's wording: %w", err)
+	}
 	now := time.Now().Unix()
 	const day = 24 * 3600
 	m := &election.Manifest{
-		Suite: "SV1", Demo: true, Languages: []string{"en"},
-		Title:     []string{"Strike authorization vote (demo)"},
-		Statement: []string{statement},
-		Questions: []election.Question{{
-			Text: []string{"Do you authorize the leadership to call a strike?"},
-			Options: []election.Option{
-				{Text: []string{"Yes"}, Role: "yes"}, {Text: []string{"No"}, Role: "no"}, {Text: []string{"Abstain"}, Role: "neutral"},
-			},
-		}},
+		Suite: "SV1", Demo: true, Languages: words.Languages, Title: words.Title, Statement: words.Statement,
+		Questions: []election.Question{{Text: words.Question, Options: words.Options}},
 		Rule:      rule,
 		Groups:    draftGroups(w.members),
 		Tellers:   election.Tellers{N: nTellers, T: tTellers, Names: tellerNames},
