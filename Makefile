@@ -5,6 +5,8 @@
 # make generate  the files that are made from others; needs npm and a network
 # make vuln      known holes in what is built in; needs a network
 # make fuzz      every parser and every handler on made-up bytes, FUZZTIME for each
+# make browser   every page and path in every language; prints a table
+# make screenshots  a picture of every page, into bin/screenshots
 # make torture   attacks on a whole service, for TORTURE_MINUTES; prints a table
 
 GO       ?= go
@@ -30,7 +32,7 @@ sources := cmd internal migrations templates
 # demo. What bundles the scripts has none either, and waits for Node. What the
 # commands and the model run is tested under it package by package.
 arithmetic := ./internal/protocol/... ./internal/audit/...
-unraced    := $(arithmetic) ./internal/bundle/... ./internal/model ./internal/torture ./cmd/strikevote
+unraced    := $(arithmetic) ./internal/bundle/... ./internal/model ./internal/torture ./internal/browser ./cmd/strikevote
 # Packages whose tests attack; those tests are named TestTorture and more.
 tortured   := ./internal/torture ./internal/audit ./internal/ballotbox ./internal/registrar ./internal/board ./internal/witness
 
@@ -44,7 +46,7 @@ systems := darwin/arm64 windows/amd64
 # written again, so that the service is not built again either.
 browser := templates/assets/audit
 
-.PHONY: demo audit test bench generate vuln fuzz torture
+.PHONY: demo audit test bench generate vuln fuzz torture browser screenshots
 
 audit:
 	@GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o bin/audit.wasm ./cmd/strikevote/wasm
@@ -66,7 +68,7 @@ test: audit
 	  GOOS=$${s%/*} GOARCH=$${s#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/strikevote || exit 1; \
 	done
 	$(GO) test $(unraced)
-	$(GO) test -race $$($(GO) list ./... | grep -v -e /internal/protocol/ -e /internal/audit -e /internal/bundle -e /internal/model -e /internal/torture -e /cmd/)
+	$(GO) test -race $$($(GO) list ./... | grep -v -e /internal/protocol/ -e /internal/audit -e /internal/bundle -e /internal/model -e /internal/torture -e /internal/browser -e /cmd/)
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem $(arithmetic)
@@ -92,3 +94,17 @@ torture:
 	  TORTURE_MINUTES=$(TORTURE_MINUTES) TORTURE_TABLE=$$table \
 	    $(GO) test -v -count=1 -p 1 -timeout 0 -run '^TestTorture' $(tortured); status=$$?; \
 	  echo; cat "$$table"; exit $$status; }
+
+browser: audit
+	@deploy/dependencies.sh test
+	@table=$$(mktemp) && trap 'rm -f "$$table"' EXIT && { \
+	  BROWSER_LONG=1 BROWSER_TABLE=$$table \
+	    $(GO) test -v -count=1 -timeout 30m ./internal/browser; status=$$?; \
+	  echo; cat "$$table"; exit $$status; }
+
+screenshots: audit
+	@deploy/dependencies.sh screenshots
+	@rm -rf bin/screenshots && mkdir -p bin/screenshots
+	BROWSER_PICTURES=$(CURDIR)/bin/screenshots $(GO) test -count=1 -timeout 15m \
+	  -run '^Test(Election|Factor)$$/open|certified|accessible/accessible|all' ./internal/browser
+	@echo $(CURDIR)/bin/screenshots/index.html

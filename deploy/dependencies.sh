@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Installs what strikevote needs from the system, if it is missing: the PostgreSQL
-# server's programs and, for "test", a C compiler (for Go's race detector) and
-# Node (for the scripts of the voter's page).
+# server's programs and, for "test", a C compiler (for Go's race detector), Node (for
+# the scripts of the voter's page) and Chromium. "screenshots" adds the signs of all
+# languages.
 #
-#   deploy/dependencies.sh          what the program needs
-#   deploy/dependencies.sh test     what its tests need, too
+#   deploy/dependencies.sh              what the program needs
+#   deploy/dependencies.sh test         what its tests need, too
+#   deploy/dependencies.sh screenshots  what pictures of every page need, too
 #
 # Says nothing and needs neither root nor network when everything is there. It
 # starts no database server: strikevote runs its own.
@@ -27,10 +29,14 @@ have_postgres() {
 
 missing=()
 have_postgres || missing+=(postgresql)
-if [[ ${1-} == test ]]; then
+if [[ ${1-} == test || ${1-} == screenshots ]]; then
   command -v cc >/dev/null || command -v gcc >/dev/null || missing+=(gcc libc6-dev)
   # Runs the tests of the voter's scripts. Only "make generate" needs npm, too.
   command -v node >/dev/null || missing+=(nodejs)
+  command -v chromium >/dev/null || missing+=(chromium)
+fi
+if [[ ${1-} == screenshots ]]; then
+  [[ -n $(fc-list :lang=ko 2>/dev/null) ]] || missing+=(fontconfig fonts-noto-cjk)
 fi
 ((${#missing[@]})) || exit 0
 

@@ -51,7 +51,7 @@ const policy = `
 
 	# What programs stand on. Knows nothing of voting.
 	platform/durable           @std
-	platform/web               @std @chi @acme
+	platform/web               @std @chi @acme @brotli
 	platform/metrics           @std @prometheus @promodel
 	platform/secret            @std @aead platform/durable
 	platform/host              @std
@@ -147,10 +147,11 @@ const policy = `
 
 	# For tests. What is not a test may not import them.
 	torture                    @std testing
+	browser                    @std testing
 	platform/web/webtest       @std testing
 	bundle/bundletest          @std testing @edwards @wycheproof protocol/suite protocol/group protocol/ballot
 	+                          protocol/credential protocol/credential/issuer protocol/election/electiontest
-	+                          protocol/election protocol/token protocol/ledger protocol/receipt protocol/tlog record/layout
+	+                          protocol/election protocol/token protocol/ledger protocol/receipt protocol/tlog record/layout language
 	platform/postgres/pgtest   @std @pgx testing platform/postgres platform/postgres/cluster /migrations
 	protocol/election/electiontest testing sync protocol/suite protocol/group protocol/election protocol/credential
 	+                          protocol/credential/issuer protocol/act protocol/ledger protocol/tlog protocol/dkg
@@ -214,6 +215,7 @@ var capabilities = map[string]string{
 	"@aead":       "golang.org/x/crypto/chacha20poly1305",
 	"@argon2":     "golang.org/x/crypto/argon2",
 	"@bigmod":     "filippo.io/bigmod",
+	"@brotli":     "github.com/andybalholm/brotli",
 	"@charmap":    "golang.org/x/text/encoding/charmap",
 	"@chi":        "github.com/go-chi/chi/v5",
 	"@edwards":    "filippo.io/edwards25519",

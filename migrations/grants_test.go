@@ -107,7 +107,7 @@ func TestGrantsRegistrar(t *testing.T) {
 		sv_registrar registrar.queue SELECT INSERT DELETE
 		sv_registrar registrar.addition SELECT INSERT DELETE
 		sv_registrar registrar.outbox SELECT INSERT UPDATE(attempts,lease_until,not_before,state)
-		sv_registrar registrar.turnout SELECT INSERT UPDATE(body)
+		sv_registrar registrar.turnout SELECT INSERT UPDATE(body,cells)
 		sv_registrar schema content USAGE
 		sv_registrar content.edition SELECT INSERT
 		sv_registrar content.document SELECT INSERT

@@ -29,11 +29,11 @@ var Words embed.FS
 //go:embed booth
 var Booth embed.FS
 
-// Assets holds the style sheets, assets/*.css, and the scripts as pages load them:
-// assets/dist/*.js, which are made from the modules beside them, and public.js as it is,
-// which browsers of any age can read.
+// Assets holds the style sheets and scripts as pages load them: assets/dist, which is
+// made from what stands beside it, and public.js and those of the page /check as they
+// are.
 //
-//go:embed assets/*.css assets/public.js assets/check.js assets/check-worker.js assets/dist
+//go:embed assets/public.js assets/check.js assets/check-worker.js assets/dist
 var Assets embed.FS
 
 // Pages holds the public pages: pages/<name>.html, and pages/layout.html, which holds

@@ -63,7 +63,7 @@ func runDemo(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 	if *serve {
 		enter := bufio.NewReader(e.in)
 		o.Serve = func(ctx context.Context, w *demo.World) error { return stayOpen(ctx, e, w, enter) }
-		o.Show = func(ctx context.Context, w *demo.World) error { return stayCertified(ctx, e, w, enter) }
+		o.Certified = func(ctx context.Context, w *demo.World) error { return stayCertified(ctx, e, w, enter) }
 	}
 	return runWorld(ctx, e, o, *logging)
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 
+	"strikevote/internal/booth"
 	"strikevote/internal/deployment"
 	"strikevote/internal/platform/host"
 )
@@ -75,6 +76,9 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 		return err
 	}
 	printAddresses(e, d)
+	if d.Address("booth") != "" {
+		go booth.Pack() // before members come, so that nobody has the larger form
+	}
 	err = d.Serve(ctx)
 	if cerr := d.Close(); err == nil {
 		err = cerr

@@ -3,11 +3,13 @@ package ballotbox
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
 	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/ballot"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/receipt"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/tlog"
@@ -33,7 +35,7 @@ func (b *Box) Handler() http.Handler {
 
 // routes serves the paths of one election.
 func (b *Box) routes() http.Handler {
-	r := web.NewRouter(web.CORS(b.c.Manifest.Origins.Booth))
+	r := web.NewRouter(cors(b.c.Manifest.Origins))
 	r.Post("/ballots", b.handle(b.postBallot))
 	r.Post("/find", b.handle(b.postFind))
 	r.Post("/check", b.handle(b.postCheck))
@@ -44,6 +46,22 @@ func (b *Box) routes() http.Handler {
 	// Preflights reach the middleware by a route only.
 	r.Options("/{path}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	return r
+}
+
+// cors lets the booth's pages in, and the board's to what finds a ballot: whoever has
+// the whole id of one may look from there too, before it is in the log.
+func cors(o election.Origins) func(http.Handler) http.Handler {
+	all, find := web.CORS(o.Booth), web.CORS(o.Booth, o.Board)
+	return func(next http.Handler) http.Handler {
+		all, find := all(next), find(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/find") {
+				find.ServeHTTP(w, r)
+				return
+			}
+			all.ServeHTTP(w, r)
+		})
+	}
 }
 
 // A castAnswer is what a voter keeps.

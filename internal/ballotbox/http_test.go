@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -126,26 +127,37 @@ func TestHTTPRefused(t *testing.T) {
 	}
 }
 
-// TestCORS lets the booth of the manifest in and nobody else.
+// TestCORS lets the booth of the manifest in and nobody else, but the board to what
+// finds a ballot.
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	h := w.box.Handler()
 	m := w.ballot(1)
 	for _, tt := range []struct {
-		method, origin string
-		status         int
-		allowed        bool
+		method, path, origin string
+		status               int
+		allowed              bool
 	}{
-		{http.MethodOptions, w.m.Origins.Booth, 204, true},
-		{http.MethodOptions, "https://evil.example", 403, false},
-		{http.MethodPost, w.m.Origins.Booth, 200, true},
-		{http.MethodPost, "https://evil.example", 403, false},
-		{http.MethodPost, "null", 403, false},
-		{http.MethodPost, "", 200, false},
+		{http.MethodOptions, "/ballots", w.m.Origins.Booth, 204, true},
+		{http.MethodOptions, "/ballots", w.m.Origins.Board, 403, false},
+		{http.MethodOptions, "/ballots", "https://evil.example", 403, false},
+		{http.MethodPost, "/ballots", w.m.Origins.Booth, 200, true},
+		{http.MethodPost, "/ballots", w.m.Origins.Board, 403, false},
+		{http.MethodPost, "/ballots", "https://evil.example", 403, false},
+		{http.MethodPost, "/ballots", "null", 403, false},
+		{http.MethodPost, "/ballots", "", 200, false},
+		{http.MethodOptions, "/find", w.m.Origins.Board, 204, true},
+		{http.MethodPost, "/find", w.m.Origins.Board, 200, true},
+		{http.MethodPost, "/find", w.m.Origins.Booth, 200, true},
+		{http.MethodPost, "/find", "https://evil.example", 403, false},
 	} {
-		r := httptest.NewRequest(tt.method, "/v1/"+w.m.ElectionID.String()+"/ballots", bytes.NewReader(m.sealed))
-		r.Header.Set("Content-Type", octets)
+		sent, kind := m.sealed, octets
+		if tt.path == "/find" {
+			sent, kind = fmt.Appendf(nil, `{"ballot_id":"%s"}`, suite.BallotID{1}), "application/json"
+		}
+		r := httptest.NewRequest(tt.method, "/v1/"+w.m.ElectionID.String()+tt.path, bytes.NewReader(sent))
+		r.Header.Set("Content-Type", kind)
 		if tt.origin != "" {
 			r.Header.Set("Origin", tt.origin)
 		}
@@ -157,7 +169,7 @@ func TestCORS(t *testing.T) {
 		h.ServeHTTP(rec, r)
 		got := rec.Header().Get("Access-Control-Allow-Origin")
 		if rec.Code != tt.status || (got == tt.origin && got != "") != tt.allowed {
-			t.Errorf("%s from %q: got %d %q", tt.method, tt.origin, rec.Code, got)
+			t.Errorf("%s %s from %q: got %d %q", tt.method, tt.path, tt.origin, rec.Code, got)
 		}
 		if rec.Header().Get("Access-Control-Allow-Credentials") != "" {
 			t.Error("credentials are allowed")

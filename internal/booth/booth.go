@@ -6,17 +6,21 @@
 // whether it is the page that the committee named. Its policy lets a browser run those
 // very scripts and nothing else.
 //
-// It must never see a token, a ballot or an answer: the token of a link is in its
-// fragment, which no server is sent. It sets no cookie and keeps no log of requests.
+// It must never see a ballot or an answer, and looks at no token: the token of a link is
+// in its fragment, which no server is sent, unless a mail program has made a path of it.
+// It sets no cookie and keeps no log of requests.
 // SPEC.md section 19.
 package booth
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -52,14 +56,55 @@ func Handler(c Config) http.Handler {
 	page := s.pageHandler(c.Connect)
 	r.Get(pathPage, page)
 	r.Get(pathList, s.list.Write)
+	r.Get(pathLicences, s.licences.Write)
 	r.Get(pathClient, s.client.Write)
 	r.Get(pathWords+"{file}", s.serveWords)
-	r.Get("/v1/{election}", c.known(func(w http.ResponseWriter, r *http.Request, _ []byte) { page(w, r) }))
-	r.Get("/v1/{election}/manifest", c.known(func(w http.ResponseWriter, _ *http.Request, manifest []byte) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(manifest) // the reader went away
+	known := c.known(func(w http.ResponseWriter, r *http.Request, _ []byte) { page(w, r) })
+	r.Get("/v1/{election}", func(w http.ResponseWriter, r *http.Request) {
+		if isFragment(chi.URLParam(r, "election")) {
+			page(w, r)
+			return
+		}
+		known(w, r)
+	})
+	var manifests packed
+	r.Get("/v1/{election}/manifest", c.known(func(w http.ResponseWriter, r *http.Request, manifest []byte) {
+		manifests.of(manifest).Write(w, r)
 	}))
 	return r
+}
+
+// isFragment tells a fragment that became a path, where a mail program wrote the # of a
+// link as %23. It has told us the link, which is kept nowhere; the page votes with it
+// all the same. A path is given as it came where more of it was escaped than had to be.
+func isFragment(path string) bool {
+	return strings.HasPrefix(path, "#") || strings.HasPrefix(path, "%23")
+}
+
+// packed keeps the manifests that are served, each compressed once.
+type packed struct {
+	mu    sync.Mutex
+	blobs map[[sha256.Size]byte]*web.Blob
+}
+
+// mostPacked bounds what is kept: a booth serves one election, or the few of one union.
+const mostPacked = 64
+
+// of returns the answer with a manifest. It is found by its content, for what stands
+// behind may give another one under the same id until the first is witnessed.
+func (p *packed) of(manifest []byte) *web.Blob {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := sha256.Sum256(manifest)
+	b := p.blobs[key]
+	if b == nil {
+		if p.blobs == nil || len(p.blobs) == mostPacked {
+			p.blobs = make(map[[sha256.Size]byte]*web.Blob)
+		}
+		b = web.NewBlob("application/json", bytes.Clone(manifest))
+		p.blobs[key] = b
+	}
+	return b
 }
 
 // pageHandler serves the page in the language that is named, or else in the one that

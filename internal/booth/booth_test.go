@@ -61,10 +61,15 @@ func TestBooth(t *testing.T) {
 	}{
 		{"GET", "/v1/", 200, html, "Union ballot"},
 		{"HEAD", "/v1/", 200, html, ""},
+		{"GET", "/v1/%23t=AQID&m=BAUG", 200, html, "Union ballot"},
+		{"HEAD", "/v1/%23t=AQID&m=BAUG", 200, html, ""},
+		{"GET", "/v1/%23t%3DAQID%26m%3DBAUG", 200, html, "Union ballot"},
+		{"POST", "/v1/%23t=AQID&m=BAUG", 405, data, "cannot be done"},
 		{"GET", "/v1/words/vi.json", 200, data, `{"`},
 		{"GET", "/v1/words/sw.json", 404, data, "nothing here"},
 		{"GET", "/v1/words/en", 404, data, "nothing here"},
 		{"GET", "/v1/words.txt", 200, text, "\nzone\n"},
+		{"GET", "/v1/licences.txt", 200, text, "Permission is hereby granted"},
 		{"GET", "/v1/client", 200, text, "  /v1/?lang=zh-Hant\n"},
 		{"POST", "/v1/client", 405, data, "cannot be done"},
 		{"GET", "/v1/" + id, 200, html, "Union ballot"},
@@ -222,7 +227,7 @@ func TestListing(t *testing.T) {
 			t.Errorf("%s has another SHA-256", path)
 		}
 	}
-	if !slices.IsSorted(paths) || len(paths) != 15 {
+	if !slices.IsSorted(paths) || len(paths) != 16 {
 		t.Errorf("got %q", paths)
 	}
 }
@@ -234,14 +239,16 @@ func TestQuiet(t *testing.T) {
 	var log bytes.Buffer
 	h := handler(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	first := do(h, "GET", "/v1/", "").Body.String()
-	for _, path := range []string{"/v1/?t=told-it", "/v1/x/told-in-a-path", "/v1/" + known.String() + "/manifest?told-in-a-query"} {
+	for _, path := range []string{"/v1/?t=told-it", "/v1/x/told-in-a-path", "/v1/%23t=told-in-a-path&m=x", "/v1/%23t%3Dtold-in-a-path", "/v1/" + known.String() + "/manifest?told-in-a-query"} {
 		w := do(h, "GET", path, "told-in-a-body")
 		if strings.Contains(w.Body.String(), "told-i") {
 			t.Errorf("%s is repeated in the answer", path)
 		}
 	}
-	if got := do(h, "GET", "/v1/?t=told", "").Body.String(); got != first {
-		t.Error("the page differs")
+	for _, path := range []string{"/v1/?t=told", "/v1/%23t=told&m=x"} {
+		if got := do(h, "GET", path, "").Body.String(); got != first {
+			t.Errorf("%s: the page differs", path)
+		}
 	}
 	if w := do(h, "POST", "/v1/", strings.Repeat("x", 1<<20)); w.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("a large body: got %d", w.Code)

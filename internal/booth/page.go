@@ -18,8 +18,9 @@ import (
 	"strikevote/templates"
 )
 
-// parts of the catalogue that the page carries.
-var parts = []string{"common", "booth"}
+// parts of the catalogue that the page carries. With the format a moment reads as on
+// the public pages: each browser has a way of its own.
+var parts = []string{"common", "booth", "format"}
 
 // Paths of what the booth serves beside manifests.
 const (
@@ -27,6 +28,8 @@ const (
 	pathWords  = "/v1/words/"
 	pathList   = "/v1/words.txt"
 	pathClient = "/v1/client"
+	// pathLicences is named by the script, as a file beside it.
+	pathLicences = "/v1/licences.txt"
 )
 
 // A document is the page in one language.
@@ -44,6 +47,8 @@ type site struct {
 	words  map[string]*web.Blob
 	list   *web.Blob
 	client *web.Blob
+	// licences are notices that the script's library asks for.
+	licences *web.Blob
 }
 
 // whole is the site of this program.
@@ -64,6 +69,7 @@ var whole = sync.OnceValue(func() *site {
 		}
 	}
 	s.list = web.NewBlob("text/plain; charset=utf-8", election.WordList())
+	s.licences = web.NewBlob("text/plain; charset=utf-8", []byte(asset("dist/licences.txt")))
 	s.client = web.NewBlob("text/plain; charset=utf-8", s.listing())
 	return s
 })
@@ -105,11 +111,7 @@ type shell struct {
 func assemble(t *template.Template, code string, languages []byte) (*document, error) {
 	w := language.Of(code)
 	data := shell{Lang: code, Words: template.JS(w.JSON(parts...)), Languages: template.JS(languages)}
-	var style strings.Builder
-	for _, name := range []string{"page.css", "booth.css"} {
-		style.WriteString(squeeze(asset(name)))
-	}
-	data.Style = template.CSS(style.String())
+	data.Style = template.CSS(asset("dist/booth.css"))
 	data.Boot, data.Script = template.JS(asset("dist/boot.js")), template.JS(asset("dist/booth.js"))
 	return render(t, w.Text, data)
 }
@@ -160,17 +162,6 @@ func asset(name string) string {
 	return string(b)
 }
 
-var (
-	comment = regexp.MustCompile(`(?s)/\*.*?\*/`)
-	indent  = regexp.MustCompile(`\s*\n\s*`)
-)
-
-// squeeze takes comments and indentation out of a style sheet: a phone on a slow
-// network has no use for them.
-func squeeze(css string) string {
-	return strings.TrimSpace(indent.ReplaceAllString(comment.ReplaceAllString(css, ""), "\n")) + "\n"
-}
-
 // listing returns a line for each file that the booth serves, with its SHA-256, by
 // path.
 func (s *site) listing() []byte {
@@ -181,6 +172,7 @@ func (s *site) listing() []byte {
 		add(pathWords+code+".json", s.words[code])
 	}
 	add(pathList, s.list)
+	add(pathLicences, s.licences)
 	slices.Sort(lines)
 	var b strings.Builder
 	for _, line := range lines {
@@ -188,6 +180,18 @@ func (s *site) listing() []byte {
 		b.WriteString(hash + "  " + path + "\n")
 	}
 	return []byte(b.String())
+}
+
+// Pack makes the smallest form of the page in the languages named, of all if none is.
+// It takes a processor for a second or more for each; without it that happens when the
+// first reader of a language comes, who gets a larger form.
+func Pack(languages ...string) {
+	s := whole()
+	for _, t := range language.Tags() {
+		if len(languages) == 0 || slices.Contains(languages, t.Code) {
+			s.pages[t.Code].Pack()
+		}
+	}
 }
 
 // Listing returns what a booth of this program answers to /v1/client: a line for each

@@ -120,10 +120,3 @@ func data(t *testing.T, page, id string) string {
 	}
 	return inside
 }
-
-func TestSqueeze(t *testing.T) {
-	t.Parallel()
-	if got, want := squeeze("/* a\n b */\na {\n  b: c; /* d */\n\n}\n@media x { a { b: \"  \" } }\n"), "a {\nb: c;\n}\n@media x { a { b: \"  \" } }\n"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}

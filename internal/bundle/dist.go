@@ -3,7 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	_ "embed"
 
@@ -40,8 +43,24 @@ func bundle(assets, entry string) ([]byte, error) {
 		// It tells browsers of any age that they are too old, so it must not be
 		// wrapped in what only a newer one reads.
 		o.Engines, o.Supported, o.Inject, o.Target = nil, nil, nil, api.ES5
+		o.Footer = nil // it has nothing of anybody else's
 	}
 	return build(o)
+}
+
+// style returns parts of a style sheet, one after the other, as a phone on a slow
+// network gets them: without comments and spaces.
+func style(assets string, parts []string) ([]byte, error) {
+	var imports strings.Builder
+	for _, name := range parts {
+		fmt.Fprintf(&imports, "@import %q;\n", "./"+name)
+	}
+	return build(api.BuildOptions{
+		AbsWorkingDir:    assets,
+		Stdin:            &api.StdinOptions{Contents: imports.String(), ResolveDir: assets, Loader: api.LoaderCSS},
+		Engines:          floor,
+		MinifyWhitespace: true, MinifySyntax: true,
+	})
 }
 
 // bootstrap is the script that runs before all others.
@@ -55,8 +74,9 @@ func options(assets, entry string) api.BuildOptions {
 		Engines:          floor,
 		Supported:        supported,
 		MinifyWhitespace: true, MinifySyntax: true, MinifyIdentifiers: true,
-		LegalComments: api.LegalCommentsEndOfFile,
-		Plugins:       []api.Plugin{replace},
+		LegalComments: api.LegalCommentsNone,
+		Footer:        map[string]string{"js": "/* " + licences + " */"},
+		Plugins:       []api.Plugin{replace, quiet},
 		Inject:        []string{"replacements"},
 		// Chrome has globalThis since 71.
 		Define: map[string]string{"globalThis": "self"},
@@ -72,6 +92,41 @@ var replace = api.Plugin{Name: "replacements", Setup: func(b api.PluginBuild) {
 		return api.OnLoadResult{Contents: &replacements}, nil
 	})
 }}
+
+// licences is the file with the notices that the library's licence asks for. It is
+// served beside the scripts, which name it, so that none of them carries it.
+const licences = "licences.txt"
+
+// notice finds the notices at the head of what comes from npm.
+var notice = regexp.MustCompile(`(?s)/\*!\n(.*?)\n\*/`)
+
+func readLicences(assets string) ([]byte, error) {
+	b, err := os.ReadFile(filepath.Join(assets, "noble.js"))
+	if err != nil {
+		return nil, err
+	}
+	found := notice.FindSubmatch(b)
+	if found == nil {
+		return nil, fmt.Errorf("noble.js has no notice")
+	}
+	return append(found[1], '\n'), nil
+}
+
+// quiet leaves out what an error says that is not for members: they are told by the
+// page's own words, and whoever looks for a fault runs the modules.
+var quiet = api.Plugin{Name: "quiet", Setup: func(b api.PluginBuild) {
+	b.OnLoad(api.OnLoadOptions{Filter: `\.js$`, Namespace: "file"}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
+		source, err := os.ReadFile(a.Path)
+		if err != nil {
+			return api.OnLoadResult{}, err
+		}
+		out := said.ReplaceAllString(string(source), "$1()")
+		return api.OnLoadResult{Contents: &out, ResolveDir: filepath.Dir(a.Path), Loader: api.LoaderJS}, nil
+	})
+}}
+
+// said finds errors with one fixed text and nothing else.
+var said = regexp.MustCompile(`\b(new (?:\w*Error|Again|BadAnswer|(?:ballot\.)?Mismatch)|super)\((?:"[^"\n]*"|'[^'\n]*')\)`)
 
 // build runs esbuild for one output that depends on nothing but the sources:
 // not on the environment, a tsconfig.json above, or the terminal.

@@ -41,12 +41,8 @@ var restFromLiteral = regexp.MustCompile(`[\[,]\.\.\.[\w$]+\]=\[`)
 // olderThan returns what an old browser would stumble over in a script.
 func olderThan(script string) []string {
 	var found []string
-	code := script
-	if i := strings.Index(code, "/*! Bundled license"); i >= 0 {
-		code = code[:i]
-	}
 	// A class may have a method of that name for itself; lists and texts are never this.
-	code = strings.ReplaceAll(code, "this.at(", "")
+	code := strings.ReplaceAll(script, "this.at(", "")
 	for _, name := range younger {
 		quoted := regexp.QuoteMeta(name)
 		if first := name[0]; first != '.' {

@@ -1,6 +1,6 @@
 // Package main makes the scripts of the voter's page: the arithmetic that comes
 // from npm as one readable module, and one file for each entry point, lowered
-// to the oldest browsers that the page serves.
+// to the oldest browsers that the page serves. So it does with the style of all pages.
 //
 // It runs on the computer of who changes a script, by "make generate"; what it
 // makes is committed, so that a build needs neither npm nor a network, and a
@@ -27,6 +27,13 @@ var entries = []string{
 	"boot.js",
 	"booth.js",
 	"box.js",
+}
+
+// styles names the style sheets of pages, each made of parts in templates/assets.
+var styles = map[string][]string{
+	"booth.css":     {"page.css", "booth.css"},
+	"public.css":    {"page.css", "public.css"},
+	"registrar.css": {"page.css"},
 }
 
 func main() {
@@ -71,16 +78,37 @@ func findRoot() (string, error) {
 	}
 }
 
-// writeDist bundles every entry point and removes what no entry makes: a file
-// that stays would go on being served.
-func writeDist(assets string) error {
+// makeDist bundles every entry point and style sheet.
+func makeDist(assets string) (map[string][]byte, error) {
 	made := make(map[string][]byte)
 	for _, name := range entries {
 		out, err := bundle(assets, name)
 		if err != nil {
-			return fmt.Errorf("bundling %s: %w", name, err)
+			return nil, fmt.Errorf("bundling %s: %w", name, err)
 		}
 		made[name] = out
+	}
+	notices, err := readLicences(assets)
+	if err != nil {
+		return nil, err
+	}
+	made[licences] = notices
+	for name, parts := range styles {
+		out, err := style(assets, parts)
+		if err != nil {
+			return nil, fmt.Errorf("bundling %s: %w", name, err)
+		}
+		made[name] = out
+	}
+	return made, nil
+}
+
+// writeDist writes what makeDist makes and removes everything else: a file that
+// stays would go on being served.
+func writeDist(assets string) error {
+	made, err := makeDist(assets)
+	if err != nil {
+		return err
 	}
 	dist := filepath.Join(assets, "dist")
 	if err := os.RemoveAll(dist); err != nil {

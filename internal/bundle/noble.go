@@ -57,7 +57,25 @@ func writeNoble(from, assets string) error {
 	if err != nil {
 		return fmt.Errorf("bundling the packages: %w", err)
 	}
-	return os.WriteFile(filepath.Join(assets, "noble.js"), out, 0o644)
+	if err := os.WriteFile(filepath.Join(assets, "noble.js"), out, 0o644); err != nil {
+		return err
+	}
+	return copyAxe(filepath.Join(dir, "node_modules", "axe-core"), filepath.Join(from, "..", "browser", "testdata", "axe"))
+}
+
+// copyAxe copies what tests ask whether a page can be used by everybody. It is part
+// of no page; it is here so that all that comes from npm is fixed by one lock file.
+func copyAxe(from, to string) error {
+	for _, name := range []string{"axe.min.js", "LICENSE", "LICENSE-3RD-PARTY.txt"} {
+		b, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, name), b, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // noble bundles the packages installed in a directory. The module is readable

@@ -43,9 +43,11 @@ type Options struct {
 	// Serve is called while voting is open, after the simulated members have
 	// voted; the election goes on when it returns. May be nil.
 	Serve func(ctx context.Context, w *World) error
-	// Show is called when the result is certified and its record was verified, before
+	// Certified is called when the result is certified and its record was verified, before
 	// the service ends. May be nil.
-	Show     func(ctx context.Context, w *World) error
+	Certified func(ctx context.Context, w *World) error
+	// Draft changes what the committee agrees on, before it is sealed. May be nil.
+	Draft    func(*election.Manifest)
 	Progress func(step string, done, total int) // may be nil
 	Say      func(format string, args ...any)   // lines for the person who watches; may be nil
 	Log      *slog.Logger                       // may be nil
@@ -237,10 +239,10 @@ func (w *World) run(ctx context.Context) (*audit.Report, error) {
 		}
 	}
 	report, err := w.audit(ctx)
-	if err != nil || w.o.Show == nil {
+	if err != nil || w.o.Certified == nil {
 		return report, err
 	}
-	return report, w.o.Show(ctx, w)
+	return report, w.o.Certified(ctx, w)
 }
 
 func (w *World) serve(ctx context.Context) error {

@@ -87,6 +87,9 @@ func (w *World) draft() (*election.Manifest, error) {
 			Keys: []election.Key{{Kind: "ed25519", Key: suite.Bytes(key.Public().(ed25519.PublicKey))}},
 		})
 	}
+	if w.o.Draft != nil {
+		w.o.Draft(m)
+	}
 	return m, nil
 }
 

@@ -29,13 +29,17 @@ func (x *examination) namedPage(ctx context.Context, m *election.Manifest, mid s
 		return
 	}
 	b := board.New(board.Config{Pool: pool})
-	client, _, err := monitor.InForce(m, mid, func(path string) ([]byte, error) {
-		file, err := b.File(ctx, path)
-		if errors.Is(err, board.ErrNotFound) {
-			err = fs.ErrNotExist
-		}
-		return file, err
-	})
+	var client *election.Client
+	published, err := b.Files(ctx)
+	if err == nil {
+		client, _, err = monitor.InForce(m, mid, published, func(path string) ([]byte, error) {
+			file, err := b.File(ctx, path)
+			if errors.Is(err, board.ErrNotFound) {
+				err = fs.ErrNotExist
+			}
+			return file, err
+		})
+	}
 	if err != nil {
 		x.fail(pageCheck(m.ElectionID), "look at the server's log", "which page the committee named cannot be read: %v", err)
 		return

@@ -2,11 +2,15 @@ package language
 
 import (
 	"encoding/json"
+	"io/fs"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+
+	"strikevote/templates"
 )
 
 // small is a catalogue of two texts that Spanish has in part, and Korean with one
@@ -98,5 +102,30 @@ func TestJSON(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]string{"common.days.other": "{n}일", "common.call": "Call {who} on {day}."}, texts); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestMarks finds marks between two texts that a template itself has: Chinese writes
+// others, so they have to be in the texts.
+func TestMarks(t *testing.T) {
+	t.Parallel()
+	mark := regexp.MustCompile(`(}}|</[a-z0-9]+>)[,;:.]`)
+	for _, fsys := range []fs.FS{templates.Pages, templates.Registrar, templates.Booth} {
+		err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(name, ".html") {
+				return err
+			}
+			b, err := fs.ReadFile(fsys, name)
+			for _, found := range mark.FindAllString(string(b), -1) {
+				t.Errorf("%s has %s", name, found)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if !mark.MatchString(`<strong>{{.Name}}</strong>: {{.Text}}`) {
+		t.Error("negative control: a mark is not found")
 	}
 }

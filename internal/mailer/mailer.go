@@ -16,6 +16,7 @@
 package mailer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,13 +103,14 @@ type Config struct {
 	Workers int // mails sent at once; 0 means 8
 }
 
-// Pages are addresses that mails point at. Those left empty point at the
-// election's page of the booth.
+// Pages are addresses that mails point at. Those left empty are this program's own:
+// the booth's for the code, the registrar's for a report, and the public pages.
 type Pages struct {
 	Code      string // where a code is typed
 	Election  string
 	Tracker   string
 	Result    string
+	Report    string // where somebody says that it was not they
 	Organizer string // no address but a text: whom to ask at the workplace; may be empty
 }
 
@@ -124,12 +126,12 @@ func New(c Config) (*Mailer, error) {
 	if c.Workers == 0 {
 		c.Workers = 8
 	}
-	home := c.Manifest.Origins.Booth + "/v1/" + c.Manifest.ElectionID.String()
-	for _, p := range []*string{&c.Pages.Code, &c.Pages.Election, &c.Pages.Tracker, &c.Pages.Result} {
-		if *p == "" {
-			*p = home
-		}
-	}
+	o, id := c.Manifest.Origins, c.Manifest.ElectionID.String()
+	c.Pages.Code = cmp.Or(c.Pages.Code, o.Booth+"/v1/"+id)
+	c.Pages.Election = cmp.Or(c.Pages.Election, o.Board+"/e/"+id+"/")
+	c.Pages.Tracker = cmp.Or(c.Pages.Tracker, o.Board+"/e/"+id+"/box")
+	c.Pages.Result = cmp.Or(c.Pages.Result, o.Board+"/e/"+id+"/result")
+	c.Pages.Report = cmp.Or(c.Pages.Report, o.Registrar+"/v1/"+id+"/report")
 	r, err := newRenderer(&c)
 	if err != nil {
 		return nil, fmt.Errorf("reading mail templates: %w", err)

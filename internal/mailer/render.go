@@ -50,19 +50,19 @@ type OutcomeOption struct {
 
 // page is what templates see.
 type page struct {
-	Demo, Rehearsal                   bool
-	Language, Name, GroupName, Campus string
-	Title, Groups, Rule               string
-	Questions                         []string
-	Link, Code, CodeURL, SixWords     string
-	Open, OpenDay                     string
-	Close, CloseDay, CloseTime        string
-	GraceEnd, Date                    string
-	DecideUntil                       string
-	Openers                           string // "3 of 5"
-	HelpPhone, HelpEmail, Organizer   string
-	ElectionURL, TrackerURL           string
-	Result                            resultPage
+	Demo, Rehearsal                    bool
+	Language, Name, GroupName, Campus  string
+	Title, Groups, Rule                string
+	Questions                          []string
+	Link, Code, CodeURL, SixWords      string
+	Open, OpenDay                      string
+	Close, CloseDay, CloseTime         string
+	GraceEnd, Date                     string
+	DecideUntil                        string
+	Openers                            string // "3 of 5"
+	HelpPhone, HelpEmail, Organizer    string
+	ElectionURL, TrackerURL, ReportURL string
+	Result                             resultPage
 }
 
 type resultPage struct {
@@ -151,7 +151,7 @@ func (r *renderer) page(p person, at int, words string, now time.Time) page {
 		GraceEnd: w.moment(p.close + m.Schedule.Grace), Date: w.date(now.Unix()),
 		DecideUntil: w.moment(m.Schedule.DecideUntil), Openers: fmt.Sprintf("%d of %d", m.Tellers.T, m.Tellers.N),
 		HelpPhone: m.Help.Phone, HelpEmail: m.Help.Email, Organizer: r.c.Pages.Organizer,
-		ElectionURL: r.c.Pages.Election, TrackerURL: r.c.Pages.Tracker,
+		ElectionURL: r.c.Pages.Election, TrackerURL: r.c.Pages.Tracker, ReportURL: r.c.Pages.Report,
 	}
 	for _, q := range m.Questions {
 		d.Questions = append(d.Questions, q.Text[at])

@@ -122,6 +122,32 @@ https://`
 	}
 }
 
+// TestAddresses finds in each mail the pages that it has to name, and in the mail that
+// a ballot was issued nothing with which one could be had.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	r := testRenderer(t)
+	o, id := r.c.Manifest.Origins, r.c.Manifest.ElectionID.String()
+	code, vote, box := o.Booth+"/v1/"+id, o.Board+"/e/"+id+"/", o.Board+"/e/"+id+"/box"
+	for kind, addresses := range map[string][]string{
+		Invitation: {code, vote}, Resend: {code, vote}, Issued: {box, o.Registrar + "/v1/" + id + "/report"},
+		Deposited: {box}, Result: {o.Board + "/e/" + id + "/result", box},
+	} {
+		m, err := r.mail(kind, someone, time.Unix(electiontest.Open, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, address := range addresses {
+			if !slices.Contains(strings.Fields(m.Text), address) || !strings.Contains(m.HTML, `href="`+address+`"`) {
+				t.Errorf("%s does not name %s:\n%s", kind, address, m.Text)
+			}
+		}
+		if kind == Issued && strings.Contains(m.Text+m.HTML, o.Booth) {
+			t.Errorf("%s leads to the ballot", kind)
+		}
+	}
+}
+
 func TestWording(t *testing.T) {
 	t.Parallel()
 	w := &wording{zone: time.FixedZone("PDT", -7*3600), name: "Pacific time"}

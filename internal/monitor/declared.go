@@ -1,7 +1,9 @@
 package monitor
 
 import (
+	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,16 +24,28 @@ var ErrRecord = errors.New("the record does not hold")
 // InForce returns the page that the committee named last, in its manifest or by an
 // act, and the number of that act. It reads the published acts with get, checks that
 // the witnesses of the manifest saw each in the ledger, and that enough of the
-// committee signed it. A board may keep the newest acts back: what it returns was
-// named, but something later may have been too. It returns nil if no page was named.
-func InForce(m *election.Manifest, mid suite.MID, get func(path string) ([]byte, error)) (client *election.Client, number uint32, err error) {
+// committee signed it. It returns nil if no page was named.
+//
+// published lists the files of the record: acts about a roll are withheld until the
+// lock (SPEC.md section 9), and whoever stopped at the first that is missing would
+// never learn of a page that was named after somebody was added. It is nil where nobody
+// lists them. A board may keep the newest acts back: what is returned was named, but
+// something later may have been too.
+func InForce(m *election.Manifest, mid suite.MID, published []string, get func(path string) ([]byte, error)) (client *election.Client, number uint32, err error) {
 	policy, err := m.LedgerPolicy()
 	if err != nil {
 		return nil, 0, err
 	}
+	listed := make(map[string]bool, len(published))
+	for _, path := range published {
+		listed[path] = true
+	}
 	state := act.NewState(m, mid)
 	for i := 1; i <= layout.MaxActs; i++ {
 		path := layout.Act(i)
+		if published != nil && !listed[path] {
+			continue
+		}
 		b, err := get(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			break
@@ -40,6 +54,9 @@ func InForce(m *election.Manifest, mid suite.MID, get func(path string) ([]byte,
 			return nil, 0, err
 		}
 		a, err := readAct(policy, b)
+		if err == nil && published != nil {
+			state.Skip(uint32(i))
+		}
 		if err == nil {
 			err = state.Apply(a)
 		}
@@ -52,6 +69,23 @@ func InForce(m *election.Manifest, mid suite.MID, get func(path string) ([]byte,
 	}
 	return state.Client, number, nil
 }
+
+// published lists the files of the record, or returns nil: a copy on another server may
+// have no list, but then it is of a vote that has ended, and lacks none.
+func (l *look) published(ctx context.Context) ([]string, error) {
+	b, err := l.record(ctx)(pathFiles)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	list := []string{}
+	if err == nil {
+		err = json.Unmarshal(b, &list)
+	}
+	return list, err
+}
+
+// pathFiles is where a board lists the files of a record.
+const pathFiles = "files"
 
 // readAct reads the proof of an act (SPEC.md section 10).
 func readAct(policy tlog.Policy, b []byte) (*act.Act, error) {

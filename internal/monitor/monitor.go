@@ -2,10 +2,13 @@
 // compares it with the page that the committee named.
 //
 // It trusts nothing but a manifest's keys: not the board, which may hide an act, and
-// not the booth. It must give the booth no way to tell it from a member who opens the
-// page without a link, as far as HTTP goes: it sends what browsers send, in an order
-// and with a language that nobody can foresee, on new connections and without cookies.
-// A server that serves one targeted person another page, it does not find.
+// not the booth. It must not make it easy for the booth to tell it from a member who
+// opens the page without a link: it sends headers that browsers send, in an order of
+// requests and with a language that nobody can foresee, on new connections and without
+// cookies. It is no browser: its TLS, the order of its headers and the encodings that it
+// takes are those of Go, it asks for all of the files, and from the same address as it
+// asks the board. A server that looks at those, or serves one targeted person another
+// page, it does not find.
 package monitor
 
 import (
@@ -118,7 +121,11 @@ func (l *look) manifest(ctx context.Context) ([]byte, error) {
 
 // declared finds the page that the committee named last.
 func (l *look) declared(ctx context.Context) (bool, error) {
-	client, number, err := InForce(l.m, l.r.MID, l.record(ctx))
+	published, err := l.published(ctx)
+	if err != nil {
+		return false, fmt.Errorf("reading the record: %w", err)
+	}
+	client, number, err := InForce(l.m, l.r.MID, published, l.record(ctx))
 	if errors.Is(err, ErrRecord) {
 		l.differs(l.c.URL, nil, "%v", err)
 		return false, nil
@@ -224,7 +231,7 @@ func (l *look) differs(where string, a *answer, format string, args ...any) {
 // record returns what reads a file of the record, [fs.ErrNotExist] if there is none.
 func (l *look) record(ctx context.Context) func(path string) ([]byte, error) {
 	return func(path string) ([]byte, error) {
-		a, err := l.get(ctx, l.c.URL+"/"+path, layout.Limit(path), visitor{})
+		a, err := l.get(ctx, l.c.URL+"/"+path, layout.Limit(path), make(http.Header))
 		switch {
 		case err != nil:
 			return nil, err

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +34,8 @@ type world struct {
 	booth http.Handler
 	// away is a host that does not answer.
 	away string
+	// lists says whether the board lists the files of the record.
+	lists bool
 
 	mu    sync.Mutex
 	asked []*http.Request // of the booth; guarded by mu
@@ -63,6 +68,10 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("connection refused")
 	case "board.example":
 		path, _ := strings.CutPrefix(r.URL.Path, "/"+w.e.Manifest.ElectionID.String()+"/")
+		if path == "files" && w.lists {
+			_ = json.NewEncoder(rec).Encode(slices.Sorted(maps.Keys(w.files)))
+			break
+		}
 		if b, ok := w.files[path]; ok {
 			_, _ = rec.Write(b.Data)
 		} else {
@@ -123,6 +132,24 @@ func TestSame(t *testing.T) {
 	}
 }
 
+// TestWithheld finds the page that was named after acts that a board shows at the lock
+// only: somebody was added, or struck.
+func TestWithheld(t *testing.T) {
+	t.Parallel()
+	late := act.Amend{Op: act.OpStrike, Group: 1, Hash: suite.Hash{7}}
+	w := newWorld(t, &election.Client{URL: own.URL, SHA256: suite.Hash{2}}, late, act.ClientBundle{URL: own.URL, SHA256: own.SHA256}, act.Extend{Close: audittest.Close + 60})
+	w.lists = true
+	delete(w.files, layout.Act(1))
+	if r, says := w.says(t); says != "" || r.Act != 2 {
+		t.Errorf("named by act %d: %s", r.Act, says)
+	}
+	// What stands under another number is no act of that number.
+	w.files[layout.Act(4)] = w.files[layout.Act(2)]
+	if _, says := w.says(t); !strings.Contains(says, "the record does not hold: acts/0004") {
+		t.Errorf("an act under another number: %s", says)
+	}
+}
+
 // TestStranger checks what the booth is told: nothing by which it could know the
 // monitor again, and never the same twice.
 func TestStranger(t *testing.T) {
@@ -136,9 +163,17 @@ func TestStranger(t *testing.T) {
 		var order strings.Builder
 		for _, r := range w.asked {
 			for name := range r.Header {
-				if !strings.Contains(" User-Agent Accept Accept-Language Accept-Encoding ", " "+name+" ") {
+				if !strings.Contains(" User-Agent Accept Accept-Language Accept-Encoding Upgrade-Insecure-Requests ", " "+name+" ") && !strings.HasPrefix(name, "Sec-Fetch-") {
 					t.Errorf("the booth is told %s", name)
 				}
+			}
+			page := strings.Contains(r.Header.Get("Accept"), "text/html")
+			if opens := r.URL.Path == "/v1/" || r.URL.Path == "/v1/"+w.e.Manifest.ElectionID.String(); opens != page {
+				t.Errorf("%s is asked for with Accept: %s", r.URL, r.Header.Get("Accept"))
+			}
+			mode := map[bool]string{true: "navigate", false: "cors"}[page]
+			if got := r.Header.Get("Sec-Fetch-Mode"); got != mode && !(got == "" && strings.Contains(r.Header.Get("User-Agent"), "Version/15.6")) {
+				t.Errorf("%s is asked for with Sec-Fetch-Mode: %s", r.URL, got)
 			}
 			if !strings.HasPrefix(r.Header.Get("User-Agent"), "Mozilla/5.0 (") || r.Method != http.MethodGet {
 				t.Errorf("%s by %q", r.Method, r.Header.Get("User-Agent"))

@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"strikevote/internal/platform/web"
 	"strikevote/templates"
 )
 
@@ -18,31 +18,34 @@ import (
 type asset struct {
 	Link      string
 	Integrity string
-	kind      string
 	policy    string // of a worker, which has one of its own
-	body      []byte
+	blob      *web.Blob
 }
 
 // assets are those of the public pages.
 type assets struct{ Style, Script, Box asset }
 
 var hashed = assets{
-	Style:  load("text/css; charset=utf-8", ".css", "assets/page.css", "assets/public.css"),
+	Style:  load("text/css; charset=utf-8", ".css", "assets/dist/public.css"),
 	Script: load("text/javascript; charset=utf-8", ".js", "assets/public.js"),
 	Box:    load("text/javascript; charset=utf-8", ".js", "assets/dist/box.js"),
 }
 
-// load makes one asset of some files.
-func load(kind, ext string, names ...string) asset {
-	var parts [][]byte
-	for _, name := range names {
-		b, err := templates.Assets.ReadFile(name)
-		if err != nil {
-			panic("pages: " + err.Error())
-		}
-		parts = append(parts, b)
+// licences are the notices that the library in a script asks for. The script names the
+// file, as one beside it.
+var licences = func() asset {
+	a := load("text/plain; charset=utf-8", ".txt", "assets/dist/licences.txt")
+	a.Link = "/e/assets/licences.txt"
+	return a
+}()
+
+// load makes an asset of a file.
+func load(kind, ext, name string) asset {
+	b, err := templates.Assets.ReadFile(name)
+	if err != nil {
+		panic("pages: " + err.Error())
 	}
-	return makeAsset(kind, ext, bytes.Join(parts, []byte("\n")))
+	return makeAsset(kind, ext, b)
 }
 
 func makeAsset(kind, ext string, body []byte) asset {
@@ -50,8 +53,7 @@ func makeAsset(kind, ext string, body []byte) asset {
 	return asset{
 		Link:      "/e/assets/" + hex.EncodeToString(sum[:16]) + ext,
 		Integrity: "sha256-" + base64.StdEncoding.EncodeToString(sum[:]),
-		kind:      kind,
-		body:      body,
+		blob:      web.NewBlob(kind, body),
 	}
 }
 
@@ -61,16 +63,17 @@ func (s *Site) getAsset(w http.ResponseWriter, r *http.Request) error {
 	if check != nil && link == check.Program {
 		return check.serve(w, r)
 	}
-	for _, a := range append([]asset{hashed.Style, hashed.Script, hashed.Box, checkScript}, check.assets()...) {
+	for _, a := range append([]asset{hashed.Style, hashed.Script, hashed.Box, checkScript, licences}, check.assets()...) {
 		if a.Link != link {
 			continue
 		}
 		if a.policy != "" {
 			w.Header().Set("Content-Security-Policy", a.policy)
 		}
-		w.Header().Set("Content-Type", a.kind)
-		w.Header().Set("Cache-Control", forever)
-		_, _ = w.Write(a.body) // the reader went away
+		if a.Link != licences.Link { // whose name is not its content's
+			w.Header().Set("Cache-Control", forever)
+		}
+		a.blob.Write(w, r)
 		return nil
 	}
 	return ErrNotFound

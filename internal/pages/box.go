@@ -156,6 +156,7 @@ func (s *Site) postBox(w http.ResponseWriter, r *http.Request) error {
 	if state == boxFound || state == boxUnknown {
 		p.Tracker = suite.Group4(suite.CleanBase32(typed))
 	}
+	w.Header().Set("Content-Security-Policy", policyOf("box", v))
 	return renderAs(w, http.StatusOK, "box", p, "no-store")
 }
 
@@ -221,6 +222,9 @@ func (p *boxPage) Problems() []problem {
 func (p *boxPage) Wrong() bool {
 	return p.State == boxCode || p.State == boxLength || p.State == boxLetters
 }
+
+// Find is where the box itself is asked for a ballot that is not in it yet.
+func (p *boxPage) Find() string { return p.Manifest.Origins.Box + "/v1/" + p.ID.String() + "/find" }
 
 // RecordPath is the address of the record at this origin, for the page's script.
 func (p *boxPage) RecordPath() string { return "/" + p.ID.String() }

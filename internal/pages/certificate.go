@@ -2,7 +2,6 @@ package pages
 
 import (
 	"context"
-	"strings"
 
 	"strikevote/internal/protocol/tally"
 )
@@ -58,7 +57,7 @@ func certificateOf(s *Site, ctx context.Context, v *view) (any, error) {
 		p.Signed = f.certificate.Sentence
 	}
 	p.NotCalled, _ = say.lines()
-	p.Names = strings.Join(f.signed, ", ")
+	p.Names = v.Join(f.signed)
 	p.answers(say)
 	p.count("results.certificate.counts", []string{"entitled", "issued", "cast", "turnout", "absent"}, func(g *tally.GroupCounts) []string {
 		given := g.Issued + g.Accepted
@@ -70,6 +69,19 @@ func certificateOf(s *Site, ctx context.Context, v *view) (any, error) {
 		return []string{v.Number(g.Accepted), v.Number(g.Rejected), v.Number(g.Undecided)}
 	})
 	return p, nil
+}
+
+// Open lists the open questions in one sentence.
+func (p *certificatePage) Open() string {
+	list := ""
+	for i, question := range p.Questions.Open {
+		if i == 0 {
+			list = question
+			continue
+		}
+		list = p.Text("results.questions.open.more", "list", list, "next", question)
+	}
+	return p.Text("results.questions.open.list", "list", list)
 }
 
 func (p *certificatePage) answers(say speaker) {

@@ -21,9 +21,18 @@ import (
 	"strikevote/templates"
 )
 
-// policies are those of pages that do more than be read. The page that checks the record
-// runs a worker, which runs a program, under a policy of its own: only they may.
-var policies = map[string]string{"check": checkPolicy}
+// policyOf returns the policy of a page. The page that checks the record runs a worker,
+// which runs a program, under a policy of its own: only they may. The page that looks
+// for a tracker may ask the box too, where a ballot is before it is in the log.
+func policyOf(name string, v *view) string {
+	switch name {
+	case "check":
+		return checkPolicy
+	case "box":
+		return web.Policy(v.Manifest.Origins.Box)
+	}
+	return web.Policy()
+}
 
 var (
 	checkPolicy = strings.NewReplacer(
@@ -92,12 +101,14 @@ func (b *browser) serve(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Content-Type", "application/wasm")
 	h.Set("Cache-Control", forever)
 	h.Add("Vary", "Accept-Encoding")
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if web.TakesGzip(r) {
 		h.Set("Content-Encoding", "gzip")
 		_, _ = w.Write(b.packed) // the reader went away
 		return nil
 	}
-	_ = unpack(w, b.packed)
+	if r.Method != http.MethodHead {
+		_ = unpack(w, b.packed)
+	}
 	return nil
 }
 

@@ -140,6 +140,9 @@ func TestCheckPage(t *testing.T) {
 	if got := read(t, plain); got != string(program) || plain.Header.Get("Content-Type") != "application/wasm" {
 		t.Errorf("the program is %q", got)
 	}
+	if refused := ask(t, h, attribute(t, page, "data-program"), "Accept-Encoding", "gzip;q=0"); read(t, refused) != string(program) {
+		t.Error("the program is packed for a reader who cannot unpack it")
+	}
 	// A browser that knows Integrity-Policy runs no script that is asked for in any other
 	// way.
 	if n := strings.Count(page, "<script src="); n != 2 || strings.Count(page, ` crossorigin="anonymous" defer>`) != n {

@@ -45,6 +45,8 @@ type facts struct {
 	record Record
 	files  []string
 	zone   *time.Location
+
+	turnout func() ([]byte, error) // see [Site.askTurnout]
 }
 
 // Has reports whether a file of the record is published.
@@ -74,6 +76,8 @@ type kept struct {
 	mu    sync.Mutex
 	facts *facts
 	at    time.Time
+	// failed is when they could not be read anew.
+	failed time.Time
 }
 
 // facts reads what is public of an election, or returns what was read a moment ago:
@@ -91,7 +95,9 @@ func (s *Site) facts(ctx context.Context, id suite.ElectionID) (*facts, error) {
 	s.mu.Unlock()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.facts != nil && time.Since(k.at) < s.Keep {
+	// Where the other side takes its time to fail, those who waited must not wait for it
+	// one after the other: the last of them would be told nothing at all.
+	if k.facts != nil && (time.Since(k.at) < s.Keep || time.Since(k.failed) < s.Keep && time.Since(k.at) < stale) {
 		return k.facts, nil
 	}
 	f, err := s.read(ctx, id)
@@ -101,6 +107,7 @@ func (s *Site) facts(ctx context.Context, id suite.ElectionID) (*facts, error) {
 		return f, nil
 	case k.facts != nil && time.Since(k.at) < stale && !errors.Is(err, ErrNotFound):
 		// While a part of the service is down, this is where its news are looked for.
+		k.failed = time.Now()
 		if s.Log != nil && ctx.Err() == nil {
 			s.Log.ErrorContext(ctx, "pages show what was read before", "err", err)
 		}
@@ -154,7 +161,7 @@ func (s *Site) read(ctx context.Context, id suite.ElectionID) (*facts, error) {
 			return nil, err
 		}
 	}
-	f.zone = s.zone(f)
+	f.zone, f.turnout = s.zone(f), s.askTurnout(ctx, id)
 	return f, nil
 }
 

@@ -157,9 +157,7 @@ func (s *Site) getPage(w http.ResponseWriter, r *http.Request) error {
 			if err != nil {
 				return err
 			}
-			if policy, ok := policies[p.name]; ok {
-				w.Header().Set("Content-Security-Policy", policy)
-			}
+			w.Header().Set("Content-Security-Policy", policyOf(p.name, v))
 			return render(w, http.StatusOK, p.name, data, v.keep())
 		case p.path + "/":
 			http.Redirect(w, r, v.Link(p.path), http.StatusMovedPermanently)

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -66,11 +67,14 @@ type Site struct {
 	// browser is the audit for browsers. It is prepared when somebody asks first.
 	browser func() *browser
 
+	lending chan struct{} // one while a document is read
+
 	zips  atomic.Int32 // downloads of records under way
 	mu    sync.Mutex
-	kept  map[suite.ElectionID]*kept     // guarded by mu
-	ended map[suite.ElectionID]*ends     // guarded by mu
-	found map[suite.ElectionID]*trackers // guarded by mu
+	kept  map[suite.ElectionID]*kept        // guarded by mu
+	ended map[suite.ElectionID]*ends        // guarded by mu
+	found map[suite.ElectionID]*trackers    // guarded by mu
+	lent  map[document]weak.Pointer[[]byte] // guarded by mu
 }
 
 // How long a cache may keep an answer.
@@ -94,6 +98,7 @@ func (s *Site) Handler() http.Handler {
 	r.Get("/e/assets/{name}", s.handle(s.getAsset))
 	r.Get("/e/{election}", s.handle(s.getSlash))
 	s.routeContent(r)
+	r.Get("/e/{election}/turnout.json", s.handle(s.getKeptTurnout))
 	r.Get("/e/{election}/documents/{name}", s.handle(s.getDocument))
 	r.Get("/e/{election}/result.csv", s.handle(s.getTable))
 	r.Get("/e/{election}/record.zip", s.handle(s.getZip))
@@ -130,7 +135,8 @@ func (s *Site) handle(h func(http.ResponseWriter, *http.Request) error) http.Han
 
 // fail answers an error. Nothing of the error itself is shown.
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if s.Log != nil && r.Context().Err() == nil {
+	// Too many downloads are no fault that somebody has to mend.
+	if s.Log != nil && r.Context().Err() == nil && !errors.Is(err, errDownloads) {
 		s.Log.ErrorContext(r.Context(), "page not made", "err", err)
 	}
 	if err := s.unavailable(w, r); err != nil {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"strikevote/internal/pages"
 	"strikevote/internal/protocol/act"
@@ -72,6 +75,52 @@ func TestDown(t *testing.T) {
 	}
 }
 
+// TestDownCrowd asks while the record takes its time to fail: whoever waited for that
+// shows what was read before, and does not wait for it once more.
+func TestDownCrowd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lookup, down := w.site.Lookup, new(atomic.Bool)
+	hanging := &hangs{asked: make(chan struct{}, 100), fail: make(chan struct{})}
+	w.site.Lookup = func(id suite.ElectionID) (pages.Record, bool) {
+		r, ok := lookup(id)
+		if down.Load() {
+			r = hanging
+		}
+		return r, ok
+	}
+	w.site.Keep = time.Minute
+	w.handler = w.site.Handler()
+	w.page("")
+	w.site.Age(w.manifest.ElectionID)
+	down.Store(true)
+	const crowd = 5
+	var all sync.WaitGroup
+	for range crowd {
+		all.Go(func() {
+			if resp := w.get(""); resp.StatusCode != 200 {
+				t.Errorf("got %d", resp.StatusCode)
+			}
+		})
+	}
+	<-hanging.asked
+	close(hanging.fail)
+	all.Wait()
+	if n := len(hanging.asked); n != 0 {
+		t.Errorf("%d more waited for it to fail", n)
+	}
+}
+
+// hangs fails only when it is told to.
+type hangs struct{ asked, fail chan struct{} }
+
+func (h *hangs) Resource(context.Context, string) ([]byte, error) {
+	h.asked <- struct{}{}
+	<-h.fail
+	return nil, errors.New("the disk")
+}
+func (h *hangs) Files(context.Context) ([]string, error) { return nil, errors.New("the disk") }
+
 type broken struct{}
 
 func (broken) Resource(context.Context, string) ([]byte, error) { return nil, errors.New("the disk") }
@@ -112,5 +161,21 @@ func TestEarlier(t *testing.T) {
 	w.edition = 200
 	if n := strings.Count(w.page("view"), "/content/"); n != 50 {
 		t.Errorf("%d editions are listed", n)
+	}
+}
+
+// TestBoxAsks lets the page that looks for a tracker ask the box, and no other page.
+func TestBoxAsks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.manifest.Origins
+	for path, want := range map[string]string{"": "'self';", "box": "'self' " + o.Box + ";", "box?lang=ko": "'self' " + o.Box + ";", "result": "'self';"} {
+		resp := w.get(path)
+		if policy := resp.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "; connect-src "+want) {
+			t.Errorf("%q: got %s", path, policy)
+		}
+		if at := `data-box="` + o.Box + "/v1/" + w.manifest.ElectionID.String() + `/find"`; strings.Contains(read(t, resp), at) != strings.HasPrefix(path, "box") {
+			t.Errorf("%q: %s is missing, or there", path, at)
+		}
 	}
 }

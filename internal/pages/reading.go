@@ -29,6 +29,10 @@ func (s *Site) figures(ctx context.Context, v *view) (*figures, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e == nil && v.Has(layout.Result) && v.Phase != Cancelled {
+		// There is a result, and nobody is to read that there is none.
+		return nil, errors.New("reading the ends of the logs: a half of the record is not to be had")
+	}
 	if e == nil {
 		return f, nil
 	}
@@ -117,13 +121,12 @@ func (f *figures) readCertificate(ctx context.Context, v *view, result suite.Has
 // ends returns the last entries of both logs, or nil while one of them goes on or is
 // not to be had here.
 func (s *Site) ends(ctx context.Context, v *view) (*ends, error) {
-	if !v.Has(layout.StatementRegistrar) || !v.Has(layout.StatementBox) {
-		return nil, nil
-	}
+	// What was read before is there also while the box's side, which lists its files
+	// itself, does not answer.
 	s.mu.Lock()
 	e := s.ended[v.ID]
 	s.mu.Unlock()
-	if e != nil {
+	if e != nil || !v.Has(layout.StatementRegistrar) || !v.Has(layout.StatementBox) {
 		return e, nil
 	}
 	last, err := lastEntry(ctx, v.record, layout.Ledger)

@@ -378,6 +378,7 @@ func TestHeaders(t *testing.T) {
 		{base + "documents/other.txt", "text/html; charset=utf-8", "no-store", 404},
 		{base + "documents/..%2f..%2fsecret", "text/html; charset=utf-8", "no-store", 404},
 		{base + "nothing", "text/html; charset=utf-8", "no-store", 404},
+		{"/e/assets/licences.txt", "text/plain; charset=utf-8", "no-store", 200},
 		{"/e/assets/none.css", "text/html; charset=utf-8", "no-store", 404},
 		{"/e/00000000000000000000000000000000/", "text/html; charset=utf-8", "no-store", 404},
 		{"/e/x", "text/html; charset=utf-8", "no-store", 404},

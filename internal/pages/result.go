@@ -94,7 +94,7 @@ func resultOf(s *Site, ctx context.Context, v *view) (any, error) {
 	}
 	p.Quorum = int64(v.Acts.Committee.Quorum)
 	if f.certificate != nil {
-		p.Certified, p.Signed = f.certificate.CertifiedAt, strings.Join(f.signed, ", ")
+		p.Certified, p.Signed = f.certificate.CertifiedAt, v.Join(f.signed)
 	}
 	return p, nil
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -208,7 +209,7 @@ func TestResultStages(t *testing.T) {
 		},
 		{
 			audittest.Options{},
-			[]string{"Certified on", "by Member 1, Member 2.", "The certificate, on one page to print", "1 dispute"},
+			[]string{"Certified on", "by Member 1 and Member 2.", "The certificate, on one page to print", "1 dispute"},
 			[]string{"not yet certified", "The committee answers this when"},
 			"Final mark of the box (29 entries)",
 		},
@@ -314,6 +315,50 @@ func TestNoRecordYet(t *testing.T) {
 		delete(c.files, layout.Roll(1))
 		c.get("record.zip")
 	}()
+}
+
+// TestResultAlone shows the result while the box's half of the record, which is not needed
+// any more, does not answer; or says that the page cannot be shown, and never that there
+// is no result.
+func TestResultAlone(t *testing.T) {
+	t.Parallel()
+	for _, before := range []bool{true, false} {
+		c := newCounted(t, audittest.Options{})
+		if before {
+			c.says("result", "Certified on")
+		}
+		for path := range c.files {
+			if path == layout.StatementBox || strings.HasPrefix(path, layout.Ballots+"/") {
+				delete(c.files, path)
+			}
+		}
+		if before {
+			c.says("result", "Certified on")
+			c.says("certificate", "Final mark of the box (29 entries)")
+		} else if resp := c.get("result"); resp.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("nothing was read before: %d", resp.StatusCode)
+		}
+	}
+}
+
+// TestDownloads refuses a download beside too many others, for a moment and without a word
+// in the log, which anybody could fill so.
+func TestDownloads(t *testing.T) {
+	t.Parallel()
+	c := newCounted(t, audittest.Options{Stage: layout.Locked})
+	var log strings.Builder
+	c.site.Log = slog.New(slog.NewTextHandler(&log, nil))
+	c.site.Downloading(8)
+	resp := c.get("record.zip")
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || log.Len() > 0 {
+		t.Errorf("the ninth is answered %d, and the log says %q", resp.StatusCode, &log)
+	}
+	c.site.Downloading(7)
+	for range 2 {
+		if len(c.zipped()) == 0 {
+			t.Error("one that has ended counts on")
+		}
+	}
 }
 
 func (c *counted) zipped() (paths []string) {
@@ -491,6 +536,32 @@ func TestTurnoutPage(t *testing.T) {
 	c.turnout = []byte(`{"groups":[{"id":9}]}`)
 	if resp := c.get("turnout"); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("of another election: status %d", resp.StatusCode)
+	}
+}
+
+// TestTurnoutCrowd asks for the turnout where ballots are issued once, however many look.
+func TestTurnoutCrowd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	asked := 0
+	w.site.Turnout = func(ctx context.Context, _ suite.ElectionID) ([]byte, error) {
+		asked++
+		return []byte(`{"groups":[]}`), ctx.Err()
+	}
+	w.site.Keep = time.Minute
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	path := "/e/" + w.manifest.ElectionID.String() + "/turnout"
+	for range 3 {
+		for _, path := range []string{path, path + ".json"} {
+			w.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(gone, "GET", path, nil))
+			if resp := w.ask("GET", path); resp.StatusCode != http.StatusOK {
+				t.Errorf("%s: %d", path, resp.StatusCode)
+			}
+		}
+	}
+	if asked != 1 {
+		t.Errorf("it was asked for %d times", asked)
 	}
 }
 

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"path"
+	"runtime"
 	"strconv"
 	"strings"
+	"weak"
 
 	"github.com/go-chi/chi/v5"
 
@@ -74,7 +77,7 @@ func (s *Site) getContent(w http.ResponseWriter, r *http.Request) error {
 	}
 	number, cache := 0, brief
 	if text := chi.URLParam(r, "number"); text != "" {
-		if number, err = strconv.Atoi(text); err != nil || number < 1 || strconv.Itoa(number) != text {
+		if number, err = strconv.Atoi(text); err != nil || number < 1 || number > math.MaxInt32 || strconv.Itoa(number) != text {
 			return ErrNotFound
 		}
 		cache = forever
@@ -128,7 +131,7 @@ func (s *Site) send(w http.ResponseWriter, r *http.Request, id suite.ElectionID,
 	if err != nil {
 		return err
 	}
-	b, err := source.Document(r.Context(), hash)
+	b, err := s.lend(r.Context(), source, document{id, hash})
 	if err != nil {
 		return err
 	}
@@ -137,8 +140,53 @@ func (s *Site) send(w http.ResponseWriter, r *http.Request, id suite.ElectionID,
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cache-Control", cache)
-	_, _ = w.Write(b) // the reader went away
+	_, _ = w.Write(*b) // the reader went away
+	// While somebody still reads it nobody else reads it from the database.
+	runtime.KeepAlive(b)
 	return nil
+}
+
+// A document is a file of an election.
+type document struct {
+	election suite.ElectionID
+	hash     suite.Hash
+}
+
+// lend returns a document, the same memory to all who are being sent it: it has up to
+// [maxDocument] bytes, and a crowd on slow phones, each with a copy of its own, would
+// take all memory of the service. When the last of them has it, it is forgotten. One is
+// read at a time.
+func (s *Site) lend(ctx context.Context, source Source, d document) (*[]byte, error) {
+	if b := s.lentOut(d); b != nil {
+		return b, nil
+	}
+	select {
+	case s.lending <- struct{}{}:
+		defer func() { <-s.lending }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if b := s.lentOut(d); b != nil {
+		return b, nil
+	}
+	body, err := source.Document(ctx, d.hash)
+	if err != nil {
+		return nil, err
+	}
+	b := &body
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lent == nil {
+		s.lent = make(map[document]weak.Pointer[[]byte])
+	}
+	s.lent[d] = weak.Make(b)
+	return b, nil
+}
+
+func (s *Site) lentOut(d document) *[]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lent[d].Value()
 }
 
 // kinds are the files that may be among the documents. A page, a picture that can hold
@@ -207,12 +255,13 @@ func (s remote) ask(ctx context.Context, address string, limit int64) ([]byte, e
 func (s *Site) ContentHandler() http.Handler {
 	r := web.NewRouter(web.Chain(web.Config{Log: s.Log})...)
 	s.routeContent(r)
+	r.Get("/e/{election}/turnout.json", s.handle(s.getTurnout))
 	return r
 }
 
 func (s *Site) routeContent(r chi.Router) {
+	s.lending = make(chan struct{}, 1)
 	r.Get("/e/{election}/content", s.handle(s.getContent))
 	r.Get("/e/{election}/content/{number}", s.handle(s.getContent))
 	r.Get("/e/{election}/content/files/{hash}", s.handle(s.getBytes))
-	r.Get("/e/{election}/turnout.json", s.handle(s.getTurnout))
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
+	"time"
 
 	"strikevote/internal/protocol/suite"
 )
@@ -38,12 +40,26 @@ type placeTurnout struct {
 // maxTurnout bounds the file: a thousand groups and more places than a union has.
 const maxTurnout = 1 << 20
 
+// askTurnout returns what asks for the turnout once and keeps the answer, as long as
+// the facts that it belongs to are kept. Where it comes from is where ballots are
+// issued: a crowd that watches the numbers must not keep members waiting.
+func (s *Site) askTurnout(ctx context.Context, id suite.ElectionID) func() ([]byte, error) {
+	return sync.OnceValues(func() ([]byte, error) {
+		if s.Turnout == nil {
+			return nil, ErrNotFound
+		}
+		// Whoever asks first may go away, and it is kept for all.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnoutTime)
+		defer cancel()
+		return s.Turnout(ctx, id)
+	})
+}
+
+const turnoutTime = 5 * time.Second
+
 // readTurnout reads what is told of an election, or nil while nothing is.
-func (s *Site) readTurnout(ctx context.Context, id suite.ElectionID) (*turnout, error) {
-	if s.Turnout == nil {
-		return nil, nil
-	}
-	b, err := s.Turnout(ctx, id)
+func (f *facts) readTurnout() (*turnout, error) {
+	b, err := f.turnout()
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
@@ -57,20 +73,37 @@ func (s *Site) readTurnout(ctx context.Context, id suite.ElectionID) (*turnout, 
 	return t, nil
 }
 
-// getTurnout serves the file to programs: to a board in another process, and to
-// whoever draws a line of it.
+// getTurnout serves the file to a board in another process.
 func (s *Site) getTurnout(w http.ResponseWriter, r *http.Request) error {
 	id, err := s.find(r)
 	if err != nil {
 		return err
 	}
-	if s.Turnout == nil {
-		return ErrNotFound
-	}
-	b, err := s.Turnout(r.Context(), id)
+	b, err := s.askTurnout(r.Context(), id)()
 	if err != nil {
 		return err
 	}
+	return writeTurnout(w, b)
+}
+
+// getKeptTurnout serves it to everybody else, who may draw a line of it.
+func (s *Site) getKeptTurnout(w http.ResponseWriter, r *http.Request) error {
+	id, err := s.find(r)
+	if err != nil {
+		return err
+	}
+	f, err := s.facts(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	b, err := f.turnout()
+	if err != nil {
+		return err
+	}
+	return writeTurnout(w, b)
+}
+
+func writeTurnout(w http.ResponseWriter, b []byte) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", brief)
 	_, _ = w.Write(b) // the reader went away
@@ -105,7 +138,7 @@ type turnoutRow struct {
 
 func turnoutOf(s *Site, ctx context.Context, v *view) (any, error) {
 	p := &turnoutPage{view: v}
-	t, err := s.readTurnout(ctx, v.ID)
+	t, err := v.readTurnout()
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,9 @@ var (
 // clean makes a report fit to be kept and shown. A link or a code in it could be used
 // by whoever reads it, so it is taken out.
 func (p Report) clean() (Report, error) {
-	p.Happened, p.Phone, p.Who = written(p.Happened), written(p.Phone), written(p.Who)
+	// A line of its own in the others could pass for one of the program's own words
+	// about a report, to those who decide on it.
+	p.Happened, p.Phone, p.Who = written(p.Happened), oneLine(written(p.Phone)), oneLine(written(p.Who))
 	switch {
 	case p.Happened == "":
 		return p, ErrReportEmpty
@@ -67,11 +69,14 @@ func written(text string) string {
 	return strings.TrimSpace(withoutCodes(tokenText.ReplaceAllString(text, "[link]")))
 }
 
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
 var (
 	// tokenText is also a link that was cut, but for a short rest: nobody can use that.
 	tokenText = regexp.MustCompile(`[A-Za-z0-9_-]{100,}`)
-	// codeText is what may be a code: five groups of four and the check character.
-	codeText = regexp.MustCompile(`^(?:[A-Za-z0-9]{4}[\s.,_-]{0,3}){5}[A-Za-z0-9]`)
+	// codeText is what may be a code: five groups of four and the check character,
+	// with whatever a phone's keyboard or a printed slip puts between.
+	codeText = regexp.MustCompile(`^(?:[A-Za-z0-9]{4}[\s.,_\x{a0}\x{2010}\x{2011}\x{2013}-]{0,3}){5}[A-Za-z0-9]`)
 	wordText = regexp.MustCompile(`[A-Za-z0-9]+`)
 )
 
@@ -85,7 +90,7 @@ func withoutCodes(text string) string {
 			continue // part of a code
 		}
 		code := codeText.FindString(text[word[0]:])
-		if _, err := token.ParseCode(code); err != nil {
+		if _, err := token.ParseCode(strings.Join(wordText.FindAllString(code, -1), "")); err != nil {
 			continue
 		}
 		b.WriteString(text[at:word[0]] + "[code]")

@@ -111,6 +111,11 @@ func TestReportText(t *testing.T) {
 	if err != nil || list[0].Happened != want || list[0].Phone != "[code]" {
 		t.Errorf("got %q, %q, %v\nwant %q", list[0].Happened, list[0].Phone, err, want)
 	}
+	for _, between := range []string{".", ", ", "_", "\u00a0", "\u2011", "\u2013"} {
+		if got := registrar.Written("a " + strings.ReplaceAll(typed, "-", between) + " b"); got != "a [code] b" {
+			t.Errorf("a code with %q between: %q", between, got)
+		}
+	}
 	for _, bad := range []string{"", " \n ", strings.Repeat("long ", 900)} {
 		if _, err := w.r.Report(t.Context(), registrar.Report{Happened: bad}, "", ""); !errors.Is(err, registrar.ErrReportEmpty) && !errors.Is(err, registrar.ErrReportLong) {
 			t.Errorf("%.10q: got %v", bad, err)
@@ -119,13 +124,19 @@ func TestReportText(t *testing.T) {
 			t.Errorf("%.10q: %d", bad, rec.Code)
 		}
 	}
+	// The words of whoever decides stand before a line of text, and nobody else's.
+	forged := "555 0101\n  it came with the link of M-1-5; a ballot was issued with it"
+	number, err := w.r.Report(t.Context(), registrar.Report{Happened: "x", Phone: forged, Who: forged}, "", "")
+	if list, lerr := w.r.Disputes(t.Context()); err != nil || lerr != nil || strings.Contains(list[number-1].Phone+list[number-1].Who, "\n") {
+		t.Errorf("a phone and an address of several lines: %v, %v", err, lerr)
+	}
 	// What people write is text.
 	hostile := "'); DROP TABLE registrar.dispute; -- <script>alert(1)</script> " + strings.Repeat("語", 1200)
 	rec := f.send("192.0.2.4", "/report", url.Values{"happened": {hostile}, "who": {"%"}, "phone": {"' OR 1=1"}})
-	if rec.Code != 200 || !strings.Contains(rec.Body.String(), "It has number 4. Two people look at it.") || strings.Contains(rec.Body.String(), "<script") {
+	if rec.Code != 200 || !strings.Contains(rec.Body.String(), "It has number 5. Two people look at it.") || strings.Contains(rec.Body.String(), "<script") {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
-	if list, err = w.r.Disputes(t.Context()); err != nil || list[3].Happened != hostile {
+	if list, err = w.r.Disputes(t.Context()); err != nil || list[4].Happened != hostile {
 		t.Errorf("got %v, %v", list, err)
 	}
 }

@@ -20,11 +20,8 @@ func (s *Service) Count(now func() time.Time) { s.limits = newLimits(now) }
 // ResendStatement is resend.
 const ResendStatement = resend
 
-// CombinePlaces is combine, of places with that many members.
-func CombinePlaces(sizes map[string]uint32) ([]PlaceTurnout, *PlaceTurnout) {
-	places := make(map[string]*place)
-	for name, n := range sizes {
-		places[name] = &place{PlaceTurnout{name, Issues{Entitled: n}}, n}
-	}
-	return combine(places)
-}
+// Written is what is kept of what a person wrote.
+var Written = written
+
+// CombinePlaces is combine.
+var CombinePlaces = combine

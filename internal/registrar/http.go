@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 
 	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/act"
@@ -95,7 +96,8 @@ func (s *Service) get(id suite.ElectionID) (mounted, bool) {
 func (s *Service) Handler() http.Handler {
 	router := web.NewRouter(web.Chain(web.Config{Log: s.log, Body: maxAct + 1, Observe: s.observe})...)
 	router.Route("/v1/{election}", func(r chi.Router) {
-		r.Use(s.origins, s.limits.requests.ByAddress(s.limits.address))
+		// Whatever checks links looks with HEAD.
+		r.Use(s.origins, s.limits.requests.ByAddress(s.limits.address), middleware.GetHead)
 		r.Post("/status", s.handle(s.postStatus))
 		r.Post("/issue", s.handle(s.postIssue))
 		r.Post("/deposit", s.handle(s.postDeposit))

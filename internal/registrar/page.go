@@ -55,7 +55,7 @@ var (
 // mustStyle returns the style of the pages. It stands in each, where the policy names
 // it by its hash: a page is one file.
 func mustStyle() string {
-	b, err := templates.Assets.ReadFile("assets/page.css")
+	b, err := templates.Assets.ReadFile("assets/dist/registrar.css")
 	if err != nil {
 		panic("registrar: " + err.Error())
 	}

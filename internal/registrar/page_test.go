@@ -41,7 +41,7 @@ func TestPagesShow(t *testing.T) {
 	w.at(electiontest.Open)
 	f := w.front()
 	before := w.count(`SELECT count(*) FROM registrar.outbox`)
-	for path, want := range map[string]string{"/link": "Send me my link again", "/report": "It was not me", "/link?lang=es": "Send me my link again", "/link?to=M-1-5": "Send my link"} {
+	for path, want := range map[string]string{"/link": "Send me my link again", "/report": "It was not me", "/link?lang=es": "Envíenme mi enlace de nuevo", "/link?to=M-1-5": "Send my link"} {
 		rec := f.get(path)
 		page := rec.Body.String()
 		if rec.Code != 200 || !strings.Contains(page, want) || !strings.Contains(page, w.m.Help.Phone) {
@@ -61,6 +61,13 @@ func TestPagesShow(t *testing.T) {
 		}
 		if rec.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("%s may be kept", path)
+		}
+	}
+	for _, path := range []string{"/link", "/report"} {
+		rec := httptest.NewRecorder()
+		f.h.ServeHTTP(rec, httptest.NewRequest("HEAD", "/v1/"+f.w.m.ElectionID.String()+path, nil))
+		if rec.Code != 200 {
+			t.Errorf("HEAD of %s: %d, so whatever checks links finds it broken", path, rec.Code)
 		}
 	}
 	if got := f.get("/link?lang=ko").Body.String(); !strings.Contains(got, `<html lang="ko">`) {

@@ -34,6 +34,16 @@ type Turnout struct {
 	Groups []GroupTurnout `json:"groups"`
 	Places []PlaceTurnout `json:"places"` // by name; empty where there are too few to tell apart
 	Other  *PlaceTurnout  `json:"other"`  // all other places together; null: there are none
+
+	cells []cell // all of the above are sums of these
+}
+
+// A cell counts a group's members of one place, or of all that are not shown by name.
+// It is never shown itself.
+type cell struct {
+	Group suite.GroupID `json:"group"`
+	Place string        `json:"place"` // "": the others
+	Issues
 }
 
 // A GroupTurnout counts a group of the manifest.
@@ -77,8 +87,15 @@ const turnoutLock = 0x7475726e // "turn"
 // What is shown is a public clock of issuances otherwise: whoever sees one number
 // move by one knows when somebody of that group and campus was issued a ballot, which
 // the batches of both logs go to length to hide (SPEC 8). So a number stays as it is
-// until as many people stand behind its step as behind a batch. The last numbers are
-// exact: the ledger's end counts every group for everybody.
+// until as many people stand behind its step as behind a batch.
+//
+// It is not enough to hold every shown number so. Groups and places count the same
+// people: where all groups and all places but one have just moved, what the groups have
+// more than those places is the very number of the last one, and moves by one person on
+// the next quarter hour. So it is each group's part of each place that is held, and all
+// that is shown is a sum of these: no difference of sums has a smaller step than they.
+//
+// The last numbers are exact: the ledger's end counts every group for everybody.
 func (r *Registrar) turnout(ctx context.Context, phase election.Phase) error {
 	now := r.c.Now().Unix()
 	at := now - now%turnoutEvery
@@ -112,6 +129,7 @@ func (r *Registrar) turnout(ctx context.Context, phase election.Phase) error {
 		if !next.hold(last) && last != nil {
 			return nil
 		}
+		next.sum()
 		next.At = at
 		return keepTurnout(ctx, tx, next)
 	})
@@ -123,8 +141,8 @@ func (r *Registrar) turnout(ctx context.Context, phase election.Phase) error {
 }
 
 func readTurnout(ctx context.Context, tx pgx.Tx) (*Turnout, error) {
-	var body []byte
-	err := tx.QueryRow(ctx, `SELECT body FROM registrar.turnout`).Scan(&body)
+	var body, cells []byte
+	err := tx.QueryRow(ctx, `SELECT body, cells FROM registrar.turnout`).Scan(&body, &cells)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -132,7 +150,7 @@ func readTurnout(ctx context.Context, tx pgx.Tx) (*Turnout, error) {
 		return nil, err
 	}
 	t := new(Turnout)
-	return t, json.Unmarshal(body, t)
+	return t, errors.Join(json.Unmarshal(body, t), json.Unmarshal(cells, &t.cells))
 }
 
 func keepTurnout(ctx context.Context, tx pgx.Tx, t *Turnout) error {
@@ -140,7 +158,12 @@ func keepTurnout(ctx context.Context, tx pgx.Tx, t *Turnout) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO registrar.turnout (body) VALUES ($1) ON CONFLICT (one) DO UPDATE SET body = EXCLUDED.body`, body)
+	cells, err := json.Marshal(t.cells)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO registrar.turnout (body, cells) VALUES ($1, $2)
+		ON CONFLICT (one) DO UPDATE SET body = EXCLUDED.body, cells = EXCLUDED.cells`, body, cells)
 	return err
 }
 
@@ -156,34 +179,79 @@ func (r *Registrar) countTurnout(ctx context.Context, tx pgx.Tx, final bool) (*T
 		return nil, err
 	}
 	t := &Turnout{Final: final, Floor: PlaceFloor, Places: []PlaceTurnout{}}
-	groups := make(map[suite.GroupID]*Issues)
 	for _, g := range r.manifest.Groups {
 		t.Groups = append(t.Groups, GroupTurnout{ID: g.ID})
 	}
-	for i := range t.Groups {
-		groups[t.Groups[i].ID] = &t.Groups[i].Issues
-	}
-	places := make(map[string]*place)
+	places := make(map[string]uint32)
 	var g suite.GroupID
 	var name string
 	var sealed, entitled, issued uint32
 	_, err = pgx.ForEachRow(rows, []any{&g, &name, &sealed, &entitled, &issued}, func() error {
-		if groups[g] == nil {
+		if r.manifest.Group(g) == nil {
 			return fmt.Errorf("there is no group %d", g)
 		}
-		if places[name] == nil {
-			places[name] = &place{PlaceTurnout: PlaceTurnout{Name: name}}
-		}
-		places[name].sealed += sealed
+		places[name] += sealed
 		if !final {
 			entitled = sealed
 		}
-		groups[g].add(Issues{issued, entitled})
-		places[name].add(Issues{issued, entitled})
+		t.cells = append(t.cells, cell{g, name, Issues{issued, entitled}})
 		return nil
 	})
-	t.Places, t.Other = combine(places)
+	shown, others := combine(places)
+	for _, name := range shown {
+		t.Places = append(t.Places, PlaceTurnout{Name: name})
+	}
+	if others {
+		t.Other = new(PlaceTurnout)
+	}
+	t.cells = t.together()
 	return t, err
+}
+
+// together makes one cell of those of a group whose places are not shown by name.
+func (t *Turnout) together() []cell {
+	shown := make(map[string]bool)
+	for _, p := range t.Places {
+		shown[p.Name] = true
+	}
+	type key struct {
+		group suite.GroupID
+		place string
+	}
+	at := make(map[key]int)
+	var list []cell
+	for _, c := range t.cells {
+		if !shown[c.Place] {
+			c.Place = ""
+		}
+		i, ok := at[key{c.Group, c.Place}]
+		if !ok {
+			at[key{c.Group, c.Place}] = len(list)
+			list = append(list, c)
+			continue
+		}
+		list[i].add(c.Issues)
+	}
+	return list
+}
+
+// sum makes of the cells what is shown.
+func (t *Turnout) sum() {
+	for _, c := range t.cells {
+		for i := range t.Groups {
+			if t.Groups[i].ID == c.Group {
+				t.Groups[i].add(c.Issues)
+			}
+		}
+		for i := range t.Places {
+			if t.Places[i].Name == c.Place {
+				t.Places[i].add(c.Issues)
+			}
+		}
+		if c.Place == "" && t.Other != nil {
+			t.Other.add(c.Issues)
+		}
+	}
 }
 
 func (i *Issues) add(more Issues) {
@@ -191,61 +259,45 @@ func (i *Issues) add(more Issues) {
 	i.Entitled += more.Entitled
 }
 
-// A place is a campus with the members that the sealed roll has there.
-type place struct {
-	PlaceTurnout
-	sealed uint32
-}
-
-// combine returns the places that are shown by name and all others as one. A place
+// combine returns the places that are shown by name, in order, and whether all others
+// are shown as one. sealed is how many members of the sealed roll a place has. A place
 // below the floor is not shown, nor is one without a name. One such place alone would
 // be what is left when all others are taken from the whole, and so would two that are
 // small: then the next larger ones are counted with them until nobody stands out.
 //
 // It is decided by the sealed roll, so that no place comes and goes: the difference
-// would be its number.
-func combine(all map[string]*place) ([]PlaceTurnout, *PlaceTurnout) {
-	var list []*place
-	for _, p := range all {
-		list = append(list, p)
+// would be its number. A place of which somebody was only added later is none.
+func combine(sealed map[string]uint32) (shown []string, others bool) {
+	var list []string
+	for name, n := range sealed {
+		if n > 0 {
+			list = append(list, name)
+		}
 	}
-	slices.SortFunc(list, func(a, b *place) int {
-		return cmp.Or(cmp.Compare(a.size(), b.size()), cmp.Compare(a.Name, b.Name))
-	})
-	other, hidden, members := new(PlaceTurnout), 0, uint32(0)
-	for _, p := range list {
-		if p.size() >= PlaceFloor && (hidden == 0 || hidden > 1 && members >= PlaceFloor) {
+	// One without a name is smaller than any: its members are not known to be in one
+	// place.
+	size := func(name string) uint32 {
+		if name == "" {
+			return 0
+		}
+		return sealed[name]
+	}
+	slices.SortFunc(list, func(a, b string) int { return cmp.Or(cmp.Compare(size(a), size(b)), cmp.Compare(a, b)) })
+	hidden, members := 0, uint32(0)
+	for _, name := range list {
+		if size(name) >= PlaceFloor && (hidden == 0 || hidden > 1 && members >= PlaceFloor) {
 			break
 		}
-		other.add(p.Issues)
 		hidden++
-		members += p.sealed
+		members += sealed[name]
 	}
-	shown := []PlaceTurnout{}
-	for _, p := range list[hidden:] {
-		shown = append(shown, p.PlaceTurnout)
-	}
-	if len(shown) == 0 {
-		return shown, nil // all of them as one is what the groups say already
-	}
-	slices.SortFunc(shown, func(a, b PlaceTurnout) int { return cmp.Compare(a.Name, b.Name) })
-	if hidden == 0 {
-		return shown, nil
-	}
-	return shown, other
+	shown = slices.Sorted(slices.Values(list[hidden:]))
+	// All of them as one is what the groups say already.
+	return shown, len(shown) > 0 && hidden > 0
 }
 
-// size orders places. One without a name is smaller than any: its members are not
-// known to be in one place.
-func (p *place) size() uint32 {
-	if p.Name == "" {
-		return 0
-	}
-	return p.sealed
-}
-
-// hold keeps every number as it was shown last, or as nothing, unless enough people
-// stand behind its step. It reports whether any moved. last may be nil.
+// hold keeps every cell as it was last, or as nothing, unless enough people stand
+// behind its step. It reports whether any moved. last may be nil.
 func (t *Turnout) hold(last *Turnout) bool {
 	if t.Final {
 		return true
@@ -253,33 +305,19 @@ func (t *Turnout) hold(last *Turnout) bool {
 	if last == nil {
 		last = new(Turnout)
 	}
-	groups, places := make(map[suite.GroupID]uint32), make(map[string]uint32)
-	for _, g := range last.Groups {
-		groups[g.ID] = g.Issued
-	}
-	for _, p := range last.Places {
-		places[p.Name] = p.Issued
-	}
 	moved := false
-	keep := func(now *Issues, was uint32) {
+	for i := range t.cells {
+		now, was := &t.cells[i], uint32(0)
+		for _, c := range last.cells {
+			if c.Group == now.Group && c.Place == now.Place {
+				was = c.Issued
+			}
+		}
 		if now.Issued < was+election.BatchMin(now.Entitled) {
 			now.Issued = was
 		} else {
 			moved = true
 		}
-	}
-	for i := range t.Groups {
-		keep(&t.Groups[i].Issues, groups[t.Groups[i].ID])
-	}
-	for i := range t.Places {
-		keep(&t.Places[i].Issues, places[t.Places[i].Name])
-	}
-	if t.Other != nil {
-		was := uint32(0)
-		if last.Other != nil {
-			was = last.Other.Issued
-		}
-		keep(&t.Other.Issues, was)
 	}
 	return moved
 }

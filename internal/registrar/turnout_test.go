@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
@@ -63,7 +64,7 @@ func TestTurnout(t *testing.T) {
 		t.Helper()
 		want := registrar.Turnout{At: at, Final: final, Floor: 25, Groups: []registrar.GroupTurnout{{ID: 1, Issues: groups[0]}, {ID: 2, Issues: groups[1]}},
 			Places: []registrar.PlaceTurnout{{Name: "Davis", Issues: davis}}, Other: &registrar.PlaceTurnout{Issues: other}}
-		if diff := cmp.Diff(want, w.shownTurnout()); diff != "" {
+		if diff := cmp.Diff(want, w.shownTurnout(), cmpopts.IgnoreUnexported(want)); diff != "" {
 			t.Errorf("%s: %s", when, diff)
 		}
 	}
@@ -99,6 +100,43 @@ func TestTurnout(t *testing.T) {
 	check("long after", end-end%900, true, [2]registrar.Issues{issues(21, 30), issues(10, 40)}, issues(21, 30), issues(10, 40))
 }
 
+// TestTurnoutDifferences takes what is shown of places from what is shown of groups: the
+// difference must not be a place whose own number stays as it is.
+func TestTurnoutDifferences(t *testing.T) {
+	t.Parallel()
+	w := prepareWorld(t)
+	ctx := t.Context()
+	// Both groups work at both places: 28 at Davis, 42 at Merced.
+	_, err := w.db.Owner.Exec(ctx, `UPDATE registrar.member SET campus = CASE WHEN roll_index % 5 < 2 THEN 'Davis' ELSE 'Merced' END`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.draft.Seal(ctx, w.manifest, w.sealing, w.minter, registrar.LedgerOf(w.log)); err != nil {
+		t.Fatal(err)
+	}
+	w.open()
+	quarter := w.m.Schedule.Open - w.m.Schedule.Open%900 + 900
+	moved := false
+	// One after the other is issued a ballot, and everybody looks after each.
+	for i := range uint32(30) {
+		w.use(1, i, i+1)
+		w.use(2, i, i+1)
+		w.at(quarter + int64(i)*900)
+		now := w.shownTurnout()
+		difference := now.Groups[0].Issued + now.Groups[1].Issued
+		for _, p := range now.Places {
+			difference -= p.Issued
+		}
+		if difference != 0 || now.Other != nil {
+			t.Fatalf("after %d of each group, groups have %d more than places: %+v", i+1, difference, now)
+		}
+		moved = moved || now.Places[0].Issued > 0 && now.Places[1].Issued > 0
+	}
+	if !moved {
+		t.Error("negative control: no place moved")
+	}
+}
+
 // TestTurnoutPlaces combines places so that no difference of what is shown is a place
 // below the floor.
 func TestTurnoutPlaces(t *testing.T) {
@@ -116,23 +154,22 @@ func TestTurnoutPlaces(t *testing.T) {
 		{"nothing is left", map[string]uint32{"A": 4, "B": 300}, nil, 0},
 		{"one", map[string]uint32{"A": 300}, []string{"A"}, 0},
 		{"without a name", map[string]uint32{"": 200, "B": 300, "C": 400}, []string{"C"}, 500},
+		{"somebody who was added elsewhere", map[string]uint32{"A": 25, "B": 300, "C": 0}, []string{"A", "B"}, 0},
 		{"none", nil, nil, 0},
 	} {
-		shown, other := registrar.CombinePlaces(tt.places)
-		var names []string
+		shown, others := registrar.CombinePlaces(tt.places)
 		left := uint32(0)
 		for _, n := range tt.places {
 			left += n
 		}
-		for _, p := range shown {
-			names = append(names, p.Name)
-			left -= p.Entitled
-			if p.Entitled < registrar.PlaceFloor || p.Name == "" {
-				t.Errorf("%s: %q is shown", tt.name, p.Name)
+		for _, name := range shown {
+			left -= tt.places[name]
+			if tt.places[name] < registrar.PlaceFloor || name == "" {
+				t.Errorf("%s: %q is shown", tt.name, name)
 			}
 		}
-		if fmt.Sprint(names) != fmt.Sprint(tt.shown) || (other == nil) != (tt.other == 0) || other != nil && other.Entitled != tt.other {
-			t.Errorf("%s: shown %q, other %+v", tt.name, names, other)
+		if fmt.Sprint(shown) != fmt.Sprint(tt.shown) || others != (tt.other > 0) || others && left != tt.other {
+			t.Errorf("%s: shown %q, %d others", tt.name, shown, left)
 		}
 		if len(shown) > 0 && left > 0 && left < registrar.PlaceFloor {
 			t.Errorf("%s: %d are what is left when all shown are taken away", tt.name, left)

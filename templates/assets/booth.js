@@ -10,12 +10,12 @@ import { parseRecoveryCode } from "./ballot.js";
 import { Casting } from "./casting.js";
 import { cast, deposited, done, voted } from "./cast.js";
 import { sixWords } from "./election.js";
-import { after, complete, electionOf, entry, lines, opened, screenOf } from "./flow.js";
+import { after, complete, electionOf, entry, here, lines, opened, own, screenOf } from "./flow.js";
 import { stops } from "./problem.js";
 import { check, missingAnswer, question, test } from "./question.js";
 import { Failure, Memory, openCode, openLink } from "./session.js";
 import { code, confirm, elsewhere, envelope, factor, locked, recover, recovery, start, unfinished } from "./start.js";
-import { cleanBase32, utf8 } from "./suite.js";
+import { cleanBase32, hex, utf8 } from "./suite.js";
 import { recall, remember } from "./tab.js";
 import { parseLink } from "./token.js";
 import { Words, sha256Hex } from "./words.js";
@@ -62,13 +62,11 @@ class Booth extends Casting {
   /** arrive begins with what the address bar holds. */
   async arrive() {
     const found = entry(location.href);
-    const tab = this.saved;
+    const tab = own(found, this.saved);
+    this.saved = tab;
     if (found.kind === "link") {
-      const again = tab.link && tab.link.href === found.href && tab.choices && tab.choices.length > 0;
+      const again = tab.choices && tab.choices.length > 0;
       this.link = { href: found.href };
-      if (!again) {
-        this.saved = {};
-      }
       this.history.put("start");
       this.keep({ link: this.link });
       return this.open(again ? "unfinished" : "start");
@@ -98,6 +96,9 @@ class Booth extends Casting {
         // Without them the page says the same.
         await this.linkWords().catch(() => null);
       }
+      if (e.code === "unknown-link" && this.link.href) {
+        this.link = {}; // its code could not be typed anywhere either
+      }
       if (e.code === "link-cut" && electionOf(this.link.href)) {
         location.replace(`/v1/${electionOf(this.link.href)}#cut`);
       }
@@ -107,10 +108,8 @@ class Booth extends Casting {
   }
 
   async opened(step) {
-    if (this.shared) {
-      this.session.keepInTab();
-    }
-    const screen = opened(this.session, step);
+    this.session.keepInTab(this.shared);
+    const screen = opened(this.session, step, this.saved.confirmed);
     if ((screen === "start" || screen === "confirm") && this.saved.choices) {
       this.choices = this.saved.choices;
       this.typed = this.saved.typed || "";
@@ -120,14 +119,13 @@ class Booth extends Casting {
     this.received = this.saved.received;
     if (screen === "confirm") {
       await this.readWords(this.session.mid);
-      return step && step !== "confirm" ? this.begin(step) : this.go("confirm");
+      return this.go("confirm");
     }
     if (screen === "cast") {
       return this.cast();
     }
     if (screen !== "start") {
-      this.go(screen, null, true);
-      return screen === "voted" || screen === "deposited" ? this.look() : null;
+      return this.rest(screen);
     }
     if (step === "unfinished") {
       return this.go("unfinished", { unsent: "check" }, true);
@@ -142,7 +140,7 @@ class Booth extends Casting {
   /** readWords turns a vote's hash into six words; the list is fetched when it is needed. */
   async readWords(mid) {
     const answer = await fetch("/v1/words.txt", { credentials: "omit", redirect: "error" }).catch(() => {
-      throw new Failure("offline", "the list of words cannot be fetched");
+      throw new Failure("offline", { service: "booth" });
     });
     const bytes = new Uint8Array(await answer.arrayBuffer());
     if ((await sha256Hex(bytes)) !== wordList) {
@@ -170,16 +168,20 @@ class Booth extends Casting {
     this.go("code", { problem }, true);
   }
 
+  /** same is pressed by who has compared the six words. */
+  same() {
+    this.keep({ confirmed: hex(this.session.mid) });
+    return this.begin();
+  }
+
   /** begin asks for the state of the link, and goes to a step or what is to be done before. */
   async begin(step) {
     this.then = () => this.begin(step);
-    if (this.shared) {
-      this.session.keepInTab();
-    }
+    this.session.keepInTab(this.shared);
     this.status = await this.session.status(this.factor);
     const next = after(this.status, this.m.schedule, this.now());
     if (next !== "question" && !(next === "envelope" && this.inEnvelope)) {
-      return this.go(next === "elsewhere" && this.session.damaged ? "damaged" : next);
+      return this.rest(here(next, this.session));
     }
     await this.step(/^(q|check)/.test(step) ? step : "q1");
     // Only now: nothing is sealed before the witnesses were heard, but a question
@@ -272,6 +274,9 @@ class Booth extends Casting {
     const key = n === 0 ? "empty" : n !== recoveryLength ? this.page.words.count("length", n) : isRecoveryCode(text) ? "" : "check";
     if (key) {
       return this.go("recover", { problem: this.t(`booth.recover.${key}`, { n }) }, true);
+    }
+    if (utf8(own).length > longestOwn) {
+      return this.go("recover", { long: this.t("booth.check.own.long") }, true);
     }
     this.recovery = text;
     this.inEnvelope = this.session.envelopeOnly;

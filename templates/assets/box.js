@@ -4,10 +4,14 @@
 //
 // A code is what opens a ballot, and people mistake one for the other: it is told by
 // its length before anything is sent. A tracker goes by POST and into no address.
+//
+// A tracker's QR code brings the whole id of a ballot behind a #, which is sent to
+// nobody. With it the box can be asked for a ballot that is not in the log yet, and
+// its promise checked.
 
 import { inBox, open } from "./inbox.js";
-import { parseTracker } from "./receipt.js";
-import { cleanBase32, group4 } from "./suite.js";
+import { parseTracker, tracker as trackerOf, verifyPromise } from "./receipt.js";
+import { cleanBase32, group4, hex, unb64url, unhex } from "./suite.js";
 
 const signs = 20;
 const patience = 20000; // milliseconds
@@ -70,31 +74,50 @@ function ask(address, how) {
   return asked;
 }
 
-async function look(typed) {
+const mid = form.getAttribute("data-mid");
+const manifest = async () => new Uint8Array(await (await ask(form.getAttribute("data-manifest"))).arrayBuffer());
+
+async function look(typed, id) {
   const answer = await ask(form.getAttribute("action"), {
     method: "POST",
     headers: { Accept: "application/json", "Content-Type": "application/x-www-form-urlencoded" },
     body: `tracker=${encodeURIComponent(typed)}`,
   });
   const said = await answer.json();
+  if (said.state === "unknown" && id) {
+    return (await received(id).catch(() => false)) ? "received" : "unknown";
+  }
   if (said.state !== "found") {
     return said.state;
   }
-  const manifest = await (await ask(form.getAttribute("data-manifest"))).arrayBuffer();
+  const bytes = await manifest();
   try {
-    inBox(open(new Uint8Array(manifest), form.getAttribute("data-mid")), parseTracker(typed), said.proof);
+    inBox(open(bytes, mid), parseTracker(typed), said.proof);
   } catch (e) {
     return "false";
   }
   return "found";
 }
 
-form.addEventListener("submit", async (event) => {
+// received asks the box for its promise for a ballot, and checks it.
+async function received(id) {
+  const answer = await ask(form.getAttribute("data-box"), {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ballot_id: hex(id) }),
+  });
+  const promise = unhex((await answer.json()).promise);
+  return verifyPromise(unhex(open(await manifest(), mid).promise_key), unhex(mid), id, promise);
+}
+
+form.addEventListener("submit", (event) => {
   event.preventDefault();
+  find(input.value);
+});
+
+// find looks for what was typed; id is the whole of a ballot's, if it is known.
+async function find(typed, id) {
   if (busy) {
     return;
   }
-  const typed = input.value;
   const bad = wrong(typed);
   if (bad) {
     show(bad);
@@ -111,7 +134,7 @@ form.addEventListener("submit", async (event) => {
   });
   let state = "offline";
   try {
-    state = await look(tracker);
+    state = await look(tracker, id);
   } catch (e) {
     // Nothing came back: it can be tried again.
   }
@@ -120,4 +143,25 @@ form.addEventListener("submit", async (event) => {
   });
   show(state);
   busy = false;
-});
+}
+
+// scanned takes a ballot's id out of the address, where others could read it, and
+// looks for the ballot.
+function scanned() {
+  const found = /^#([A-Za-z0-9_-]{43})$/.exec(location.hash);
+  if (!found) {
+    return;
+  }
+  history.replaceState(null, "", location.pathname + location.search);
+  let id;
+  try {
+    id = unb64url(found[1]);
+  } catch (e) {
+    return;
+  }
+  input.value = trackerOf(id);
+  find(input.value, id);
+}
+
+window.addEventListener("hashchange", scanned);
+scanned();

@@ -2,6 +2,7 @@
 // was cast before. No answer is shown on any of them.
 
 import { download, el, fill } from "./dom.js";
+import { where } from "./flow.js";
 import { actions, button, fold, h1, notice, stub } from "./parts.js";
 import { outside } from "./page.js";
 
@@ -11,7 +12,7 @@ export function cast(b) {
   const last = b.inEnvelope ? "deposited" : "received";
   const item = (name) => {
     const reached = way.reached.indexOf(name) >= 0;
-    return el("li", { className: reached ? "reached" : "" }, b.t(`booth.cast.${name}`), reached && el("span", { className: "hide" }, `: ${b.t("booth.cast.reached")}`));
+    return el("li", { className: reached ? "reached" : "" }, b.t(`booth.cast.${name}`), reached && el("span", { className: "hide" }, b.t("common.pair", { value: b.t("booth.cast.reached") })));
   };
   return {
     title: b.t("booth.cast.title"),
@@ -28,7 +29,7 @@ export function tell(b) {
   const way = b.way;
   const grace = b.moment(b.grace());
   if (way.offline) {
-    return [b.say("booth.cast.offline"), " ", b.shared ? b.say("booth.cast.offline.tab") : b.say("booth.cast.offline.close", { grace }),
+    return [b.say("booth.cast.offline"), " ", b.session.keeping === "device" ? b.say("booth.cast.offline.close", { grace }) : b.say("booth.cast.offline.tab"),
       button(b.t("booth.cast.now"), way.again, "second")];
   }
   if (b.session.stage === "issued" && b.now() >= b.close()) {
@@ -60,6 +61,9 @@ function saveTracker(b) {
 
 const save = (b) => button(b.t("booth.done.save"), () => saveTracker(b), "second");
 
+// unerased says so where the device could not erase the answer, and tries again.
+const unerased = (b) => b.unerased && notice(b.p("booth.done.unerased"), actions(button(b.t("common.again"), b.press(() => b.cast()), "second")));
+
 /** paper is the foot of a printed page; the time is that of printing. */
 function paper(b) {
   const foot = el("p", { className: "paper-only" });
@@ -68,23 +72,22 @@ function paper(b) {
 }
 
 export function done(b) {
-  const box = b.public("box");
-  const result = b.public("result");
   return {
     title: b.t("booth.done.title"),
     nodes: [
       h1(b.t("booth.done.title")),
       b.p(b.received ? "booth.done.received" : "booth.done.received.before", { date: b.received && b.moment(b.received) }),
+      unerased(b),
       stub(b),
       actions(save(b), button(b.t("booth.done.print"), () => window.print(), "second")),
       b.shared && notice(b.p("booth.done.shared")),
       b.desk && actions(button(b.t("booth.done.desk"), () => b.nextMember())),
       el("h2", null, b.t("booth.done.next")),
-      b.p("booth.done.batch", { url: outside(box, box) }),
-      b.p("booth.done.tally", { close: b.moment(b.close()), t: b.m.tellers.t, n: b.m.tellers.n, url: outside(result, result) }),
+      b.p("booth.done.batch", { look: outside(b.public("box"), b.t("booth.done.look")) }),
+      b.p("booth.done.tally", { close: b.moment(b.close()), t: b.m.tellers.t, n: b.m.tellers.n, result: outside(b.public("result"), b.t("booth.done.result")) }),
       b.p("booth.done.mail"),
-      b.p("booth.done.erased"),
-      b.session.promise && el("p", { className: "paper-only code" }, b.t("booth.done.promise"), ": ", b.session.promise),
+      !b.unerased && b.p("booth.done.erased"),
+      b.session.promise && el("p", { className: "paper-only code" }, b.say("common.pair", { name: b.t("booth.done.promise"), value: b.session.promise })),
       paper(b),
     ],
   };
@@ -93,18 +96,18 @@ export function done(b) {
 // found says where a ballot that was cast is; b.found is null while it is asked.
 function found(b) {
   const prefix = b.session.stage === "deposited" ? "booth.deposited" : "booth.voted";
-  const where = b.found;
   const over = b.now() >= (prefix === "booth.deposited" ? b.m.schedule.decide_until : b.grace());
-  if (!where) {
+  if (!b.found) {
     return b.p("booth.voted.looking");
   }
-  if (where.state === "away") {
+  const state = where(b.found);
+  if (state === "away") {
     return notice(b.p(`${prefix}.away`));
   }
-  if (where.state === "in the log") {
+  if (state === "in the log") {
     return notice(b.p(`${prefix}.in`, { date: b.moment(b.now()) }));
   }
-  if (where.state === "received") {
+  if (state === "received") {
     return notice(b.p(prefix === "booth.deposited" ? `${prefix}.accepted` : `${prefix}.received`));
   }
   if (prefix === "booth.deposited") {
@@ -142,6 +145,7 @@ export function deposited(b) {
     nodes: [
       h1(b.t("booth.deposited.heading")),
       before && b.p("booth.deposited.text"),
+      unerased(b),
       found(b),
       stub(b),
       actions(save(b)),

@@ -2,6 +2,7 @@
 // counts is in session.js; here it is shown, and the answer is let go.
 
 import { saveEntry, tell } from "./cast.js";
+import { opened } from "./flow.js";
 import { Showing } from "./showing.js";
 
 const slow = 8000; // ms until the page says that it still works
@@ -30,6 +31,7 @@ export class Casting extends Showing {
     // From here the session alone knows the answer, sealed, until the box has it.
     this.keep({ choices: undefined, typed: undefined });
     this.way = { reached: [], again: () => this.hurry() };
+    this.unerased = false;
     this.go("cast", null, this.screen === "factor");
     const timer = setTimeout(() => this.progress({ slow: true }), slow);
     try {
@@ -57,19 +59,34 @@ export class Casting extends Showing {
     Object.assign(this.way, change);
     if (this.screen === "cast") {
       this.draw(false);
+    }
+  }
+
+  /** draw writes the status line as well: it is in a language, as the screen is. */
+  draw(fresh) {
+    super.draw(fresh);
+    if (this.screen === "cast") {
       this.page.tell(tell(this));
     }
   }
 
   notCast(e) {
+    if (e.code === "storage" && e.details.received) {
+      // The ballot is where it belongs; what is left of it on the device is not gone.
+      return this.end(true);
+    }
     if (e.code === "issued-elsewhere" && this.recovery) {
       return this.go("recover", { problem: this.t("booth.recover.fit") }, true);
     }
     this.fail(e, this.then);
   }
 
-  /** end is reached once the ballot is where it goes. No answer is left on the page. */
-  end() {
+  /**
+   * end is reached once the ballot is where it goes. No answer is left on the page;
+   * unerased says that the device still keeps one, sealed.
+   */
+  end(unerased) {
+    this.unerased = Boolean(unerased);
     this.received = Math.floor(this.now());
     this.forgetAnswer();
     this.keep({ received: this.received });
@@ -121,7 +138,12 @@ export class Casting extends Showing {
   }
 
   async turnTo(step) {
-    const first = this.link.code ? "confirm" : "start";
+    const place = opened(this.session, "");
+    if (last.indexOf(place) >= 0) {
+      return this.rest(place);
+    }
+    // Without the words there was nothing to compare: a ballot was kept under the code.
+    const first = this.link.code && this.words6 ? "confirm" : "start";
     if (step === "answer" && this.m.factor) {
       return this.go("factor", null, true);
     }
@@ -141,6 +163,12 @@ export class Casting extends Showing {
   }
 
   // After casting.
+
+  /** rest shows a screen, and looks for the ballot where it is one that says where it is. */
+  rest(screen) {
+    this.go(screen, null, true);
+    return screen === "voted" || screen === "deposited" ? this.look() : null;
+  }
 
   /** look asks the box where the ballot is, and says it where the page is. */
   async look() {

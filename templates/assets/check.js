@@ -10,6 +10,7 @@
   if (!box) return;
   const words = JSON.parse(document.getElementById('words').textContent);
   const lang = document.documentElement.lang;
+  const region = lang === 'es' ? 'es-US' : lang; // numbers as on the other pages
   const form = document.getElementById('check-form');
   const status = document.getElementById('check-status');
   const steps = document.getElementById('check-steps');
@@ -30,11 +31,11 @@
   }
 
   function number(n) {
-    return new Intl.NumberFormat(lang).format(n);
+    return new Intl.NumberFormat(region).format(n);
   }
 
   function size(bytes) {
-    return new Intl.NumberFormat(lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(bytes / 1e6);
+    return new Intl.NumberFormat(region, { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(bytes / 1e6);
   }
 
   function element(name, content, language) {

@@ -36,6 +36,7 @@ export class Device {
     this.state = fresh();
     this.sealed = null; // what state was made from, if in this run
     this.running = null; // the way to the box, while it goes on
+    this.hearing = Promise.resolve(); // what other tabs did is read until then
     // free is set when the registrar has said in this run that nothing is issued,
     // and no tab can have a request under way.
     this.free = false;
@@ -129,7 +130,8 @@ export class Device {
       }
     }
     this.take(state || (await keeper.load()));
-    keeper.tell = keeper.memory.listen(keeper.key, (what) => this.heard(what));
+    this.tell = keeper.memory.listen(keeper.key, (what) => this.heard(what));
+    keeper.tell = this.tell;
     keeper.tell("opened");
   }
 
@@ -160,30 +162,36 @@ export class Device {
   // in the memory of this one.
   async heard(what) {
     if (!this.running && what !== "opened") {
-      const state = await this.keeper.load().catch(() => null);
-      this.free = false;
-      if (what === "forgotten") {
-        this.drop();
-        this.state = fresh();
-      }
-      this.take(state);
+      this.hearing = this.hearing.then(() => this.follow(what));
+      await this.hearing;
     }
     if (this.env.elsewhere) {
       this.env.elsewhere(what);
     }
   }
 
+  async follow(what) {
+    const state = await this.keeper.load().catch(() => null);
+    this.free = false;
+    if (what === "forgotten") {
+      this.drop();
+      this.state = fresh();
+    }
+    this.take(state);
+  }
+
   /**
-   * keepInTab keeps nothing on the device from now on: for shared computers. It
-   * returns false, and changes nothing, where something is kept already.
+   * keepInTab keeps nothing on the device from now on, for shared computers, or, with
+   * false, keeps again. It returns false, and changes nothing, where something is kept
+   * already or the browser keeps nothing.
    */
-  keepInTab() {
-    if (this.kept || this.running) {
+  keepInTab(only) {
+    if (this.kept || this.running || this.keeping === "refused") {
       return false;
     }
-    this.keeper.memory = new TabMemory();
-    this.keeper.tell = () => {};
-    this.keeping = "tab";
+    this.keeper.memory = only ? new TabMemory() : this.env.memory;
+    this.keeper.tell = only ? () => {} : this.tell;
+    this.keeping = this.keeper.memory.lasts ? "device" : "tab";
     return true;
   }
 

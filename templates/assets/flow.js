@@ -11,9 +11,11 @@ import { fromUTF8, hex, unb64url } from "./suite.js";
 export function entry(href) {
   const at = href.indexOf("/v1/");
   const rest = at < 0 ? "" : href.slice(at + 4);
-  // Some mail programs write the # as %23; parseLink takes it so too.
-  if (/^(#|%23)[tm]=/.test(rest)) {
-    return { kind: "link", href };
+  // Some mail programs write the # as %23, and programs that count clicks put something
+  // of their own before it, which says nothing.
+  const link = /^(?:\?[^#%]*)?((?:#|%23)[tm]=[^]*)$/.exec(rest);
+  if (link) {
+    return { kind: "link", href: href.slice(0, at + 4) + link[1] };
   }
   const parts = /^([0-9a-f]{32})?(?:\?[^#]*)?(?:#(.*))?$/.exec(rest);
   if (!parts) {
@@ -27,6 +29,19 @@ export function entry(href) {
 }
 
 /**
+ * own returns what of a tab's memory is of who opens an address. With another link,
+ * and with a code that is yet to be typed, it may be another member: the answer of
+ * the one before must not be shown to them, nor go into their ballot.
+ */
+export function own(found, tab) {
+  if (found.kind === "code" || (found.kind === "link" && !(tab.link && tab.link.href === found.href))) {
+    const { draft, desk } = tab;
+    return found.kind === "code" ? { draft, desk } : {};
+  }
+  return tab;
+}
+
+/**
  * electionOf reads the election out of the beginning of a link that was cut, so
  * that its code can be typed instead; null where too little of it is left.
  */
@@ -35,7 +50,7 @@ export function electionOf(href) {
   return found ? hex(unb64url(found[1]).slice(1, 17)) : null;
 }
 
-/** roles gives the index of the option that takes neither side, or -1. */
+/** neutral gives the index of the option that takes neither side, or -1. */
 export const neutral = (question) => question.options.findIndex((o) => o.role === "neutral");
 
 /** complete tells whether every question has an answer. */
@@ -63,8 +78,12 @@ export function screenOf(step, choices, questions) {
   return n === questions.length ? { screen: "check" } : { screen: "question", args: { index: n } };
 }
 
-/** opened says what a link leads to before anything was asked about it. */
-export function opened(session, step) {
+/**
+ * opened says what a link leads to before anything was asked about it. confirmed is
+ * the hash of the manifest whose six words were compared in this tab: a code is sent
+ * for no other, not even when a page is loaded again.
+ */
+export function opened(session, step, confirmed) {
   switch (session.stage) {
     case "received":
       return step === "done" ? "done" : "voted";
@@ -75,7 +94,8 @@ export function opened(session, step) {
       // It was kept before it was asked for, so it may have been issued.
       return step === "cast" ? "cast" : session.kept ? "unfinished" : "start";
   }
-  return session.group ? "start" : "confirm"; // of a code the group is not known yet
+  const compared = confirmed && step && step !== "confirm" && confirmed === hex(session.mid);
+  return session.group || compared ? "start" : "confirm"; // of a code the group is not known yet
 }
 
 /** after says what a status leads to; now is in seconds, by the service's clock. */
@@ -86,7 +106,6 @@ export function after(status, schedule, now) {
     case "closed":
       return !status.issued ? "closed" : now < status.close + schedule.grace ? "elsewhere" : "closed-issued";
     case "sealed":
-    case "draft":
       return "before";
     case "cancelled":
       return "cancelled";
@@ -94,11 +113,29 @@ export function after(status, schedule, now) {
   return status.issued ? "closed-issued" : "closed";
 }
 
+/** here is what a status leads to where the ballot that was issued is kept on this very device. */
+export function here(next, session) {
+  if (next !== "elsewhere") {
+    return next;
+  }
+  return session.damaged ? "damaged" : session.kept ? opened(session, "") : next;
+}
+
+/**
+ * where is what is said of where a ballot is. The box's word that it is in the log is
+ * no more than its promise, until a proof came with it.
+ */
+export const where = ({ state, proof }) => (state === "in the log" && !proof ? "received" : state);
+
 /**
  * failed says which screen a failure leads to, or null where the page that is
  * shown stays and says what happened.
  */
-export function failed(code) {
+export function failed(code, details) {
+  // The box takes ballots that were issued: one that comes too late is missing there.
+  if (code === "closed" && details && details.service === "box") {
+    return "missed";
+  }
   const screens = {
     "bad-link": "link-unknown", "unknown-link": "link-unknown", "link-cut": "link-cut", replaced: "link-replaced", expired: "link-expired", struck: "link-struck",
     "other-election": "other-election", "not-witnessed": "not-witnessed",
@@ -122,5 +159,17 @@ export function until(seconds) {
   return null;
 }
 
-/** text reads a list of words, one a line. */
+/** large writes a short answer in capitals. A browser may not know a manifest's tag of a language. */
+export function large(text, lang) {
+  if (text.length > 12) {
+    return text;
+  }
+  try {
+    return text.toLocaleUpperCase(lang);
+  } catch (_) {
+    return text.toUpperCase();
+  }
+}
+
+/** lines reads a list of words, one a line. */
 export const lines = (bytes) => fromUTF8(bytes).trim().split("\n");

@@ -27,7 +27,11 @@ export async function openElection(env, id, wanted) {
     throw new Failure("bad-link");
   }
   const http = new Client(env);
-  const bytes = await http.get({ service: "booth", url: `${env.booth}/v1/${id}/manifest` }, { limit: maxManifest });
+  const at = { service: "booth", url: `${env.booth}/v1/${id}/manifest` };
+  const bytes = await http.get(at, { limit: maxManifest }).catch((e) => {
+    // A link with a wrong sign in it, or of a vote whose data is deleted.
+    throw e.details && e.details.error === "unknown_election" ? new Failure("unknown-link", e.details) : e;
+  });
   const got = mid(bytes);
   if (wanted && !equal(got, wanted)) {
     throw other();

@@ -43,7 +43,7 @@ export class Page {
     const before = fresh ? null : snapshot(main);
     main.setAttribute("data-screen", view.stop ? "problem" : view.screen);
     main.setAttribute("data-problem", view.stop || "");
-    main.className = view.unprinted ? "no-print" : "";
+    main.className = view.unprinted ? "no-print" : "links"; // on paper with their addresses
     document.title = (error ? `${this.t("common.error")} ` : "") + this.t("common.title", { page: view.title });
     while (main.firstChild !== this.status) {
       main.removeChild(main.firstChild);

@@ -35,10 +35,12 @@ export const groups = (text, className) => el("span", { className: className || 
  */
 export function field(b, { id, label, hint, problem, className, tag, ...more }) {
   const input = el(tag || "input", {
-    id, className, autocomplete: "off", spellcheck: false, "aria-invalid": problem && "true",
+    id, className, autocomplete: "off", "aria-invalid": problem && "true",
     "aria-describedby": [hint && `${id}-hint`, problem && `${id}-problem`].filter(Boolean).join(" ") || null, ...more,
   });
   // Names and codes are no words: nothing should be corrected into one.
+  // A browser may also send what it corrects to whoever corrects it.
+  input.setAttribute("spellcheck", "false");
   input.setAttribute("autocapitalize", "off");
   input.setAttribute("autocorrect", "off");
   return el("div", { className: problem ? "field wrong" : "field" },

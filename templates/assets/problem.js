@@ -19,8 +19,8 @@ const enter = (b) => link(b.codeAddress(), b.t("booth.link.code"));
 const again = (b) => actions(button(b.t("common.again"), b.press(() => b.retry())));
 const save = (b) => actions(button(b.t("booth.stop.evidence"), () => evidence(b)));
 const phone = (b) => ({ phone: b.phone() });
-const page = (b) => outside(b.public(""), b.public(""));
-const result = (b) => outside(b.public("result"), b.public("result"));
+const page = (b) => outside(b.public(""), b.t("booth.extended.page"));
+const result = (b) => outside(b.public("result"), b.t("booth.done.result"));
 const close = (b) => b.moment(b.close());
 
 /** stops are the screens by name. */
@@ -35,16 +35,18 @@ export const stops = {
     (b) => actions(link(b.public("result"), b.t("booth.link.result")))),
   "link-struck": plain("booth.link.struck", (b) => ({ phone: b.phone(), close: close(b) })),
   before: plain("booth.phase.before", (b) => ({ open: b.moment(b.m.schedule.open) }), again),
-  closed: (b) => {
+  closed: (b, refused) => {
     const heading = b.t("booth.phase.closed");
-    const key = b.status ? "booth.phase.closed.text" : "booth.phase.closed.unsure";
-    return { title: heading, nodes: [h1(heading), b.p(key, { close: close(b), url: result(b) })] };
+    // A status says that nothing was issued. A request that is refused does not: an
+    // earlier one may have been granted, and its answer lost.
+    const key = refused.service ? "booth.phase.closed.unsure" : "booth.phase.closed.text";
+    return { title: heading, nodes: [h1(heading), b.p(key, { close: close(b), result: result(b) })] };
   },
   "closed-issued": (b) => {
     const heading = b.t("booth.phase.closed");
     return { title: heading, nodes: [h1(heading), b.p("booth.phase.issued.text", { look: outside(b.public("box"), b.t("booth.elsewhere.look")) })] };
   },
-  cancelled: plain("booth.phase.cancelled", (b) => ({ url: page(b) })),
+  cancelled: plain("booth.phase.cancelled", (b) => ({ page: page(b) })),
   down: plain("booth.phase.down", (b) => ({ url: b.m ? page(b) : b.t("booth.stop.phone") }), again),
   offline: (b) => {
     const heading = b.t("common.problem");

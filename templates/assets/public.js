@@ -3,6 +3,7 @@
 (function () {
   "use strict";
   var root = document.documentElement;
+  var language = root.lang === "es" ? "es-US" : root.lang;
   var times = document.querySelectorAll("time[datetime*='T']");
   var options = { weekday: "long", month: "long", day: "numeric", hour: "numeric", minute: "2-digit", timeZoneName: "short" };
   for (var i = 0; i < times.length; i++) {
@@ -14,7 +15,7 @@
     if (-at.getTimezoneOffset() === there) { continue; }
     var own = document.createElement("span");
     own.className = "own";
-    own.textContent = " " + root.getAttribute("data-own").replace("{time}", at.toLocaleString(root.lang, options));
+    own.textContent = " " + root.getAttribute("data-own").replace("{time}", at.toLocaleString(language, options));
     times[i].parentNode.insertBefore(own, times[i].nextSibling);
   }
 })();

@@ -2,20 +2,15 @@
 // test of the device.
 
 import { el } from "./dom.js";
-import { neutral } from "./flow.js";
+import { large, neutral } from "./flow.js";
 import { actions, button, field, fold, form, groups, h1, steps, submit, third } from "./parts.js";
 import { outside } from "./page.js";
 import { coded } from "./start.js";
 
 /** An answer's text in one place of a sentence: short ones are written large. */
-function answer(b, i) {
-  const { text, lang } = b.ballot(b.m.questions[i].options[b.choices[i]].text);
-  return { lang, text: text.length > 12 ? text : text.toLocaleUpperCase(lang) };
-}
-
-const spoken = (b, i) => {
-  const { text, lang } = answer(b, i);
-  return el("span", { lang }, text);
+const spoken = (b, i, choices) => {
+  const { text, lang } = b.ballot(b.m.questions[i].options[choices[i]].text);
+  return el("span", { lang }, large(text, lang));
 };
 
 function meanings(b, index, asked) {
@@ -24,9 +19,14 @@ function meanings(b, index, asked) {
   if (rule.question !== index) {
     return null;
   }
-  const abstain = neutral(asked) >= 0 && [b.t("booth.abstain.help"), " ",
-    rule.basis === "decided" ? b.t("booth.abstain.turnout") : b.t("booth.abstain.cast")];
-  return fold(b.t("booth.question.mean"), b.p("booth.yes.help"), b.p("booth.no.help"), abstain && el("p", null, abstain));
+  // Each by its own text, as it stands above: committees word them in their own way.
+  const help = (role, key) => {
+    const found = asked.options.find((o) => o.role === role);
+    return found && b.say(key, { option: b.official(found.text) });
+  };
+  const abstain = help("neutral", "booth.abstain.help");
+  return fold(b.t("booth.question.mean"), el("p", null, help("yes", "booth.yes.help")), el("p", null, help("no", "booth.no.help")),
+    abstain && el("p", null, abstain, " ", rule.basis === "decided" ? b.t("booth.abstain.turnout") : b.t("booth.abstain.cast")));
 }
 
 export function question(b, { index, problem }) {
@@ -63,13 +63,13 @@ export function missingAnswer(b, index) {
 
 export function check(b, { mixed, problem, own }) {
   const all = b.m.questions;
-  const choice = all.length === 1 ? spoken(b, 0)
+  const choice = all.length === 1 ? spoken(b, 0, b.choices)
     : b.t(b.page.words.count("booth.check.answers", all.length), { n: all.length });
   const one = (asked, i) => el("div", null,
     el("p", { className: "question" }, b.official(asked.text)),
-    el("p", { className: "choice" }, spoken(b, i)),
+    el("p", { className: "choice" }, spoken(b, i, b.choices)),
     el("button", { type: "button", className: "third", onclick: () => b.go("question", { index: i }) },
-      b.t("booth.check.change"), el("span", { className: "hide" }, `: ${b.t("booth.check.change.which", { n: i + 1 })}`)));
+      b.t("booth.check.change"), el("span", { className: "hide" }, b.t("common.pair", { value: b.t("booth.check.change.which", { n: i + 1 }) }))));
   return {
     title: b.t("booth.check.title"),
     unprinted: true,
@@ -117,7 +117,7 @@ export function test(b, { opened }) {
       el("dl", null,
         value("tracker", groups(opened.tracker)),
         value("group", b.groupName()),
-        value("answer", b.m.questions.map((_, i) => el("strong", { className: "line" }, spoken(b, i), " "))),
+        value("answer", b.m.questions.map((_, i) => el("strong", { className: "line" }, spoken(b, i, opened.choices), " "))),
         value("code", groups(opened.code, "tracker")),
         opened.typed && value("own", opened.typed)),
       b.p("booth.test.seen"),

@@ -151,10 +151,20 @@ export class Session extends Device {
         this.running = null;
         this.steps = [];
       };
-      this.running = way((step) => this.steps.forEach((f) => f(step)));
+      this.running = this.heardOut().then(() => way((step) => this.steps.forEach((f) => f(step))));
       this.running.then(end, end);
     }
     return this.running;
+  }
+
+  // heardOut waits until what another tab did is read. The ballot of which the press
+  // was must not be exchanged for that one's on its way, nor be written over it.
+  async heardOut() {
+    const pressed = this.ballotId;
+    await this.hearing;
+    if (this.ballotId !== pressed) {
+      throw begun();
+    }
   }
 
   /**

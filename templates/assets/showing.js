@@ -111,9 +111,9 @@ export class Showing extends Texts {
       this.refuseCode(this.t(this.page.words.count("booth.code.limited", n), { n }));
     } else if (e.code === "unknown-link" && this.link.code) {
       this.refuseCode(this.t("booth.code.unknown"));
-    } else if (failed(e.code)) {
+    } else if (failed(e.code, details)) {
       // The committee's question is a step of its own; all else stands in for this one.
-      this.go(failed(e.code), details, e.code !== "factor-missing" || this.screen === "cast");
+      this.go(failed(e.code, details), details, e.code !== "factor-missing" || this.screen === "cast");
     } else if (!this.screen || !this.m) {
       this.go(e.code === "busy" ? "down" : e.code === "offline" ? "offline" : "server", null, true);
     } else if (e.code === "offline" || e.code === "busy") {

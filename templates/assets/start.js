@@ -52,7 +52,7 @@ export function code(b, { problem, cut }) {
 export function confirm(b) {
   const stop = el("div", { className: "notice", role: "alert", hidden: true }, b.p("booth.confirm.stop", { phone: b.phone() }));
   const forms = actions(
-    button(b.t("booth.confirm.same"), b.press(() => b.begin())),
+    button(b.t("booth.confirm.same"), b.press(() => b.same())),
     third(b.t("booth.confirm.different"), () => {
       stop.hidden = false;
       forms.hidden = true;
@@ -136,16 +136,17 @@ export function elsewhere(b) {
   };
 }
 
-export function recover(b, { problem }) {
+/** recover: problem is of the code, long of the words. */
+export function recover(b, { problem, long }) {
   return {
     title: b.t("booth.recover.title"),
-    problem: problem && { field: "recovery", text: problem },
+    problem: long ? { field: "own", text: long } : problem && { field: "recovery", text: problem },
     nodes: [
       h1(b.t("booth.recover.title")),
       b.p("booth.recover.text"),
       form(b.press(() => b.enterRecovery(document.getElementById("recovery").value, document.getElementById("own").value)),
         field(b, { id: "recovery", label: b.t("booth.recover.label"), className: "code", problem, value: b.entered || "" }),
-        field(b, { id: "own", tag: "textarea", rows: 2, label: b.t("booth.recover.own"), value: b.typed }),
+        field(b, { id: "own", tag: "textarea", rows: 2, label: b.t("booth.recover.own"), problem: long, value: b.typed }),
         actions(submit(b.t("booth.continue")))),
     ],
   };

@@ -7,6 +7,9 @@ import { stepOf } from "./flow.js";
 export class Way {
   constructor(turned) {
     this.depth = (history.state && history.state.depth) || 0;
+    // Each screen begins at its top. A browser would scroll the tracker to where
+    // the page stood when Start was pressed.
+    history.scrollRestoration = "manual";
     window.addEventListener("popstate", () => {
       if (/^#t=/.test(location.hash)) {
         // Another link was put into the address bar; it needs a page of its own.

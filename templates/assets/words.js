@@ -39,28 +39,71 @@ export class Words {
   }
 
   number(n) {
-    return new Intl.NumberFormat(this.code).format(n);
+    return String(n).replace(/\B(?=(\d{3})+$)/g, this.raw("format.number.group"));
   }
 
   // moment writes a time in the zone of the device, with the zone's name: the
-  // members of one union live in several.
-  moment(seconds) {
-    return this.time(seconds, { weekday: "long", month: "long", day: "numeric" });
+  // members of one union live in several. It reads as on the public pages.
+  // zone is another one than the device's.
+  moment(seconds, zone) {
+    const at = fields(seconds, zone);
+    const date = this.text("format.day", { weekday: this.raw(`format.weekday.${at.weekday}`), month: this.raw(`format.month.${at.month}`), day: at.day });
+    return this.text("format.moment", { date, clock: this.clock(seconds, zone) });
   }
 
-  clock(seconds) {
-    return this.time(seconds, {});
+  clock(seconds, zone) {
+    const at = fields(seconds, zone);
+    const half = at.hour === 0 ? "midnight" : at.hour < 12 ? "morning" : at.hour === 12 ? "noon" : "afternoon";
+    return this.text("format.clock", {
+      hour12: ((at.hour + 11) % 12) + 1, hour24: two(at.hour), minute: two(at.minute),
+      half: this.raw(`format.half.${half}`), zone: this.zone(seconds, at, zone),
+    });
   }
 
-  time(seconds, options) {
-    const write = (timeZoneName) =>
-      new Intl.DateTimeFormat(this.code, Object.assign({ hour: "numeric", minute: "2-digit", timeZoneName }, options)).format(new Date(seconds * 1000));
-    try {
-      const text = write("longGeneric"); // as in "Pacific Time", all year
-      return /GMT/.test(text) ? write("short") : text; // where a zone has no such name
-    } catch (_) {
-      return write("long"); // browsers before 2021
+  // zone is what people call a zone, the same in summer and winter, or else how
+  // far it is from UTC.
+  zone(seconds, at, zone) {
+    const key = zones[at.timeZoneName];
+    if (key) {
+      return this.raw(`format.zone.${key}`);
     }
+    const name = zoneName(this.code === "es" ? "es-US" : this.code, seconds, zone);
+    return /GMT|UTC/.test(name) ? `UTC${at.ahead < 0 ? "-" : "+"}${two(Math.floor(Math.abs(at.ahead) / 60))}:${two(Math.abs(at.ahead) % 60)}` : name;
+  }
+}
+
+// zones are those that we have names for, by their abbreviation in American
+// English, which has none for zones elsewhere.
+const zones = {
+  PST: "pacific", PDT: "pacific", MST: "mountain", MDT: "mountain", CST: "central", CDT: "central",
+  EST: "eastern", EDT: "eastern", AKST: "alaska", AKDT: "alaska", HST: "hawaii", UTC: "universal",
+};
+
+const two = (n) => (n < 10 ? `0${n}` : String(n));
+
+// write gives the named parts of a time.
+function write(code, seconds, timeZone, options) {
+  const parts = {};
+  new Intl.DateTimeFormat(code, Object.assign({ timeZone }, options)).formatToParts(new Date(seconds * 1000)).forEach((p) => { parts[p.type] = p.value; });
+  return parts;
+}
+
+// fields takes a time apart; ahead is in minutes of UTC.
+function fields(seconds, timeZone) {
+  const p = write("en-US", seconds, timeZone, {
+    year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", hour12: false, timeZoneName: "short",
+  });
+  const hour = p.hour % 24; // some browsers write midnight as 24
+  const minute = Number(p.minute);
+  const there = Date.UTC(p.year, p.month - 1, p.day, hour, minute) / 60000;
+  return { month: Number(p.month), day: Number(p.day), weekday: new Date(there * 60000).getUTCDay(), hour, minute, ahead: there - Math.floor(seconds / 60), timeZoneName: p.timeZoneName };
+}
+
+function zoneName(code, seconds, zone) {
+  try {
+    return write(code, seconds, zone, { timeZoneName: "longGeneric" }).timeZoneName; // all year the same
+  } catch (_) {
+    return write(code, seconds, zone, { timeZoneName: "long" }).timeZoneName; // browsers before 2021
   }
 }
 

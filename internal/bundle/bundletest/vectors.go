@@ -75,6 +75,7 @@ func vectors(t testing.TB) map[string][]byte {
 		"go/sealed.json":  encode(t, sealedCases(t, 20)),
 		"go/session.json": encode(t, sessionCase(t)),
 		"go/box.json":     encode(t, boxAnswers(t)),
+		"go/moments.json": encode(t, momentCases(t)),
 	}
 	protocol := os.DirFS(filepath.Join(Root(t), "internal", "protocol"))
 	names, err := fs.Glob(protocol, "*/testdata/*")

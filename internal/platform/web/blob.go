@@ -4,8 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/andybalholm/brotli"
 )
 
 // A Blob is an answer that is the same for everybody, compressed once. What is
@@ -13,7 +18,9 @@ import (
 // length of a compressed text tells of what stands in it side by side.
 type Blob struct {
 	kind         string
-	plain, small []byte
+	plain, small []byte // small is nil if gzip does not make it shorter
+	begin        sync.Once
+	smallest     atomic.Pointer[[]byte] // nil until it is made
 }
 
 // NewBlob returns an answer of some content type.
@@ -36,10 +43,9 @@ func (b *Blob) Write(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", b.kind)
 	h.Add("Vary", "Accept-Encoding")
-	body := b.plain
-	if b.small != nil && takesGzip(r.Header.Values("Accept-Encoding")) {
-		body = b.small
-		h.Set("Content-Encoding", "gzip")
+	body, coding := b.take(r.Header.Values("Accept-Encoding"))
+	if coding != "" {
+		h.Set("Content-Encoding", coding)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method != http.MethodHead {
@@ -47,18 +53,67 @@ func (b *Blob) Write(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// takesGzip reads Accept-Encoding: what it names with a weight of 0 is refused, and
-// a star stands for whatever is not named.
-func takesGzip(fields []string) bool {
-	star := false
+// take returns the form of an answer that a reader takes, and the name of its coding.
+func (b *Blob) take(accept []string) (body []byte, coding string) {
+	br, gz := weighs(accept, "br"), weighs(accept, "gzip", "x-gzip")
+	if b.small != nil && br > 0 && br >= gz {
+		// It takes a second of a processor for each hundred kilobytes, so it is made
+		// for the first who can read it, and neither this reader nor the start of the
+		// program waits for it.
+		b.begin.Do(func() { go b.pack() })
+		if smallest := b.smallest.Load(); smallest != nil {
+			return *smallest, "br"
+		}
+	}
+	if b.small != nil && gz > 0 {
+		return b.small, "gzip"
+	}
+	return b.plain, ""
+}
+
+// Pack makes the smallest form of an answer now, if nobody has asked for it yet.
+func (b *Blob) Pack() { b.begin.Do(b.pack) }
+
+// large is the length from which on packing as tightly as can be would take a
+// processor for many seconds.
+const large = 1 << 20
+
+// packing lets one answer at a time be packed: members who are served come first.
+var packing sync.Mutex
+
+func (b *Blob) pack() {
+	packing.Lock()
+	defer packing.Unlock()
+	level := brotli.BestCompression
+	if len(b.plain) >= large {
+		level = brotli.DefaultCompression
+	}
+	var buf bytes.Buffer
+	w := brotli.NewWriterLevel(&buf, level)
+	_, _ = w.Write(b.plain) // a buffer takes everything
+	if w.Close() == nil && buf.Len() < len(b.small) {
+		out := buf.Bytes()
+		b.smallest.Store(&out)
+	}
+}
+
+// TakesGzip reports whether the sender of a request can unpack an answer.
+func TakesGzip(r *http.Request) bool {
+	return weighs(r.Header.Values("Accept-Encoding"), "gzip", "x-gzip") > 0
+}
+
+// weighs reads from Accept-Encoding how much a reader wants a coding, by any of its
+// names: what has a weight of 0 is refused, and a star stands for whatever is not named.
+func weighs(fields []string, names ...string) float64 {
+	star := 0.0
 	for field := range strings.SplitSeq(strings.Join(fields, ","), ",") {
 		name, params, _ := strings.Cut(field, ";")
-		takes := weight(params) > 0 // which is false of what is no number
-		switch strings.ToLower(strings.TrimSpace(name)) {
-		case "gzip", "x-gzip":
-			return takes
-		case "*":
-			star = takes
+		name = strings.ToLower(strings.TrimSpace(name))
+		if slices.Contains(names, name) {
+			return weight(params)
+		}
+		if name == "*" {
+			star = weight(params)
 		}
 	}
 	return star
@@ -72,7 +127,7 @@ func weight(params string) float64 {
 			continue
 		}
 		q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-		if err != nil || q > 1 {
+		if err != nil || !(q >= 0 && q <= 1) {
 			return 0
 		}
 		return q

@@ -5,48 +5,100 @@ import (
 	"compress/gzip"
 	"io"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/andybalholm/brotli"
+
 	"strikevote/internal/platform/web"
 )
+
+// ways lists what a reader may say, and in which coding an answer then comes.
+var ways = map[string]string{
+	"":                        "",
+	"gzip":                    "gzip",
+	"GZip":                    "gzip",
+	"x-gzip":                  "gzip",
+	"deflate, gzip;q=0.5, br": "br",
+	"gzip, deflate, br, zstd": "br",
+	"BR":                      "br",
+	"br;q=0.5, gzip;q=0.5":    "br",
+	"br;q=0.4, gzip;q=0.5":    "gzip",
+	"br;q=0, gzip":            "gzip",
+	"br;q=0":                  "",
+	"br;q=0, *":               "gzip",
+	"br;q=no, *;q=0.1":        "gzip",
+	"gzip; q=1.000":           "gzip",
+	"gzip;q=0":                "",
+	"gzip;q=0.000, *":         "br",
+	"*;q=0.1":                 "br",
+	"*;q=0":                   "",
+	"*;q=0, gzip":             "gzip",
+	"br":                      "br",
+	"identity":                "",
+	"gzip;q=none":             "",
+	"gzip;q=2":                "",
+	"gzip;q=NaN":              "",
+	"gzip;q=-1":               "",
+	"nogzip, brr":             "",
+	";;,q=1,":                 "",
+}
+
+// request asks for an answer.
+func request(b *web.Blob, method, accept string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "/", nil)
+	r.Header.Set("Accept-Encoding", accept)
+	w := httptest.NewRecorder()
+	w.Header().Set("Vary", "Origin")
+	b.Write(w, r)
+	return w
+}
+
+// packed waits until an answer is there in its smallest form. Until then it comes in
+// another one: nobody waits for it.
+func packed(t *testing.T, b *web.Blob) {
+	t.Helper()
+	if got := request(b, "GET", "br, gzip").Result().Header.Get("Content-Encoding"); got != "gzip" {
+		t.Fatalf("the first answer has the coding %q", got)
+	}
+	for request(b, "HEAD", "br").Result().Header.Get("Content-Encoding") != "br" {
+		runtime.Gosched()
+	}
+}
+
+func unpack(t *testing.T, coding string, r io.Reader) []byte {
+	t.Helper()
+	switch coding {
+	case "gzip":
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r = z
+	case "br":
+		r = brotli.NewReader(r)
+	}
+	got, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
 
 // TestBlob asks for an answer with each way to say what a reader takes.
 func TestBlob(t *testing.T) {
 	t.Parallel()
 	text := []byte(strings.Repeat("the same for everybody, ", 100))
-	long, short := web.NewBlob("text/plain", text), web.NewBlob("text/plain", []byte("x"))
-	for accept, small := range map[string]bool{
-		"":                        false,
-		"gzip":                    true,
-		"GZip":                    true,
-		"x-gzip":                  true,
-		"deflate, gzip;q=0.5, br": true,
-		"gzip; q=1.000":           true,
-		"gzip;q=0":                false,
-		"gzip;q=0.000, *":         false,
-		"*;q=0.1":                 true,
-		"*;q=0":                   false,
-		"*;q=0, gzip":             true,
-		"br":                      false,
-		"identity":                false,
-		"gzip;q=none":             false,
-		"gzip;q=2":                false,
-		"gzip;q=NaN":              false,
-		"gzip;q=-1":               false,
-		"nogzip":                  false,
-		";;,q=1,":                 false,
-	} {
+	b := web.NewBlob("text/plain", text)
+	packed(t, b)
+	for accept, coding := range ways {
 		for _, method := range []string{"GET", "HEAD"} {
-			r := httptest.NewRequest(method, "/", nil)
-			r.Header.Set("Accept-Encoding", accept)
-			w := httptest.NewRecorder()
-			w.Header().Set("Vary", "Origin")
-			long.Write(w, r)
+			w := request(b, method, accept)
 			h := w.Result().Header
-			if got := h.Get("Content-Encoding") == "gzip"; got != small {
-				t.Errorf("%s %q: compressed %v, want %v", method, accept, got, small)
+			if got := h.Get("Content-Encoding"); got != coding {
+				t.Errorf("%s %q: coding %q, want %q", method, accept, got, coding)
 			}
 			if got := strings.Join(h.Values("Vary"), ", "); got != "Origin, Accept-Encoding" {
 				t.Errorf("%s %q: Vary is %s", method, accept, got)
@@ -60,28 +112,37 @@ func TestBlob(t *testing.T) {
 			if h.Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
 				t.Errorf("%q: Content-Length %s of %d", accept, h.Get("Content-Length"), w.Body.Len())
 			}
-			got := w.Body.Bytes()
-			if small {
-				z, err := gzip.NewReader(w.Body)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got, err = io.ReadAll(z); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if !bytes.Equal(got, text) || !bytes.Equal(long.Bytes(), text) {
+			if got := unpack(t, coding, w.Body); !bytes.Equal(got, text) || !bytes.Equal(b.Bytes(), text) {
 				t.Errorf("%q: got %d bytes of another text", accept, len(got))
 			}
 		}
 	}
-	// What does not become shorter is left as it is.
-	r := httptest.NewRequest("GET", "/", nil)
-	r.Header.Set("Accept-Encoding", "gzip")
-	w := httptest.NewRecorder()
-	short.Write(w, r)
+}
+
+// TestBlobPack packs an answer before anybody asks: the first reader has it too.
+func TestBlobPack(t *testing.T) {
+	t.Parallel()
+	b := web.NewBlob("text/plain", []byte(strings.Repeat("the same for everybody, ", 100)))
+	b.Pack()
+	b.Pack()
+	if got := request(b, "GET", "br").Result().Header.Get("Content-Encoding"); got != "br" {
+		t.Errorf("the first answer has the coding %q", got)
+	}
+}
+
+// TestBlobSizes packs what becomes no shorter, which is left as it is, and what is too
+// large to be packed as tightly as can be.
+func TestBlobSizes(t *testing.T) {
+	t.Parallel()
+	w := request(web.NewBlob("text/plain", []byte("x")), "GET", "gzip, br")
 	if w.Body.String() != "x" || w.Result().Header.Get("Content-Encoding") != "" {
 		t.Errorf("one byte: got %q", w.Body)
+	}
+	text := []byte(strings.Repeat("the same for everybody, ", 1<<16))
+	b := web.NewBlob("text/plain", text)
+	packed(t, b)
+	if got := unpack(t, "br", request(b, "GET", "br").Body); !bytes.Equal(got, text) {
+		t.Errorf("got %d bytes of another text", len(got))
 	}
 }
 

@@ -39,7 +39,7 @@ const (
 
 // Chain returns the middleware of a service, outermost first.
 func Chain(c Config) chi.Middlewares {
-	m := core(c)
+	m := append(core(c), noIcon)
 	if c.Observe != nil {
 		m = append(m, observe(c.Observe))
 	}
@@ -71,6 +71,19 @@ func core(c Config) chi.Middlewares {
 		m = append(m, CORS(c.CORS...))
 	}
 	return m
+}
+
+// noIcon answers that there is no icon. Browsers ask every origin for one, and write an
+// error into the console of every page where the answer is 404.
+func noIcon(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/favicon.ico" || r.Method != http.MethodGet && r.Method != http.MethodHead {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "public, max-age=86400")
+		w.WriteHeader(http.StatusNoContent)
+	})
 }
 
 // identifying are the headers that say who or where a client is, or let two of

@@ -111,6 +111,22 @@ func TestObserve(t *testing.T) {
 	}
 }
 
+// TestNoIcon asks for the icon that browsers ask every origin for.
+func TestNoIcon(t *testing.T) {
+	t.Parallel()
+	r := web.NewRouter(web.Chain(web.Config{CORS: []string{"https://booth.example"}})...)
+	r.Get("/", func(http.ResponseWriter, *http.Request) {})
+	for path, status := range map[string]int{"/favicon.ico": 204, "/favicon.ico/": 404, "/v1/favicon.ico": 404} {
+		w := get(r, path)
+		if w.Code != status || (status == 204) != (w.Header().Get("Cache-Control") == "public, max-age=86400") || w.Header().Get("X-Content-Type-Options") == "" {
+			t.Errorf("%s: got %d, %v", path, w.Code, w.Header())
+		}
+		if status == 204 && w.Body.Len() > 0 {
+			t.Errorf("%s: got %q", path, w.Body)
+		}
+	}
+}
+
 func TestAnonymous(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer

@@ -1,5 +1,5 @@
-import { after, complete, electionOf, entry, failed, neutral, opened, screenOf, stepOf, until } from "../flow.js";
-import { b64url, concat, u8, unhex } from "../suite.js";
+import { after, complete, electionOf, entry, failed, here, large, neutral, opened, own, screenOf, stepOf, until, where } from "../flow.js";
+import { b64url, concat, hex, u8, unhex } from "../suite.js";
 import { same, test } from "./harness.mjs";
 
 const id = "0123456789abcdef0123456789abcdef";
@@ -8,7 +8,9 @@ const at = "https://vote.example/v1/";
 test("what an address brings", () => {
   const cases = [
     [`${at}#t=AAAA&m=BBBB`, { kind: "link", href: `${at}#t=AAAA&m=BBBB` }],
+    [`${at}?utm_source=mail#t=AAAA&m=BBBB`, { kind: "link", href: `${at}#t=AAAA&m=BBBB` }],
     [`${at}%23t=AAAA`, { kind: "link", href: `${at}%23t=AAAA` }],
+    [`${at}?from=mail#t=AAAA`, { kind: "link", href: `${at}#t=AAAA` }],
     [`${at}${id}`, { kind: "code", electionId: id, desk: false, cut: false }],
     [`${at}${id}?lang=es#desk`, { kind: "code", electionId: id, desk: true, cut: false }],
     [`${at}${id}#cut`, { kind: "code", electionId: id, desk: false, cut: true }],
@@ -21,6 +23,15 @@ test("what an address brings", () => {
   for (const [href, want] of cases) {
     same(entry(href), want, href);
   }
+});
+
+test("an answer is of the link that it was given with", () => {
+  const tab = { link: { href: "a" }, choices: [1], typed: "words", inEnvelope: true, received: 1, draft: "0123", confirmed: "00", desk: true };
+  same(own({ kind: "link", href: "a" }, tab), tab, "the same link");
+  same(own({ kind: "step", step: "q1" }, tab), tab, "the same page, loaded again");
+  same(own({ kind: "link", href: "b" }, tab), {}, "another link");
+  same(own({ kind: "link", href: "a" }, {}), {}, "nothing");
+  same(own({ kind: "code", electionId: id }, tab), { draft: "0123", desk: true }, "a code that is not typed yet");
 });
 
 test("the election is read from the beginning of a link that was cut", () => {
@@ -64,6 +75,35 @@ test("what a link leads to", () => {
   same(opened(session("deposited", true), "start"), "deposited", "envelope");
 });
 
+test("a code is sent for the vote that was compared", () => {
+  const mid = new Uint8Array(32);
+  const session = { stage: "new", kept: false, group: 0, mid };
+  same(opened(session, "q1", hex(mid)), "start", "loaded again");
+  same(opened(session, "q1", "11".repeat(32)), "confirm", "another vote since");
+  same(opened(session, "q1"), "confirm", "not compared");
+  same([opened(session, "confirm", hex(mid)), opened(session, undefined, hex(mid))], ["confirm", "confirm"], "before it was compared");
+});
+
+test("a ballot that is kept here was issued here", () => {
+  const session = (stage, kept, damaged) => ({ stage, kept, damaged, group: 1 });
+  same(here("elsewhere", session("new", false)), "elsewhere", "nothing is kept");
+  same(here("elsewhere", session("sealed", true)), "unfinished", "not finished");
+  same(here("elsewhere", session("received", true)), "voted", "finished");
+  same(here("elsewhere", session("new", true, true)), "damaged", "damaged");
+  same(here("closed", session("sealed", true)), "closed", "all else");
+});
+
+test("only a proof shows that a ballot is in the log", () => {
+  same(where({ state: "in the log", proof: "proof" }), "in the log", "proven");
+  same(where({ state: "in the log", proof: null }), "received", "said");
+  same(["received", "unknown", "away"].map((state) => where({ state, proof: null })), ["received", "unknown", "away"], "all else");
+});
+
+test("short answers are written large", () => {
+  same([large("Yes", "en"), large("a long answer", "en")], ["YES", "a long answer"], "length");
+  same(large("sí", "-"), "SÍ", "a tag that is none");
+});
+
 test("what a status leads to", () => {
   const schedule = { grace: 600 };
   const status = (phase, issued, envelopeOnly) => ({ phase, issued, envelopeOnly: Boolean(envelopeOnly), close: 1000 });
@@ -79,6 +119,7 @@ test("what a status leads to", () => {
 test("failures that keep the page have no screen", () => {
   same(["offline", "busy", "bad-code", "server"].map(failed), [null, null, null, null], "stay");
   same(failed("issued-elsewhere"), "elsewhere", "a screen");
+  same(["registrar", "box"].map((service) => failed("closed", { service })), ["closed", "missed"], "the box closes to ballots that were issued");
 });
 
 test("how long it is to the close", () => {

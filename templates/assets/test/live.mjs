@@ -231,7 +231,7 @@ async function refusedStorage() {
   full.fault = "write";
   await fails(late.finish(""), "storage");
   same(d.sent.includes("issue"), false, "nothing was asked for");
-  same(late.keepInTab(), true, "in the tab instead");
+  same(late.keepInTab(true), true, "in the tab instead");
   await late.finish("");
   await done(late);
   same(full.records.size, 0, "nothing is kept");

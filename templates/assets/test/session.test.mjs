@@ -278,6 +278,20 @@ test("a ballot that was replaced is not asked for by the tab that had it", async
   same([d.paths().length, s.tracker, s.choices], [before, t.tracker, [0]], "the first tab goes on with the second's");
 });
 
+test("a ballot is not exchanged for another tab's on its way", async () => {
+  const db = fakeDatabase();
+  const d = device({}, { db });
+  const s = await ready(d);
+  const other = await open(device({ issue: error("closed") }, { db }));
+  other.seal([0], "");
+  await fails(other.finish(""), "closed"); // asked for, whatever the answer
+  const tag = [...db.records.values()][0].tag;
+  const heard = s.heard("kept");
+  await fails(s.finish(""), "begun");
+  await heard;
+  same([d.paths().includes("issue"), s.tracker, [...db.records.values()][0].tag], [false, other.tracker, tag], "the other's is gone on with");
+});
+
 test("what is damaged is not overwritten", async () => {
   const d = device({ issue: error("closed") });
   const s = await open(d);
@@ -346,15 +360,29 @@ test("other tabs hear of it", async () => {
 test("a shared computer keeps nothing", async () => {
   const d = device();
   const s = await open(d);
-  same([s.keepInTab(), s.keeping], [true, "tab"], "asked for");
+  same([s.keepInTab(true), s.keeping], [true, "tab"], "asked for");
+  same([s.keepInTab(false), s.keeping, s.keepInTab(true), s.keeping], [true, "device", true, "tab"], "taken back, and asked for again");
   s.recover(given.recovery_code, given.choices, given.typed);
   await s.finish("");
-  same([s.stage, d.db.records.size, s.keepInTab()], ["received", 0, false], "nothing");
+  same([s.stage, d.db.records.size, s.keepInTab(false)], ["received", 0, false], "nothing");
   const e = device({ issue: error("closed") });
   const t = await ready(e);
   await fails(t.finish(""), "closed");
-  same([t.keepInTab(), e.db.records.size], [false, 1], "what is kept stays");
+  same([t.keepInTab(true), e.db.records.size], [false, 1], "what is kept stays");
   same(new TabMemory().lasts, false, "lasts");
+});
+
+test("who takes it back is kept on the device, and heard by other tabs", async () => {
+  const db = Object.assign(fakeDatabase(), { BroadcastChannel: fakeChannel() });
+  const heard = [];
+  await open(device({}, { db, env: { elsewhere: (what) => heard.push(what) } }));
+  const d = device({ issue: error("closed") }, { db });
+  const s = await ready(d);
+  s.keepInTab(true);
+  s.keepInTab(false);
+  await fails(s.finish(""), "closed");
+  await until(() => heard.includes("kept"), "the other tab to hear of it");
+  same([s.keeping, db.records.size], ["device", 1], "kept");
 });
 
 test("a session shows nothing of itself", async () => {

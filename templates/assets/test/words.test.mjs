@@ -1,5 +1,5 @@
 import { Words, languageIndex } from "../words.js";
-import { same, test } from "./harness.mjs";
+import { same, test, vectors } from "./harness.mjs";
 
 const en = new Words("en", {
   plain: "Call {phone} now.", bold: "**Stop.** It is {n}.", "days.one": "{n} day", "days.other": "{n} days",
@@ -31,7 +31,21 @@ test("the ballot's language is the reader's, or its first", () => {
   same(["es", "zh-Hant", "zh-Hans", "vi", "en"].map((code) => languageIndex(languages, code)), [1, 2, 3, 0, 0], "indexes");
 });
 
-test("a time has a weekday, a date and its zone", () => {
-  const text = en.moment(1790899200);
-  same(/^[A-Z][a-z]+day, [A-Z][a-z]+ \d+ at \d+:\d\d/.test(text) && /[A-Z]{3}|Time$/.test(text), true, text);
+test("moments and numbers read as on the public pages", async () => {
+  for (const { code, texts, moments, numbers } of await vectors("go/moments.json")) {
+    const words = new Words(code, texts);
+    moments.forEach(({ at, zone, moment, clock }) => {
+      same([words.moment(at, zone), words.clock(at, zone)], [moment, clock], `${code}, ${zone}`);
+    });
+    numbers.forEach(({ n, text }) => same(words.number(n), text, code));
+  }
+});
+
+test("a zone that we have no name for has the browser's, or is told from UTC", async () => {
+  const { texts } = (await vectors("go/moments.json"))[0];
+  const words = new Words("en", texts);
+  const noon = 1790856000; // October 1, 2026, 12:00 UTC
+  same(/^9:00 p\.m\. Japan (Standard )?Time$/.test(words.clock(noon, "Asia/Tokyo")), true, words.clock(noon, "Asia/Tokyo"));
+  same(words.clock(noon, "Etc/GMT-4"), "4:00 p.m. UTC+04:00", "ahead");
+  same(words.clock(noon, "Etc/GMT+3"), "9:00 a.m. UTC-03:00", "behind");
 });

@@ -1,0 +1,103 @@
+package browser_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// recoveryForm is what a recovery code looks like: 27 signs in groups of four.
+var recoveryForm = regexp.MustCompile(`\b[0-9A-Z]{4}(?:[- ][0-9A-Z]{4}){5}[- ][0-9A-Z]{3}\b`)
+
+// typedCode votes with the code, after every mistake that can be made in typing it.
+func typedCode(t *testing.T, s *stand) {
+	p, l := open(t, sharedChromium(t)), s.letter(t)
+	p.visit(s.origins.Booth + "/v1/" + s.id.String())
+	p.await("code")
+	p.press("Continue")
+	p.says("There is a problem", "Enter your code.")
+	if !strings.HasPrefix(p.title(), "Error: ") {
+		t.Errorf("the title is %q", p.title())
+	}
+	p.fill("K7QF")
+	p.press("Continue")
+	p.awaitWords("You entered 4")
+	wrong := []byte(l.code)
+	wrong[len(wrong)-1] = map[bool]byte{true: 'A', false: 'B'}[wrong[len(wrong)-1] == 'B']
+	p.fill(string(wrong))
+	p.press("Continue")
+	p.awaitWords("One letter or digit is wrong")
+	for _, path := range []string{toStatus, toIssue} {
+		if p.sent(path) > 0 {
+			t.Error("a mistyped code was sent")
+		}
+	}
+	p.fill(" " + strings.ToLower(strings.ReplaceAll(l.code, "-", " ")) + " ")
+	p.press("Continue")
+	p.await("confirm")
+	p.says("Is this the vote on your slip or mail?", "Six check words")
+	if p.sent(toStatus) > 0 {
+		t.Error("the code was sent before the vote was confirmed")
+	}
+	p.press("The six words are the same")
+	if p.await("start", "question") == "start" {
+		p.press("Start")
+		p.await("question")
+	}
+	p.press("Yes")
+	p.press("Continue")
+	p.await("check")
+	p.press("Cast my ballot")
+	p.await("done")
+	s.done(p)
+}
+
+// linkCut opens links that a mail program damaged.
+func linkCut(t *testing.T, s *stand) {
+	l := s.letter(t)
+	p := open(t, sharedChromium(t))
+	p.visit(l.link[:len(l.link)-20])
+	p.await("code", "link-cut")
+	p.says("Part of your link is missing", "Enter your code")
+	p.close()
+	p = open(t, sharedChromium(t))
+	p.visit(strings.Replace(l.link, "#", "%23", 1))
+	p.await("start")
+	p.close()
+	// One sign of the link is another: whoever made it, nothing is issued on it.
+	p = open(t, sharedChromium(t))
+	at := strings.Index(l.link, "t=") + 80
+	changed := map[bool]string{true: "A", false: "B"}[l.link[at] == 'B']
+	p.visit(l.link[:at] + changed + l.link[at+1:])
+	if p.await("start", "link-unknown", "link-cut", "code") == "start" {
+		p.press("Start")
+		p.await("link-unknown")
+	}
+	if s.issued(t, l) {
+		t.Error("a ballot was issued")
+	}
+}
+
+// testDevice opens a test ballot and checks that it is never the one that is cast.
+func testDevice(t *testing.T, s *stand) {
+	p, l := open(t, sharedChromium(t)), s.letter(t)
+	p.toCheck(l, "Yes")
+	p.press("Test this device")
+	tested := p.tracker()
+	p.press("Open this test")
+	p.await("test")
+	p.says("This test ballot is open", "YES", "Anyone who sees this screen sees this answer")
+	if p.tracker() != tested {
+		t.Error("the opened ballot has another tracker than the one that was written down")
+	}
+	p.press("Seal a new ballot")
+	p.await("check")
+	p.press("Cast my ballot")
+	p.await("done")
+	if s.done(p) == tested {
+		t.Error("a ballot that was opened was cast")
+	}
+	if p.sent(toIssue) != 1 {
+		t.Error("the test asked for a ballot")
+	}
+}

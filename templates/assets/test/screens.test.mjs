@@ -1,0 +1,65 @@
+import { deposited, done, tell, voted } from "../cast.js";
+import { el } from "../dom.js";
+import { field } from "../parts.js";
+import { stops } from "../problem.js";
+import { test as opening } from "../question.js";
+import { all, text } from "./elements.mjs";
+import { same, test } from "./harness.mjs";
+
+// booth is what a screen is given: a voter's page whose words are their keys.
+function booth(more, session) {
+  const say = (key) => [key];
+  const p = (key) => el("p", null, key);
+  return Object.assign({
+    t: (key) => key, say, p, plain: () => "", moment: String, now: () => 1000, close: () => 500, grace: () => 2000, phone: () => "1",
+    public: (name) => `https://board.example/e/1/${name}`, press: (act) => act, way: { reached: [] }, found: null,
+    page: { p, words: { count: (key) => key } },
+    m: { schedule: { decide_until: 3000 }, tellers: { t: 3, n: 5 }, title: ["T"] },
+    session: Object.assign({ stage: "received", keeping: "device", tracker: "AAAA-BBBB-CCCC-DDDD-EEEE", ballotId: "00".repeat(32), promise: "11" }, session),
+  }, more);
+}
+
+const says = (view, key) => text(view.nodes).split("\n").some((line) => line.includes(key));
+
+test("a ballot is in the box if the proof of it came", () => {
+  const at = (state, proof) => voted(booth({ found: { state, proof } }));
+  same(says(at("in the log", "proof"), "booth.voted.in"), true, "proven");
+  same(says(at("in the log", null), "booth.voted.in"), false, "the box's word");
+  same(says(at("in the log", null), "booth.voted.received"), true, "its promise");
+  const envelope = (proof) => deposited(booth({ found: { state: "in the log", proof } }, { stage: "deposited" }));
+  same([says(envelope("proof"), "booth.deposited.in"), says(envelope(null), "booth.deposited.in")], [true, false], "an envelope");
+});
+
+test("an answer that could not be erased is not said to be gone", () => {
+  const view = (unerased) => done(booth({ unerased }));
+  same([says(view(false), "booth.done.erased"), says(view(false), "booth.done.unerased")], [true, false], "erased");
+  same([says(view(true), "booth.done.erased"), says(view(true), "booth.done.unerased")], [false, true], "not erased");
+  same(all(view(true).nodes, "button").some((b) => text([b]) === "common.again"), true, "it is tried again");
+});
+
+test("a page is closed only where the device keeps the ballot", () => {
+  const said = (keeping) => [].concat(...tell(booth({ way: { reached: [], offline: true } }, { keeping }))).filter((s) => typeof s === "string");
+  same(said("device").includes("booth.cast.offline.close"), true, "kept");
+  ["tab", "refused"].forEach((keeping) => same(said(keeping).includes("booth.cast.offline.close"), false, keeping));
+});
+
+test("a refusal does not say that no ballot was issued", () => {
+  const closed = (args) => stops.closed(booth(), args);
+  same(says(closed({}), "booth.phase.closed.text"), true, "a status");
+  same(says(closed({ service: "registrar" }), "booth.phase.closed.text"), false, "a request");
+});
+
+test("a test shows what was sealed", () => {
+  const options = ["yes", "no"].map((text) => ({ text: [text] }));
+  const b = booth({ choices: [0], groupName: () => "G", ballot: ([text]) => ({ text, lang: "en" }) });
+  b.m.questions = [{ options }];
+  const view = opening(b, { opened: { tracker: "AAAA", code: "BBBB", typed: "", choices: [1] } });
+  same([says(view, "NO"), says(view, "YES")], [true, false], "the answer");
+});
+
+test("no field is corrected", () => {
+  for (const tag of ["input", "textarea"]) {
+    const [input] = all([field(booth(), { id: "code", tag, label: "Code" })], tag);
+    same(["spellcheck", "autocapitalize", "autocorrect"].map((name) => input.getAttribute(name)), ["false", "off", "off"], tag);
+  }
+});
