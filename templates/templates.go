@@ -24,7 +24,8 @@ var Slip embed.FS
 //go:embed words
 var Words embed.FS
 
-// Booth holds the voter's page: booth/shell.html.
+// Booth holds the voter's page: booth/shell.html, and booth/missing.html where there
+// is no vote.
 //
 //go:embed booth
 var Booth embed.FS

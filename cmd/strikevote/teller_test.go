@@ -219,6 +219,7 @@ func TestTellerOpensByFiles(t *testing.T) {
 	if _, err := enter.Write([]byte("\n")); err != nil {
 		t.Fatal(err)
 	}
+	enter.Close() // the demo waits once more, with its result
 	if code := <-ended; code != exitOK {
 		t.Fatalf("the demo ended with %d:\n%s", code, demo.text.String())
 	}

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -102,6 +104,10 @@ func TestVote(t *testing.T) {
 	if _, err := enter.Write([]byte("\n")); err != nil {
 		t.Fatal(err)
 	}
+	// The demo stays with the result until Enter is pressed again, or the input ends.
+	if err := enter.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if code := <-ended; code != exitOK || !strings.HasSuffix(demo.text.String(), "record verified\n") {
 		t.Fatalf("the demo ended with %d:\n%s", code, demo.text.String())
 	}
@@ -129,6 +135,7 @@ func castByHand(t *testing.T, all []string) {
 		if got := p.command(exitOK, "", "vote", "-state", state, "-check", file, link); !strings.Contains(got, "The test holds") || !strings.Contains(got, "→  No") {
 			t.Errorf("checking the test: %s", got)
 		}
+		p.checkPageFile(state, link)
 		if got := p.command(exitFailed, "1\nno\n", "vote", "-state", state, link); !strings.Contains(got, "nothing was cast") {
 			t.Errorf("not confirming: %s", got)
 		}
@@ -149,6 +156,40 @@ func castByHand(t *testing.T, all []string) {
 		return
 	}
 	t.Fatal("every link was used")
+}
+
+// checkPageFile tests the device as the voter's page does, and has the command check the
+// file that the page gives: it holds, and no more once a letter of it is another.
+func (p *person) checkPageFile(state, link string) {
+	p.t.Helper()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		p.t.Fatal("node is missing; install it by: deploy/dependencies.sh test")
+	}
+	given, err := json.Marshal(map[string]any{"link": link, "choices": []int{1}, "typed": `my "own" <words> & ñ 票`})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cmd := exec.CommandContext(p.t.Context(), node, "tester.mjs")
+	cmd.Dir = filepath.FromSlash("../../templates/assets/test")
+	var errs bytes.Buffer
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(append(given, '\n')), &errs
+	made, err := cmd.Output()
+	if err != nil {
+		p.t.Fatalf("testing as the page does: %v\n%s", err, &errs)
+	}
+	file := filepath.Join(state, "page.json")
+	check := func(b []byte, code int, want string) {
+		p.t.Helper()
+		if err := os.WriteFile(file, b, 0o600); err != nil {
+			p.t.Fatal(err)
+		}
+		if got := p.command(code, "", "vote", "-state", state, "-check", file, link); !strings.Contains(got, want) {
+			p.t.Errorf("checking the page's file: %s", got)
+		}
+	}
+	check(made, exitOK, "→  No")
+	check(bytes.Replace(made, []byte("<words>"), []byte("<worms>"), 1), exitFalse, "The test does not hold")
 }
 
 // try looks whether a link was used, without casting anything.

@@ -59,7 +59,7 @@ func Handler(c Config) http.Handler {
 	r.Get(pathLicences, s.licences.Write)
 	r.Get(pathClient, s.client.Write)
 	r.Get(pathWords+"{file}", s.serveWords)
-	known := c.known(func(w http.ResponseWriter, r *http.Request, _ []byte) { page(w, r) })
+	known := c.known(func(w http.ResponseWriter, r *http.Request, _ []byte) { page(w, r) }, s.serveMissing)
 	r.Get("/v1/{election}", func(w http.ResponseWriter, r *http.Request) {
 		if isFragment(chi.URLParam(r, "election")) {
 			page(w, r)
@@ -70,7 +70,7 @@ func Handler(c Config) http.Handler {
 	var manifests packed
 	r.Get("/v1/{election}/manifest", c.known(func(w http.ResponseWriter, r *http.Request, manifest []byte) {
 		manifests.of(manifest).Write(w, r)
-	}))
+	}, unknown))
 	return r
 }
 
@@ -114,13 +114,36 @@ func (s *site) pageHandler(connect func() []string) http.HandlerFunc {
 		connect = func() []string { return nil }
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		code := language.Match(r.URL.Query().Get("lang"), strings.Join(r.Header.Values("Accept-Language"), ","))
-		h := w.Header()
-		h.Set("Content-Security-Policy", s.pages[code].policy(connect()...))
-		h.Set("Content-Language", code)
-		h.Add("Vary", "Accept-Language")
-		s.pages[code].Write(w, r)
+		p := negotiate(s.pages, w, r)
+		w.Header().Set("Content-Security-Policy", p.policy(connect()...))
+		p.Write(w, r)
 	}
+}
+
+// negotiate chooses the document in the reader's language, and says so in the answer.
+func negotiate(documents map[string]*document, w http.ResponseWriter, r *http.Request) *document {
+	code := language.Match(r.URL.Query().Get("lang"), strings.Join(r.Header.Values("Accept-Language"), ","))
+	w.Header().Set("Content-Language", code)
+	w.Header().Add("Vary", "Accept-Language")
+	return documents[code]
+}
+
+// serveMissing answers where there is no such vote. A person gets a page: somebody who
+// typed an address from a slip can do nothing with what a program is told.
+func (s *site) serveMissing(w http.ResponseWriter, r *http.Request) {
+	w.Header().Add("Vary", "Accept")
+	if !strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html") {
+		unknown(w, r)
+		return
+	}
+	p := negotiate(s.missing, w, r)
+	w.Header().Set("Content-Security-Policy", p.policy())
+	p.WriteStatus(w, r, http.StatusNotFound)
+}
+
+// unknown answers a program where there is no such vote.
+func unknown(w http.ResponseWriter, _ *http.Request) {
+	web.Error(w, http.StatusNotFound, "unknown_election", "There is no such election here. Check the address.")
 }
 
 // serveWords serves the words of one language.
@@ -133,8 +156,9 @@ func (s *site) serveWords(w http.ResponseWriter, r *http.Request) {
 	web.Error(w, http.StatusNotFound, "not_found", "There is nothing here.")
 }
 
-// known finds the manifest of the election that a path names.
-func (c Config) known(serve func(w http.ResponseWriter, r *http.Request, manifest []byte)) http.HandlerFunc {
+// known finds the manifest of the election that a path names; none answers where there
+// is none.
+func (c Config) known(serve func(w http.ResponseWriter, r *http.Request, manifest []byte), none http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, err := suite.ParseElectionID(chi.URLParam(r, "election"))
 		if err == nil {
@@ -152,6 +176,6 @@ func (c Config) known(serve func(w http.ResponseWriter, r *http.Request, manifes
 				return
 			}
 		}
-		web.Error(w, http.StatusNotFound, "unknown_election", "There is no such election here. Check the address.")
+		none(w, r)
 	}
 }

@@ -207,6 +207,54 @@ func TestLanguage(t *testing.T) {
 	}
 }
 
+// TestMissing opens addresses of no vote as a person does. The page says so in the
+// person's language, and runs nothing.
+func TestMissing(t *testing.T) {
+	t.Parallel()
+	h := handler(nil)
+	ask := func(method, path, accept string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, "https://booth.example"+path, nil)
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+	none := suite.ElectionID{9}.String()
+	for _, tag := range language.Tags() {
+		w := ask("GET", "/v1/"+none+"?lang="+tag.Code, browser)
+		body, header := w.Body.String(), w.Result().Header
+		if w.Code != 404 || header.Get("Content-Type") != "text/html; charset=utf-8" || header.Get("Content-Language") != tag.Code {
+			t.Errorf("%s: got %d, %v", tag.Code, w.Code, header)
+		}
+		for _, key := range []string{"booth.link.unknown", "booth.link.unknown.text"} {
+			if !strings.Contains(body, ">"+language.Of(tag.Code).Text(key)+"<") {
+				t.Errorf("%s: the page has no %s", tag.Code, key)
+			}
+		}
+		policy := header.Get("Content-Security-Policy")
+		if strings.Contains(body, "<script") || !strings.Contains(policy, "; script-src 'none'; style-src 'sha256-") {
+			t.Errorf("%s: the page may run something: %s", tag.Code, policy)
+		}
+	}
+	for _, path := range []string{"/v1/x", "/v1/" + strings.ToUpper(none), "/v1/told"} {
+		if w := ask("GET", path, browser); w.Code != 404 || strings.Contains(w.Body.String(), "told") || !strings.HasPrefix(w.Body.String(), "<!doctype html>") {
+			t.Errorf("%s: got %d, %s", path, w.Code, w.Body)
+		}
+	}
+	if w := ask("HEAD", "/v1/x", browser); w.Code != 404 || w.Body.Len() > 0 {
+		t.Errorf("HEAD: got %d, %d bytes", w.Code, w.Body.Len())
+	}
+	for path, accept := range map[string]string{"/v1/" + none: "*/*", "/v1/" + none + "/manifest": browser} {
+		if w := ask("GET", path, accept); w.Code != 404 || !strings.Contains(w.Body.String(), "unknown_election") {
+			t.Errorf("%s: a program got %d, %s", path, w.Code, w.Body)
+		}
+	}
+	if w := ask("GET", "/v1/"+known.String(), browser); w.Code != 200 {
+		t.Errorf("negative control: got %d", w.Code)
+	}
+}
+
 // TestListing compares the list of the client's files with what is served.
 func TestListing(t *testing.T) {
 	t.Parallel()

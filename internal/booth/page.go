@@ -43,29 +43,32 @@ type document struct {
 // depends on the program alone, so that whoever has the program can tell what a booth
 // has to serve.
 type site struct {
-	pages  map[string]*document // by language
-	words  map[string]*web.Blob
-	list   *web.Blob
-	client *web.Blob
+	pages   map[string]*document // by language
+	missing map[string]*document // what stands at the address of no vote, by language
+	words   map[string]*web.Blob
+	list    *web.Blob
+	client  *web.Blob
 	// licences are notices that the script's library asks for.
 	licences *web.Blob
 }
 
 // whole is the site of this program.
 var whole = sync.OnceValue(func() *site {
-	shell, err := template.New("shell.html").Funcs(template.FuncMap{"text": func(string, ...any) string { return "" }}).
-		ParseFS(templates.Booth, "booth/shell.html")
+	shells, err := template.New("").Funcs(template.FuncMap{"text": func(string, ...any) string { return "" }}).
+		ParseFS(templates.Booth, "booth/*.html")
 	if err != nil {
 		panic(err) // all of it is part of the program
 	}
-	s := &site{pages: make(map[string]*document), words: make(map[string]*web.Blob)}
+	s := &site{pages: make(map[string]*document), missing: make(map[string]*document), words: make(map[string]*web.Blob)}
 	for _, t := range language.Tags() {
 		s.words[t.Code] = web.NewBlob("application/json", language.Of(t.Code).JSON(parts...))
 	}
 	languages := s.languages()
 	for _, t := range language.Tags() {
-		if s.pages[t.Code], err = assemble(shell, t.Code, languages); err != nil {
-			panic(fmt.Errorf("booth: the page in %s: %w", t.Code, err))
+		for name, to := range map[string]map[string]*document{"shell.html": s.pages, "missing.html": s.missing} {
+			if to[t.Code], err = assemble(shells.Lookup(name), t.Code, languages); err != nil {
+				panic(fmt.Errorf("booth: %s in %s: %w", name, t.Code, err))
+			}
 		}
 	}
 	s.list = web.NewBlob("text/plain; charset=utf-8", election.WordList())
@@ -98,7 +101,7 @@ func sum(b []byte) string {
 	return hex.EncodeToString(h[:])
 }
 
-// A shell is what templates/booth/shell.html is filled with. Its words, style and
+// A shell is what the templates of templates/booth are filled with. Its words, style and
 // scripts stand in the page as they are.
 type shell struct {
 	Lang             string

@@ -27,6 +27,7 @@ var entries = []string{
 	"boot.js",
 	"booth.js",
 	"box.js",
+	"recheck.js",
 }
 
 // styles names the style sheets of pages, each made of parts in templates/assets.

@@ -63,7 +63,7 @@ func (s *Site) getAsset(w http.ResponseWriter, r *http.Request) error {
 	if check != nil && link == check.Program {
 		return check.serve(w, r)
 	}
-	for _, a := range append([]asset{hashed.Style, hashed.Script, hashed.Box, checkScript, licences}, check.assets()...) {
+	for _, a := range append([]asset{hashed.Style, hashed.Script, hashed.Box, checkScript, licences, recheckScript}, check.assets()...) {
 		if a.Link != link {
 			continue
 		}

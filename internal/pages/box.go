@@ -225,6 +225,3 @@ func (p *boxPage) Wrong() bool {
 
 // Find is where the box itself is asked for a ballot that is not in it yet.
 func (p *boxPage) Find() string { return p.Manifest.Origins.Box + "/v1/" + p.ID.String() + "/find" }
-
-// RecordPath is the address of the record at this origin, for the page's script.
-func (p *boxPage) RecordPath() string { return "/" + p.ID.String() }

@@ -40,7 +40,8 @@ var (
 		"trusted-types 'none'", "trusted-types check").Replace(web.Policy())
 	workerPolicy = "default-src 'none'; script-src 'wasm-unsafe-eval'; connect-src 'self'; base-uri 'none'; " +
 		"form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-	checkScript = load("text/javascript; charset=utf-8", ".js", "assets/check.js")
+	checkScript   = load("text/javascript; charset=utf-8", ".js", "assets/check.js")
+	recheckScript = load("text/javascript; charset=utf-8", ".js", "assets/dist/recheck.js")
 )
 
 // A browser is the audit for browsers: a worker, which is Go's own script with ours
@@ -112,17 +113,18 @@ func (b *browser) serve(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// A checkPage lets the reader repeat the count.
+// A checkPage lets the reader repeat the count, and the test of a device.
 type checkPage struct {
 	*view
 	Script  asset
+	Recheck asset    // repeats the test of a device; sends nothing
 	Browser *browser // nil: this program was built without it
 	Size    string   // megabytes to load, about; empty while there is no whole record
 	Texts   template.JS
 }
 
 func checkOf(s *Site, ctx context.Context, v *view) (any, error) {
-	p := checkPage{view: v, Script: checkScript, Browser: s.browser(), Texts: template.JS(v.JSON("audit"))}
+	p := checkPage{view: v, Script: checkScript, Recheck: recheckScript, Browser: s.browser(), Texts: template.JS(v.JSON("audit"))}
 	if p.Browser == nil || !v.Locked() {
 		return p, nil
 	}
@@ -164,4 +166,22 @@ func (v *view) recordSize(ctx context.Context) (int64, error) {
 		n += int64(len(b)) * c.Size / max(1, int64(first.Width))
 	}
 	return n, nil
+}
+
+// Problem is what the page's script shows at a field in the form for a test, where it
+// is wrong. {n} is for the script to count.
+func (p checkPage) Problem(field, what string) template.HTML {
+	text := map[string]string{
+		"test-unit empty":      p.Text("audit.test.unit.empty"),
+		"test-tracker length":  p.Text("results.box.length", "n", "{n}"),
+		"test-tracker letters": p.Text("results.box.letters"),
+		"test-code length":     p.Text("audit.test.code.length", "n", "{n}"),
+		"test-code check":      p.Text("audit.test.code.check"),
+		"test-own long":        p.Text("booth.check.own.long"),
+	}[field+" "+what]
+	if text == "" {
+		text = p.Text("audit.test.answer.empty")
+	}
+	return template.HTML(fmt.Sprintf(`<span class="problem" data-field="%s" data-problem="%s" hidden>%s <span data-pattern="%s"></span></span>`,
+		field, what, escape(p.Text("results.box.error")), escape(text)))
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -145,7 +146,7 @@ func TestCheckPage(t *testing.T) {
 	}
 	// A browser that knows Integrity-Policy runs no script that is asked for in any other
 	// way.
-	if n := strings.Count(page, "<script src="); n != 2 || strings.Count(page, ` crossorigin="anonymous" defer>`) != n {
+	if n := strings.Count(page, "<script src="); n != 3 || strings.Count(page, ` crossorigin="anonymous" defer>`) != n {
 		t.Errorf("%d scripts, not all of which are asked for with their hash", n)
 	}
 	for _, script := range regexp.MustCompile(`<script src="([^"]+)" integrity="sha256-([^"]+)"`).FindAllStringSubmatch(page, -1) {
@@ -175,5 +176,55 @@ func TestCheckWithout(t *testing.T) {
 	w.handler = w.site.Handler()
 	if page := w.page("check"); strings.Contains(page, `type="submit"`) || !strings.Contains(page, "when voting has ended") || !strings.Contains(page, "check-file") {
 		t.Errorf("while voting is open: %s", page)
+	}
+}
+
+// TestRecheckForm looks at the form for the test of a device: it has a field for all that
+// a device shows, is hidden from a reader without scripts, who is told of the command,
+// and has no address that what is typed could be sent to. No other page loads its script.
+func TestRecheckForm(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.manifest
+	resp := ask(t, w.handler, "/e/"+m.ElectionID.String()+"/check")
+	page := read(t, resp)
+	form := regexp.MustCompile(`(?s)<form id="test-form"[^>]* hidden .*?</form>`).FindString(page)
+	if form == "" || strings.Contains(form, "action=") {
+		t.Fatalf("the form is %s", form)
+	}
+	want := []string{`id="test-tracker"`, `id="test-code"`, `id="test-own"`, `data-manifest="/` + m.ElectionID.String() + `/manifest"`, `data-mid="` + w.mid.String() + `"`}
+	for i, q := range m.Questions {
+		for j := range q.Options {
+			want = append(want, fmt.Sprintf(`name="test-q%d" id="test-q%d%s" value="%d"`, i, i, map[bool]string{false: "", true: fmt.Sprintf("-%d", j)}[j > 0], j))
+		}
+	}
+	for _, g := range m.Groups {
+		want = append(want, fmt.Sprintf(`value="%d"`, g.ID))
+	}
+	for _, s := range want {
+		if !strings.Contains(form, s) {
+			t.Errorf("the form lacks %s: %s", s, form)
+		}
+	}
+	for _, s := range []string{`<p id="test-old">This browser cannot check a test.`, "strikevote vote -check FILE LINK", m.Help.Phone} {
+		if !strings.Contains(page, s) {
+			t.Errorf("the page lacks %q", s)
+		}
+	}
+	policy := resp.Header.Get("Content-Security-Policy")
+	for _, s := range []string{"connect-src 'self';", "require-trusted-types-for 'script'"} {
+		if !strings.Contains(policy, s) {
+			t.Errorf("the policy lacks %q: %s", s, policy)
+		}
+	}
+	scripts := regexp.MustCompile(`<script src="([^"]+)" integrity`).FindAllStringSubmatch(page, -1)
+	own := scripts[len(scripts)-1][1]
+	if body := read(t, ask(t, w.handler, own)); !strings.Contains(body, "test-form") {
+		t.Errorf("%s is another script", own)
+	}
+	for _, other := range []string{"", "box", "questions"} {
+		if strings.Contains(w.page(other), own) {
+			t.Errorf("the page %q loads it too", other)
+		}
 	}
 }

@@ -75,7 +75,8 @@ func TestEveryPage(t *testing.T) {
 	plans := map[string]func(*electiontest.Plan){
 		"demo": func(*electiontest.Plan) {},
 		"rehearsal": func(p *electiontest.Plan) {
-			p.Change = func(m *election.Manifest) { m.Demo, m.Rehearsal = false, true }
+			p.Real = true
+			p.Change = func(m *election.Manifest) { m.Rehearsal = true }
 		},
 		"two operators": func(p *electiontest.Plan) {
 			p.Change = func(m *election.Manifest) {
@@ -94,12 +95,6 @@ func TestEveryPage(t *testing.T) {
 			for _, full := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/%s/%v", planned, name, full), func(t *testing.T) {
 					t.Parallel()
-					if planned == "rehearsal" {
-						plan = func(p *electiontest.Plan) {
-							p.Real = true
-							p.Change = func(m *election.Manifest) { m.Rehearsal = true }
-						}
-					}
 					w := newWorld(t, plan)
 					if full {
 						w.sampled()

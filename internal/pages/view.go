@@ -300,5 +300,8 @@ func (v *view) Printed() string {
 	return v.Text("pages.printed", "address", v.Manifest.Origins.Board+v.Link(v.Path), "moment", v.Moment(v.Now.In(v.zone)))
 }
 
+// RecordPath is the address of the record at this origin, for a page's script.
+func (v *view) RecordPath() string { return "/" + v.ID.String() }
+
 // Own is how the page's script says a moment in the reader's own zone.
 func (v *view) Own() string { return v.Text("pages.own", "time", "{time}") }

@@ -85,7 +85,7 @@ func (s *stand) validSamples(link string) []sample {
 	add("box", "POST", "/v1/E/find", jsons, `{"ballot_id":"`+strings.Repeat("0", 64)+`"}`)
 	add("box", "POST", "/v1/E/acts", octets, "c2sp.org/tlog-proof@v1\nextra AAAA\nindex 1\n\nx\n2\n")
 	add("box", "POST", "/v1/E/lock", plain, "c2sp.org/tlog-proof@v1\nindex 1\n\nx\n2\n")
-	for _, path := range []string{"/v1/", "/v1/E", "/v1/client", "/v1/words.txt", "/v1/words/en.json"} {
+	for _, path := range []string{"/v1/", "/v1/E", "/v1/client", "/v1/words.txt", "/v1/words/en.json", "/v1/licences.txt"} {
 		add("booth", "GET", path, "", "")
 	}
 	for _, half := range []string{"board", "ledger", "ballots"} {

@@ -17,6 +17,7 @@ import { Failure, Memory, openCode, openLink } from "./session.js";
 import { code, confirm, elsewhere, envelope, factor, locked, recover, recovery, start, unfinished } from "./start.js";
 import { cleanBase32, hex, utf8 } from "./suite.js";
 import { recall, remember } from "./tab.js";
+import { wellFormed } from "./text.js";
 import { parseLink } from "./token.js";
 import { Words, sha256Hex } from "./words.js";
 
@@ -180,6 +181,9 @@ class Booth extends Casting {
     this.session.keepInTab(this.shared);
     this.status = await this.session.status(this.factor);
     const next = after(this.status, this.m.schedule, this.now());
+    if (next === "elsewhere") {
+      await this.session.lookAgain();
+    }
     if (next !== "question" && !(next === "envelope" && this.inEnvelope)) {
       return this.rest(here(next, this.session));
     }
@@ -250,7 +254,8 @@ class Booth extends Casting {
     return asked;
   }
 
-  mix(text) {
+  mix(typed) {
+    const text = wellFormed(typed);
     if (utf8(text).length > longestOwn) {
       return this.go("check", { problem: this.t("booth.check.own.long"), own: text }, true);
     }
@@ -267,7 +272,8 @@ class Booth extends Casting {
     return this.seal(true);
   }
 
-  enterRecovery(text, own) {
+  enterRecovery(text, typed) {
+    const own = wellFormed(typed);
     this.entered = text;
     this.typed = own;
     const n = cleanBase32(text).length;
@@ -302,7 +308,6 @@ function main() {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const booth = new Booth(new Words(root.lang, read("words")), read("languages"));
   root.setAttribute("data-page", "ready");
-  booth.page.tell(booth.t("booth.loading"));
   booth.arrive().catch((e) => booth.fail(e));
 }
 

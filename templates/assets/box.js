@@ -15,6 +15,7 @@ import { cleanBase32, group4, hex, unb64url, unhex } from "./suite.js";
 
 const signs = 20;
 const patience = 20000; // milliseconds
+const answers = ["found", "unknown", "code", "length", "letters"]; // as internal/pages has them
 
 const form = document.getElementById("find");
 const input = document.getElementById("tracker");
@@ -84,6 +85,10 @@ async function look(typed, id) {
     body: `tracker=${encodeURIComponent(typed)}`,
   });
   const said = await answer.json();
+  // The page shows what it has words for, and puts no other word into a selector.
+  if (answers.indexOf(said.state) < 0) {
+    throw new Error("no answer");
+  }
   if (said.state === "unknown" && id) {
     return (await received(id).catch(() => false)) ? "received" : "unknown";
   }

@@ -96,7 +96,6 @@ export function done(b) {
 // found says where a ballot that was cast is; b.found is null while it is asked.
 function found(b) {
   const prefix = b.session.stage === "deposited" ? "booth.deposited" : "booth.voted";
-  const over = b.now() >= (prefix === "booth.deposited" ? b.m.schedule.decide_until : b.grace());
   if (!b.found) {
     return b.p("booth.voted.looking");
   }
@@ -111,11 +110,15 @@ function found(b) {
     return notice(b.p(prefix === "booth.deposited" ? `${prefix}.accepted` : `${prefix}.received`));
   }
   if (prefix === "booth.deposited") {
-    return notice(over ? b.p(`${prefix}.not`, { phone: b.phone() }) : b.p(`${prefix}.waiting`, { decide: b.moment(b.m.schedule.decide_until) }));
+    return notice(b.now() >= b.m.schedule.decide_until ? b.p(`${prefix}.not`, { phone: b.phone() }) : b.p(`${prefix}.waiting`, { decide: b.moment(b.m.schedule.decide_until) }));
   }
-  return notice(b.p(`${prefix}.unknown`), over
-    ? [b.p(`${prefix}.lock`, { phone: b.phone() }), button(b.t(`${prefix}.save`), () => saveTracker(b))]
-    : [b.p(`${prefix}.resend`), button(b.t(`${prefix}.send`), b.press(() => b.sendAgain()))]);
+  // Without a status nobody has said here whether the vote was extended. Until the
+  // latest close that it can have, both are offered.
+  const late = b.now() >= b.grace();
+  const over = late && (b.status || b.now() >= b.m.schedule.latest_close + b.m.schedule.grace);
+  return notice(b.p(`${prefix}.unknown`),
+    !over && [b.p(`${prefix}.resend`), button(b.t(`${prefix}.send`), b.press(() => b.sendAgain()))],
+    late && [b.p(`${prefix}.lock`, { phone: b.phone() }), button(b.t(`${prefix}.save`), () => saveTracker(b))]);
 }
 
 /** evidence gives what a false answer can be proved with; nothing of the member's answer is in it. */

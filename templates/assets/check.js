@@ -154,7 +154,8 @@
   });
   file.addEventListener('change', function () {
     if (worker || !file.files.length) return;
-    file.files[0].arrayBuffer().then(function (zip) {
+    // Older browsers read a file only as the body of something.
+    new Response(file.files[0]).arrayBuffer().then(function (zip) {
       file.value = '';
       start(zip);
     }, function () { unread('source'); });

@@ -135,6 +135,28 @@ export class Device {
     keeper.tell("opened");
   }
 
+  /**
+   * lookAgain reads what this device keeps once more, where it did not answer when the
+   * link was opened. It is awaited before a voter is told that their ballot was issued
+   * elsewhere: the one that was may be here.
+   */
+  async lookAgain() {
+    const keeper = this.keeper;
+    if (this.keeping !== "refused" || this.kept || this.running) {
+      return;
+    }
+    const tab = keeper.memory;
+    keeper.memory = this.env.memory;
+    const state = await keeper.load().catch(() => null);
+    if (!this.kept) {
+      keeper.memory = tab;
+      return;
+    }
+    this.take(state);
+    this.tell = keeper.memory.listen(keeper.key, (what) => this.heard(what));
+    keeper.tell = this.tell;
+  }
+
   // take goes on with what was kept.
   take(state) {
     if (!state) {
@@ -251,8 +273,8 @@ export class Device {
 
   /**
    * test reveals how the sealed ballot was made: {tracker, code, typed, choices,
-   * body}. That ballot is then dead, and another is to be sealed. One that was
-   * asked for is not tested: it would be the voter's only one.
+   * body}, for challenge.js on another device. That ballot is then dead, and another is
+   * to be sealed. One that was asked for is not tested: it would be the voter's only one.
    */
   test() {
     const { stage, secret, typed, choices, body, id } = this.state;
@@ -263,18 +285,6 @@ export class Device {
     this.drop();
     this.state = fresh();
     return t;
-  }
-
-  /**
-   * check computes a test again and returns the choices that the code seals to
-   * the body, or throws if there are none. The tracker must be the one that was
-   * shown before the test: a device that may choose what it opens proves nothing.
-   */
-  check(t) {
-    if (tracker(ballot.ballotID(t.body)) !== t.tracker) {
-      throw new ballot.Mismatch("the test opens another ballot than the one that was sealed");
-    }
-    return ballot.open(this.context(), parseRecovery(t.code), t.typed, t.body);
   }
 
   /**

@@ -8,8 +8,9 @@
 // every field, and each rule that keeps this voter's choice or ballot. Left out
 // are the rules that only judge the election as a whole: the fractions of the
 // rule and the roles that it needs, the tree of groups, sums and sizes of rolls,
-// the keys of committee and tellers' shares, names that repeat, that a policy of
-// witnesses is a majority. Nothing that this page sends or seals depends on them,
+// the keys of committee and tellers' shares, names that repeat, that languages are
+// distinct, that the keys of ledger and ballots differ, that a policy of witnesses
+// is a majority. Nothing that this page sends or seals depends on them,
 // and another manifest that breaks one has another hash.
 
 import { isIssuer } from "./credential.js";

@@ -7,12 +7,17 @@
 // which would carry the token or the ballot to wherever an answer says, and no
 // cookie is sent, by which one service could recognize whom another one knows.
 //
+// A page is not told of a redirect that it does not follow: it looks like a
+// connection that is lost, is tried again, and ends as "offline". The program,
+// which sees it, says at once to call the committee.
+//
 // It must not know what it carries: no address, body or answer gets into an error.
 
 import { Failure, refused } from "./failure.js";
 
 const attempts = 6; // of a request that the voter waits for with nothing begun
 const patience = 30000; // ms for one attempt: a service answers within ten seconds
+const longestTry = 45000; // ms for all attempts where nobody is told that we wait
 const firstWait = 200;
 const longestWait = 15000;
 const longestSaid = 60; // seconds of Retry-After that are waited for without asking
@@ -69,23 +74,24 @@ export class Client {
   }
 
   // retry sends a request until there is an answer. With onWait it never gives
-  // up on a service that is away or busy, and says so; without, after a few tries.
+  // up on a service that is away or busy, and says so; without, after a few tries, or fewer that took long.
   // before is awaited ahead of every attempt, and may end it all by throwing.
   async retry(at, init, { onWait, before, limit }) {
+    const end = onWait ? Infinity : this.now() + longestTry;
     let wait = firstWait;
     for (let n = 1; ; n++) {
       if (before) {
         await before();
       }
-      const fault = await this.once(at, init, limit || maxReply);
+      const fault = await this.once(at, init, limit || maxReply, end);
       if (fault.answer) {
         return fault.answer;
       }
-      if (!fault.again || (!onWait && (fault.slow || n >= attempts))) {
-        throw fault.failure;
-      }
       // Jitter, so that many who were turned away do not come back at once.
       const pause = Math.max(1000 * fault.after, wait / 2 + Math.random() * wait);
+      if (!fault.again || (!onWait && (fault.slow || n >= attempts)) || this.now() + pause >= end) {
+        throw fault.failure;
+      }
       wait = Math.min(2 * wait, longestWait);
       if (onWait && fault.failure.code === "offline") {
         onWait(offline);
@@ -106,11 +112,11 @@ export class Client {
   // once sends a request. It returns {answer} or {failure, again, slow, after}:
   // whether another try is of use, whether only to one who waits anyway, and after
   // how many seconds.
-  async once(at, init, limit) {
+  async once(at, init, limit, end) {
     this.stopped(at);
     const abort = new AbortController();
     const stop = () => abort.abort();
-    const timer = setTimeout(stop, patience);
+    const timer = setTimeout(stop, Math.min(patience, end - this.now()));
     if (this.signal) {
       this.signal.addEventListener("abort", stop);
     }

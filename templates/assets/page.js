@@ -15,7 +15,6 @@ export class Page {
     // One element for all screens: a screen reader tells of a change in a
     // status that was there before.
     this.status = el("p", { id: "status", className: "status", role: "status" });
-    fill(this.main, this.status);
   }
 
   /** t returns a text, say the same as nodes for values that are elements. */
@@ -41,6 +40,11 @@ export class Page {
     const error = view.problem;
     const main = this.main;
     const before = fresh ? null : snapshot(main);
+    if (!main.contains(this.status)) {
+      // Not earlier: where this script fails before it has something to show, boot.js
+      // still finds its own words in the document.
+      fill(main, this.status);
+    }
     main.setAttribute("data-screen", view.stop ? "problem" : view.screen);
     main.setAttribute("data-problem", view.stop || "");
     main.className = view.unprinted ? "no-print" : "links"; // on paper with their addresses
@@ -90,7 +94,10 @@ export class Page {
 
   /** focusLanguage goes back to the switcher, which was drawn anew. */
   focusLanguage() {
-    Array.from(this.head.querySelectorAll("summary, [aria-current]")).find((e) => e.offsetParent).focus();
+    const shown = Array.from(this.head.querySelectorAll("summary, [aria-current]")).find((e) => e.offsetParent);
+    if (shown) {
+      shown.focus();
+    }
   }
 
   /** tell writes the status line. */

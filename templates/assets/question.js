@@ -1,7 +1,8 @@
 // The screens of the ballot itself: questions, the check before casting, and the
 // test of the device.
 
-import { el } from "./dom.js";
+import { file } from "./challenge.js";
+import { download, el } from "./dom.js";
 import { large, neutral } from "./flow.js";
 import { actions, button, field, fold, form, groups, h1, steps, submit, third } from "./parts.js";
 import { outside } from "./page.js";
@@ -109,6 +110,8 @@ function offerTest(b, mixed, problem, written) {
 
 export function test(b, { opened }) {
   const value = (key, ...children) => [el("dt", null, b.t(`booth.test.${key}`)), el("dd", null, children)];
+  const url = b.public("check");
+  const saved = file(opened);
   return {
     title: b.t("booth.test.title"),
     unprinted: true,
@@ -121,8 +124,11 @@ export function test(b, { opened }) {
         value("code", groups(opened.code, "tracker")),
         opened.typed && value("own", opened.typed)),
       b.p("booth.test.seen"),
+      b.p("booth.test.enter", { url: outside(url, url) }),
       b.p("booth.test.same", { phone: b.phone() }),
-      actions(button(b.t("booth.test.again"), b.press(() => b.sealAgain()))),
+      saved && b.p("booth.test.file", { command: el("code", { translate: "no" }, "strikevote vote -check FILE LINK") }),
+      actions(button(b.t("booth.test.again"), b.press(() => b.sealAgain())),
+        saved && button(b.t("booth.test.save"), () => download("strikevote-test.json", "application/json", saved), "second")),
     ],
   };
 }

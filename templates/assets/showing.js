@@ -60,13 +60,20 @@ export class Showing extends Texts {
 
   async language(wanted) {
     const language = this.page.languages.find((l) => l.code === wanted);
+    this.wanted = wanted; // answers may arrive in another order than they were asked for
     try {
-      this.page.words = await fetchWords(language);
+      const words = await fetchWords(language);
+      if (this.wanted !== wanted) {
+        return;
+      }
+      this.page.words = words;
       this.draw(false);
       this.page.focusLanguage();
       this.history.speak(wanted);
     } catch (_) {
-      this.page.tell(this.t("booth.language.failed"));
+      if (this.wanted === wanted) {
+        this.page.tell(this.t("booth.language.failed"));
+      }
     }
   }
 

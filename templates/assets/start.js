@@ -56,6 +56,7 @@ export function confirm(b) {
     third(b.t("booth.confirm.different"), () => {
       stop.hidden = false;
       forms.hidden = true;
+      b.page.focus(stop); // the button that had the focus is gone
     }));
   return {
     title: b.t("booth.confirm.title"),

@@ -35,3 +35,9 @@ export const isText = (s, max) => s !== "" && isTextOrEmpty(s, max);
 
 /** isTextOrEmpty is isText with the empty text allowed. */
 export const isTextOrEmpty = (s, max) => typeof s === "string" && bytesOf(s) <= max && !space.test(s) && isVisible(s);
+
+/**
+ * wellFormed takes halves of surrogate pairs out of what somebody typed, which a
+ * keyboard may leave behind and which have no bytes that could be sealed.
+ */
+export const wellFormed = (s) => s.replace(/[\ud800-\udfff]/gu, "");

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +40,10 @@ func NewBlob(kind string, body []byte) *Blob {
 func (b *Blob) Bytes() []byte { return b.plain }
 
 // Write answers a GET or HEAD.
-func (b *Blob) Write(w http.ResponseWriter, r *http.Request) {
+func (b *Blob) Write(w http.ResponseWriter, r *http.Request) { b.WriteStatus(w, r, http.StatusOK) }
+
+// WriteStatus is Write with another status than 200.
+func (b *Blob) WriteStatus(w http.ResponseWriter, r *http.Request, status int) {
 	h := w.Header()
 	h.Set("Content-Type", b.kind)
 	h.Add("Vary", "Accept-Encoding")
@@ -48,6 +52,7 @@ func (b *Blob) Write(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Encoding", coding)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // the reader went away
 	}
@@ -92,9 +97,11 @@ func (b *Blob) pack() {
 	w := brotli.NewWriterLevel(&buf, level)
 	_, _ = w.Write(b.plain) // a buffer takes everything
 	if w.Close() == nil && buf.Len() < len(b.small) {
-		out := buf.Bytes()
+		out := bytes.Clone(buf.Bytes())
 		b.smallest.Store(&out)
 	}
+	// The packer's 50 MB are needed once and would otherwise stay for minutes.
+	debug.FreeOSMemory()
 }
 
 // TakesGzip reports whether the sender of a request can unpack an answer.

@@ -29,6 +29,23 @@ test("a lost connection is tried again a few times", async () => {
   same([never.sent.length, e.details.service, c.waits.length], [6, "registrar", 5], "gave up");
 });
 
+test("a service that hangs is not waited for six times", async () => {
+  let clock = 1e12;
+  let asked = 0;
+  const hangs = async () => {
+    asked++;
+    clock += 30000;
+    throw new DOMException("it took too long", "AbortError");
+  };
+  const c = client(hangs, { now: () => clock, wait: async (ms) => void (clock += ms) });
+  await fails(c.get(at), "offline");
+  same(asked, 2, "attempts");
+  const said = [];
+  const waiting = { onWait: (s) => said.push(s), before: async () => { if (asked === 12) throw new RangeError("enough"); } };
+  await c.post(at, {}, waiting).catch((e) => same(e instanceof RangeError, true, "ended by its caller"));
+  same([asked, said.length], [12, 10], "with somebody who waits");
+});
+
 test("with somebody who waits it never gives up, and says so", async () => {
   const list = Array.from({ length: 30 }, () => "lost");
   const { fetch, sent } = answers(...list, [503, error("busy"), { "Retry-After": "4" }], [429, error("too_often"), { "Retry-After": "60" }], [200, { done: 1 }]);

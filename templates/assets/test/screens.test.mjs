@@ -30,6 +30,16 @@ test("a ballot is in the box if the proof of it came", () => {
   same([says(envelope("proof"), "booth.deposited.in"), says(envelope(null), "booth.deposited.in")], [true, false], "an envelope");
 });
 
+test("a vote is not said to be over that may have been extended", () => {
+  const m = Object.assign({}, booth().m, { schedule: { latest_close: 2900, grace: 100, decide_until: 4000 } });
+  const offers = (now, status) => {
+    const view = voted(booth({ found: { state: "unknown", proof: null }, m, now: () => now, status }));
+    return [says(view, "booth.voted.send"), says(view, "booth.voted.save")];
+  };
+  same([offers(1999), offers(2000), offers(3000)], [[true, false], [true, true], [false, true]], "of the manifest's times");
+  same([offers(1999, {}), offers(2000, {})], [[true, false], [false, true]], "of a status");
+});
+
 test("an answer that could not be erased is not said to be gone", () => {
   const view = (unerased) => done(booth({ unerased }));
   same([says(view(false), "booth.done.erased"), says(view(false), "booth.done.unerased")], [true, false], "erased");
@@ -53,8 +63,11 @@ test("a test shows what was sealed", () => {
   const options = ["yes", "no"].map((text) => ({ text: [text] }));
   const b = booth({ choices: [0], groupName: () => "G", ballot: ([text]) => ({ text, lang: "en" }) });
   b.m.questions = [{ options }];
-  const view = opening(b, { opened: { tracker: "AAAA", code: "BBBB", typed: "", choices: [1] } });
+  const view = opening(b, { opened: { tracker: "AAAA", code: "BBBB", typed: "", choices: [1], body: new Uint8Array(5) } });
   same([says(view, "NO"), says(view, "YES")], [true, false], "the answer");
+  const saves = (typed) => all(opening(b, { opened: { tracker: "AAAA", code: "BBBB", typed, choices: [1], body: new Uint8Array(5) } }).nodes, "button")
+    .some((one) => text([one]) === "booth.test.save");
+  same([saves("mine"), saves("two\nlines")], [true, false], "the file");
 });
 
 test("no field is corrected", () => {

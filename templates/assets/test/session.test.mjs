@@ -151,6 +151,21 @@ test("a full disk that holds a ballot", async () => {
   same((await fails(t.finish(""), "storage")).details.received, true, "received, and not erased");
 });
 
+test("a database that did not answer at first", async () => {
+  const d = device({ issue: error("closed") });
+  const s = await ready(d);
+  await fails(s.finish(""), "closed");
+  d.db.fault = "open";
+  const t = await open(device({}, { db: d.db }));
+  await t.lookAgain();
+  same([t.keeping, t.kept, t.begun], ["refused", false, false], "nothing to be read");
+  d.db.fault = "";
+  await t.lookAgain();
+  same([t.kept, t.tracker, t.begun], [true, s.tracker, true], "taken up");
+  await t.finish("");
+  same(t.stage, "received", "finished");
+});
+
 test("what another tab did while the registrar answered", async () => {
   const db = Object.assign(fakeDatabase(), { BroadcastChannel: fakeChannel() });
   const other = await ready(device({ issue: error("closed") }, { db }));
