@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -17,6 +18,55 @@ const (
 	maxFile     = 400 // lines
 	maxFunction = 60
 )
+
+// topLevel is what stands beside this folder. A new entry is a design decision, as a
+// new package is; what is made there and not kept is in .gitignore.
+var topLevel = strings.Fields(`
+	.ci .github .gitignore CHANGELOG.md LICENSE Makefile README.md SECURITY.md
+	cmd deploy go.mod go.sum internal migrations templates
+`)
+
+// made is what tools leave at the top level, besides files by their endings.
+var made = []string{".git", "bin", "node_modules"}
+
+// stray returns the entries of the top level that do not belong there, and those that
+// are missing.
+func stray(names []string) (more, missing []string) {
+	for _, name := range names {
+		ending := path.Ext(name)
+		if !slices.Contains(topLevel, name) && !slices.Contains(made, name) && ending != ".test" && ending != ".prof" {
+			more = append(more, name)
+		}
+	}
+	for _, name := range topLevel {
+		if !slices.Contains(names, name) {
+			missing = append(missing, name)
+		}
+	}
+	return more, missing
+}
+
+// TestTopLevel refuses what was left lying at the top level, such as the empty file
+// that a shell makes of a mistyped redirection and a commit of everything takes along.
+// The negative control is such a file.
+func TestTopLevel(t *testing.T) {
+	t.Parallel()
+	entries, err := os.ReadDir("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if more, missing := stray(names); len(more)+len(missing) > 0 {
+		t.Errorf("at the top level: not agreed %q, missing %q", more, missing)
+	}
+	more, missing := stray(append(slices.DeleteFunc(names, func(n string) bool { return n == "deploy" }), "in"))
+	if !slices.Equal(more, []string{"in"}) || !slices.Equal(missing, []string{"deploy"}) {
+		t.Errorf("negative control: found %q, missing %q", more, missing)
+	}
+}
 
 // TestSize checks that no file and no function has grown beyond what one reads
 // in one go. Tests and generated files may be longer.
