@@ -72,7 +72,7 @@ const policy = `
 	keyfile                    @std @aead @argon2 platform/durable protocol/suite
 
 	# The side that knows names.
-	mailer                     @std @pgx @prometheus @sendgrid @gomail @qr platform/postgres platform/durable /templates
+	mailer                     @std math/rand/v2 @pgx @prometheus @gomail @qr platform/postgres platform/durable /templates
 	+                          protocol/suite protocol/election protocol/token
 	registrar                  @std @chi @pgx @prometheus platform/web platform/postgres mailer roll
 	+                          protocol/suite protocol/election protocol/token protocol/credential

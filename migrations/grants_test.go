@@ -93,7 +93,7 @@ func TestGrantsRegistrar(t *testing.T) {
 	compare(t, "registrar", got, boardReader+strings.ReplaceAll(boardWriter, "SERVICE", "sv_registrar")+`
 		sv_registrar schema registrar USAGE
 		sv_registrar registrar.election SELECT INSERT UPDATE(close_at,manifest,next_act,phase,sealing)
-		sv_registrar registrar.member SELECT INSERT UPDATE(email,language,leaf) DELETE
+		sv_registrar registrar.member SELECT INSERT UPDATE(email,former_email,language,leaf) DELETE
 		sv_registrar registrar.applicant SELECT INSERT UPDATE(email,language)
 		sv_registrar registrar.token SELECT INSERT
 		sv_registrar registrar.token_revoked SELECT INSERT
@@ -106,7 +106,9 @@ func TestGrantsRegistrar(t *testing.T) {
 		sv_registrar registrar.dispute_word SELECT INSERT
 		sv_registrar registrar.queue SELECT INSERT DELETE
 		sv_registrar registrar.addition SELECT INSERT DELETE
-		sv_registrar registrar.outbox SELECT INSERT UPDATE(attempts,lease_until,not_before,state)
+		sv_registrar registrar.outbox SELECT INSERT UPDATE(attempts,delivery,lease_until,not_before,reason,sender,state)
+		sv_registrar registrar.mail_event SELECT INSERT
+		sv_registrar registrar.mail_pause SELECT UPDATE(paused)
 		sv_registrar registrar.turnout SELECT INSERT UPDATE(body,cells)
 		sv_registrar schema content USAGE
 		sv_registrar content.edition SELECT INSERT

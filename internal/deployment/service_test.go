@@ -599,7 +599,7 @@ func testMailsWait(t *testing.T, w *world) {
 			pool.Close()
 		}
 		m, err := mailer.New(mailer.Config{
-			Pool: pool, Manifest: e.manifest, MID: e.mid, Minter: e.minter, Sender: &mailer.Directory{Path: w.c.Mail},
+			Pool: pool, Manifest: e.manifest, MID: e.mid, Minter: e.minter, Senders: []mailer.Sender{&mailer.Directory{Path: w.c.Mail}},
 			From: mailer.Address{Name: "Union", Address: "ballot@union.example"}, Zone: time.UTC, Now: w.now, Log: w.c.Log,
 		})
 		if err != nil {

@@ -138,7 +138,7 @@ func (d *Deployment) openMailer(e *running) (err error) {
 	}
 	e.mailer, err = mailer.New(mailer.Config{
 		Pool: e.registrarPool, Manifest: e.manifest, MID: e.mid, Minter: e.minter,
-		Sender: &mailer.Directory{Path: d.c.Mail, Unsynced: e.manifest.Demo},
+		Senders: []mailer.Sender{&mailer.Directory{Path: d.c.Mail, Unsynced: e.manifest.Demo}},
 		From:   d.c.From, Zone: d.Zone(e.manifest.ElectionID), Now: d.c.Now, Log: d.c.Log,
 	})
 	return err

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	netmail "net/mail"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/wneessen/go-mail"
 
@@ -27,17 +29,43 @@ type Directory struct {
 
 var _ Sender = (*Directory)(nil)
 
-// Send writes the mail. The file appears under its name at once and whole, or
-// not at all.
-func (d *Directory) Send(ctx context.Context, m Mail) error {
-	if err := ctx.Err(); err != nil {
-		return err
+// Name is "outbox".
+func (*Directory) Name() string { return "outbox" }
+
+// Send writes the mails, a few at once. Each file appears under its name at once and
+// whole, or not at all.
+func (d *Directory) Send(ctx context.Context, mails []Mail) []Answer {
+	answers := make([]Answer, len(mails))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range min(8, len(mails)) {
+		wg.Go(func() {
+			for i := range next {
+				answers[i] = d.write(ctx, mails[i])
+			}
+		})
+	}
+	for i := range mails {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return answers
+}
+
+func (d *Directory) write(ctx context.Context, m Mail) Answer {
+	if ctx.Err() != nil {
+		return Answer{Reason: ReasonDown}
 	}
 	b, err := Message(m)
 	if err != nil {
-		return err
+		return Answer{Verdict: Refused, Reason: ReasonAddress}
 	}
-	return writeFile(d.Path, hex.EncodeToString(m.ID[:])+".eml", b, !d.Unsynced)
+	// A mail that is tried again has the same name, and replaces what was there.
+	if err := writeFile(d.Path, hex.EncodeToString(m.ID[:])+".eml", b, !d.Unsynced); err != nil {
+		return Answer{Reason: ReasonDown}
+	}
+	return Answer{Verdict: Accepted}
 }
 
 func writeFile(dir, name string, b []byte, sync bool) (err error) {
@@ -70,23 +98,26 @@ func writeFile(dir, name string, b []byte, sync bool) (err error) {
 	return durable.SyncDir(dir)
 }
 
+// ErrMessage is returned for what cannot be made a message.
+var ErrMessage = errors.New("this can be no mail")
+
 // Message writes a mail as RFC 5322 and MIME have it: text first, then HTML. It
-// returns an error that wraps [ErrRefused] for an address that is none, and
-// for a header with a line break in it. Its errors quote nothing.
+// returns [ErrMessage] for an address that is none, and for a header with a line
+// break in it. Its errors quote nothing.
 func Message(m Mail) ([]byte, error) {
 	for _, a := range []string{m.To, m.From.Address, m.ReplyTo} {
 		// One plain address: no name, comment, list, or line break.
 		if p, err := netmail.ParseAddress(a); err != nil || p.Address != a {
-			return nil, fmt.Errorf("not a mail address: %w", ErrRefused)
+			return nil, fmt.Errorf("not a mail address: %w", ErrMessage)
 		}
 	}
 	if strings.ContainsAny(m.Subject+m.From.Name+m.Language, "\r\n\x00") {
-		return nil, fmt.Errorf("a header has a line break: %w", ErrRefused)
+		return nil, fmt.Errorf("a header has a line break: %w", ErrMessage)
 	}
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	_, host, _ := strings.Cut(m.From.Address, "@")
 	if msg.FromFormat(m.From.Name, m.From.Address) != nil || msg.To(m.To) != nil || msg.ReplyTo(m.ReplyTo) != nil {
-		return nil, fmt.Errorf("not a mail address: %w", ErrRefused)
+		return nil, fmt.Errorf("not a mail address: %w", ErrMessage)
 	}
 	msg.Subject(m.Subject)
 	msg.SetDateWithValue(m.Date)
@@ -98,7 +129,7 @@ func Message(m Mail) ([]byte, error) {
 	msg.AddAlternativeString(mail.TypeTextHTML, m.HTML)
 	var b bytes.Buffer
 	if _, err := msg.WriteTo(&b); err != nil {
-		return nil, fmt.Errorf("writing a mail failed: %w", ErrRefused)
+		return nil, fmt.Errorf("writing a mail failed: %w", ErrMessage)
 	}
 	return b.Bytes(), nil
 }

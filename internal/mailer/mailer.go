@@ -5,7 +5,7 @@
 // It knows names, addresses and links, never a ballot and never how anybody
 // voted. No token, code or address may reach a log, an error or the database:
 // the outbox names a member, the token is signed again whenever a mail is
-// rendered, and what a Sender answers is logged by its kind only. Links and
+// rendered, and of what a Sender answers only a [Verdict] and a [Reason] are kept. Links and
 // codes are those of SPEC.md section 5; the words are in templates/mail. For
 // members without an address it prints sealed slips ([Slips]).
 //
@@ -37,6 +37,7 @@ const (
 	Closing      = "closing"      // the same, on the last day
 	Resend       = "resend"       // the same link again, asked for
 	Corrected    = "corrected"    // a new link, after an address was corrected
+	Replaced     = "replaced"     // to the old address, which gets no link any more
 	Issued       = "issued"       // a ballot was issued in your name
 	Envelope     = "envelope"     // a link that opens an envelope only
 	Deposited    = "deposited"    // an envelope was deposited in your name
@@ -45,16 +46,20 @@ const (
 
 // Kinds returns every kind of mail.
 func Kinds() []string {
-	return []string{Announcement, Invitation, Reminder, Closing, Resend, Corrected, Issued, Envelope, Deposited, Result}
+	return []string{Announcement, Invitation, Reminder, Closing, Resend, Corrected, Replaced, Issued, Envelope, Deposited, Result}
 }
 
+// bulk lists the kinds that go to everybody. All others go to one member who waits,
+// and overtake them.
+var bulk = []string{Announcement, Invitation, Reminder, Closing, Result}
+
 // LastHour is how long before the close, in seconds, no reminder leaves any
-// more.
+// more. An invitation still does: without it a member has no ballot.
 const LastHour = 3600
 
 // A Mail is one message, ready to leave. It redacts itself.
 type Mail struct {
-	ID       [16]byte // random, of this attempt
+	ID       [16]byte // random; the same whenever this mail is tried again
 	From     Address
 	ReplyTo  string
 	To       string
@@ -74,24 +79,13 @@ func (Mail) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[mail]") }
 // MarshalJSON refuses, so that no mail reaches a structured log.
 func (Mail) MarshalJSON() ([]byte, error) { return nil, errors.New("a mail is not to be written down") }
 
-// A Sender hands mails on. It must be safe for concurrent use. When Send
-// returns nil the mail is durable or out of our hands. Any error means that the
-// mail may be sent again, unless it wraps [ErrRefused]. A mail that is sent
-// twice is harmless: both carry the same link.
-type Sender interface {
-	Send(ctx context.Context, m Mail) error
-}
-
-// ErrRefused is wrapped by a [Sender]'s error when trying again is no use.
-var ErrRefused = errors.New("mail is refused for good")
-
 // Config holds what a [Mailer] needs.
 type Config struct {
 	Pool     *pgxpool.Pool // role sv_registrar; must come from postgres.Open
 	Manifest *election.Manifest
 	MID      suite.MID
 	Minter   *Minter
-	Sender   Sender
+	Senders  []Sender // the first that takes a mail sends it
 	From     Address
 	Zone     *time.Location // of the times in mails
 	ZoneName string         // "Pacific time"; may be empty: the zone's own name
@@ -100,7 +94,9 @@ type Config struct {
 	Outcome func(ctx context.Context) (*Outcome, error)
 	Now     func() time.Time
 	Log     *slog.Logger
-	Workers int // mails sent at once; 0 means 8
+	// Lease is how long other processes keep off mails that one is sending; 0 means
+	// two minutes. It is longer than sending a batch takes.
+	Lease time.Duration
 }
 
 // Pages are addresses that mails point at. Those left empty are this program's own:
@@ -119,12 +115,13 @@ type Pages struct {
 type Mailer struct {
 	c      Config
 	render *renderer
+	route  *route
 }
 
 // New returns a Mailer. Its error is one of the templates.
 func New(c Config) (*Mailer, error) {
-	if c.Workers == 0 {
-		c.Workers = 8
+	if c.Lease == 0 {
+		c.Lease = lease
 	}
 	o, id := c.Manifest.Origins, c.Manifest.ElectionID.String()
 	c.Pages.Code = cmp.Or(c.Pages.Code, o.Booth+"/v1/"+id)
@@ -136,7 +133,7 @@ func New(c Config) (*Mailer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading mail templates: %w", err)
 	}
-	return &Mailer{c: c, render: r}, nil
+	return &Mailer{c: c, render: r, route: newRoute(c.Senders)}, nil
 }
 
 // Run sends what is due, then waits a moment, until ctx ends. It returns nil

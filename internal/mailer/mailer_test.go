@@ -2,8 +2,8 @@ package mailer_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/mail"
@@ -98,7 +98,7 @@ func (o *office) states() string {
 func (o *office) mailer(s mailer.Sender) *mailer.Mailer {
 	o.t.Helper()
 	c := o.config
-	c.Sender = s
+	c.Senders = []mailer.Sender{s}
 	m, err := mailer.New(c)
 	if err != nil {
 		o.t.Fatal(err)
@@ -110,21 +110,29 @@ func (o *office) mailer(s mailer.Sender) *mailer.Mailer {
 type inbox struct {
 	mu    sync.Mutex
 	mails []mailer.Mail
-	err   func(n int) error // of the n-th mail, from 1
+	says  func(n int) mailer.Answer // to the n-th mail, from 1; nil: it is accepted
+	name  string
 	n     int
 }
 
-func (b *inbox) Send(_ context.Context, m mailer.Mail) error {
+func (b *inbox) Name() string { return cmp.Or(b.name, "inbox") }
+
+func (b *inbox) Send(_ context.Context, mails []mailer.Mail) []mailer.Answer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.n++
-	if b.err != nil {
-		if err := b.err(b.n); err != nil {
-			return err
+	answers := make([]mailer.Answer, len(mails))
+	for i, m := range mails {
+		b.n++
+		answers[i] = mailer.Answer{Verdict: mailer.Accepted}
+		if b.says != nil {
+			answers[i] = b.says(b.n)
+		}
+		// What is unknown may well have been taken.
+		if v := answers[i].Verdict; v == mailer.Accepted || v == mailer.Unknown {
+			b.mails = append(b.mails, m)
 		}
 	}
-	b.mails = append(b.mails, m)
-	return nil
+	return answers
 }
 
 // TestRoundTrip sends every linked kind into a directory, reads the files as a
@@ -321,14 +329,14 @@ func TestRetry(t *testing.T) {
 	for i := range 3 {
 		o.queue(mailer.Invitation, i)
 	}
-	b := &inbox{err: func(n int) error {
+	b := &inbox{says: func(n int) mailer.Answer {
 		switch n {
 		case 1:
-			return errors.New("450 <canary0@mail.example> try later")
+			return mailer.Answer{Reason: mailer.ReasonFull}
 		case 2:
-			return fmt.Errorf("550 <canary1@mail.example>: %w", mailer.ErrRefused)
+			return mailer.Answer{Verdict: mailer.Refused, Reason: mailer.ReasonAddress}
 		}
-		return nil
+		return mailer.Answer{Verdict: mailer.Accepted}
 	}}
 	m := o.mailer(b)
 	if n, err := m.Drain(t.Context()); n != 1 || err != nil || o.states() != "failed 1, queued 1, sent 1" {
@@ -337,20 +345,20 @@ func TestRetry(t *testing.T) {
 	if n, err := m.Drain(t.Context()); n != 0 || err != nil {
 		t.Errorf("before the pause: %d sent, %v", n, err)
 	}
-	o.now.Add(15)
+	o.now.Add(19)
 	if n, err := m.Drain(t.Context()); n != 1 || err != nil || o.states() != "failed 1, sent 2" {
 		t.Errorf("after the pause: %d sent, %v, states %s", n, err, o.states())
 	}
-	if s := o.logged.String(); strings.Contains(s, "canary") || !strings.Contains(s, "mail refused") {
+	if s := o.logged.String(); strings.Contains(s, "canary") || !strings.Contains(s, "answer=refused") {
 		t.Errorf("the log says: %s", s)
 	}
-	never := o.mailer(&inbox{err: func(int) error { return errors.New("down") }})
+	never := o.mailer(&inbox{says: func(int) mailer.Answer { return mailer.Answer{Reason: mailer.ReasonDown} }})
 	o.queue(mailer.Invitation, 0)
 	for range 40 {
 		if _, err := never.Drain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		o.now.Add(3600)
+		o.now.Add(3600 * 5 / 4)
 	}
 	if o.states() != "failed 2, sent 2" {
 		t.Errorf("a sender that is always down: states %s", o.states())
@@ -440,7 +448,7 @@ func TestRun(t *testing.T) {
 	o.queue(mailer.Invitation, 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	sent := make(chan struct{})
-	b := &inbox{err: func(int) error { close(sent); return nil }}
+	b := &inbox{says: func(int) mailer.Answer { close(sent); return mailer.Answer{Verdict: mailer.Accepted} }}
 	m := o.mailer(b)
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()

@@ -133,7 +133,7 @@ func TestInjection(t *testing.T) {
 	} {
 		m := sample()
 		change(&m)
-		if _, err := mailer.Message(m); !errors.Is(err, mailer.ErrRefused) || strings.Contains(err.Error(), "evil") {
+		if _, err := mailer.Message(m); !errors.Is(err, mailer.ErrMessage) || strings.Contains(err.Error(), "evil") {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -154,8 +154,8 @@ func TestDirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, d := range []*mailer.Directory{{Path: dir}, {Path: dir, Unsynced: true}} {
-		if err := d.Send(t.Context(), sample()); err != nil {
-			t.Fatal(err)
+		if got := d.Send(t.Context(), []mailer.Mail{sample()}); len(got) != 1 || got[0].Verdict != mailer.Accepted {
+			t.Fatal(got)
 		}
 	}
 	if got := eml(t, dir); len(got) != 1 || filepath.Base(got[0]) != "ab000000000000000000000000000000.eml" {
@@ -164,11 +164,11 @@ func TestDirectory(t *testing.T) {
 	m := sample()
 	m.To = "evil"
 	gone := &mailer.Directory{Path: filepath.Join(dir, "missing")}
-	if err := gone.Send(t.Context(), sample()); err == nil || errors.Is(err, mailer.ErrRefused) {
-		t.Errorf("a directory that is gone: got %v", err)
+	if got := gone.Send(t.Context(), []mailer.Mail{sample()}); got[0].Verdict != mailer.NotTaken {
+		t.Errorf("a directory that is gone: got %v", got)
 	}
-	if err := (&mailer.Directory{Path: dir}).Send(t.Context(), m); !errors.Is(err, mailer.ErrRefused) {
-		t.Errorf("no address: got %v", err)
+	if got := (&mailer.Directory{Path: dir}).Send(t.Context(), []mailer.Mail{m}); got[0].Verdict != mailer.Refused {
+		t.Errorf("no address: got %v", got)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("%d files, %v", len(left), err)

@@ -2,7 +2,6 @@ package mailer
 
 import (
 	"crypto/ed25519"
-	"crypto/rand"
 	"fmt"
 
 	"strikevote/internal/protocol/suite"
@@ -42,11 +41,4 @@ func (m *Minter) IDs(b token.Body) (tokenID, codeID suite.Hash) {
 func (m *Minter) Wipe() {
 	clear(m.token)
 	clear(m.code[:])
-}
-
-// randomID names one attempt at a mail: nothing about the member follows from
-// it.
-func randomID() (id [16]byte) {
-	rand.Read(id[:])
-	return id
 }

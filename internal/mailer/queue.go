@@ -1,10 +1,11 @@
 package mailer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,15 +15,11 @@ import (
 )
 
 const (
-	// batchSize bounds how many mails leave twice when a process is killed
-	// between sending them and marking them.
-	batchSize = 100
-
 	// lease is how long other processes keep off a claimed mail. It is longer
-	// than a batch takes, sendTimeout included.
-	lease = 5 * time.Minute
+	// than a batch takes with two senders, [sendTimeout] included.
+	lease = 2 * time.Minute
 
-	sendTimeout = 30 * time.Second
+	sendTimeout = 45 * time.Second
 
 	// maxAttempts bounds retries; with the pauses between them they go on for
 	// about a day.
@@ -34,41 +31,58 @@ type job struct {
 	id       []byte
 	kind     string
 	attempts int
+	sender   string // that may have taken it before
 	onRoll   bool
 	group    suite.GroupID
 	index    uint32
 
 	// looked up for this attempt
-	name, email, unit, campus, language string
-	jti                                 []byte
-	used                                string // "", "issue", "deposit", "strike"
-	close                               int64  // of voting, which an act may have moved
+	name, email, former, unit, campus, language string
+	jti                                         []byte
+	used                                        string // "", "issue", "deposit", "strike"
+	close                                       int64  // of voting, which an act may have moved
+
+	mail   Mail
+	state  state // what becomes of it
+	reason Reason
 }
 
 // state is what becomes of a job.
 type state int
 
 const (
-	sent    state = iota
-	again         // after a pause
-	failed        // for good
-	dropped       // not needed any more; the outbox shows it as sent, so that nobody sees who needed no reminder
+	again state = iota // after a pause
+	sent
+	failed  // for good
+	dropped // not needed any more; the outbox shows it as sent, so that nobody sees who needed no reminder
 )
 
-// batch claims, sends and settles at most batchSize mails.
+// batch claims, sends and settles at most [Batch] mails.
 func (m *Mailer) batch(ctx context.Context) (claimed, left int, err error) {
-	until := m.c.Now().UTC().Add(lease)
+	if len(m.route.open(m.c.Now())) == 0 {
+		return 0, 0, nil // all are held back; who claimed now would only use up attempts
+	}
+	until := m.c.Now().UTC().Add(m.c.Lease)
 	jobs, err := m.claim(ctx, until)
 	if err != nil || len(jobs) == 0 {
 		return 0, 0, err
 	}
-	states := m.sendAll(ctx, jobs)
-	for _, s := range states {
-		if s == sent {
-			left++
+	var ready []*job
+	for _, j := range jobs {
+		if m.prepare(ctx, j) {
+			ready = append(ready, j)
 		}
 	}
-	return len(jobs), left, m.settle(ctx, jobs, states, until)
+	err = m.sendAll(ctx, ready, until)
+	for _, j := range jobs {
+		switch {
+		case j.state == sent:
+			left++
+		case j.state == again && j.attempts >= maxAttempts:
+			j.state = failed
+		}
+	}
+	return len(jobs), left, errors.Join(err, m.settle(ctx, jobs, until))
 }
 
 // claim leases mails that are due, or whose lease ran out with their process.
@@ -80,14 +94,15 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 			SELECT id FROM registrar.outbox
 			WHERE state IN ('queued', 'leased') AND not_before <= $1
 			  AND (state = 'queued' OR lease_until < $1)
-			ORDER BY not_before, id LIMIT $3
+			  AND NOT (SELECT paused FROM registrar.mail_pause)
+			ORDER BY kind = ANY($5), not_before, id LIMIT $3
 			FOR UPDATE SKIP LOCKED),
 		claimed AS (
 			UPDATE registrar.outbox o SET state = 'leased', lease_until = $2, attempts = attempts + 1
 			FROM due WHERE o.id = due.id
-			RETURNING o.id, o.kind, o.attempts, o.on_roll, o.group_id, o.roll_index)
-		SELECT c.id, c.kind, c.attempts, c.on_roll, c.group_id, c.roll_index,
-			COALESCE(m.name, a.name, ''), COALESCE(m.email, a.email, ''), COALESCE(m.unit, ''),
+			RETURNING o.id, o.kind, o.attempts, o.sender, o.on_roll, o.group_id, o.roll_index)
+		SELECT c.id, c.kind, c.attempts, COALESCE(c.sender, ''), c.on_roll, c.group_id, c.roll_index,
+			COALESCE(m.name, a.name, ''), COALESCE(m.email, a.email, ''), COALESCE(m.former_email, ''), COALESCE(m.unit, ''),
 			COALESCE(m.campus, a.campus, ''), COALESCE(m.language, a.language, ''),
 			t.jti, COALESCE(u.kind, ''), COALESCE(e.close_at, $4)
 		FROM claimed c
@@ -97,14 +112,14 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 		LEFT JOIN registrar.used u ON c.on_roll AND u.group_id = c.group_id AND u.roll_index = c.roll_index
 		LEFT JOIN registrar.token t ON t.on_roll = c.on_roll AND t.group_id = c.group_id AND t.roll_index = c.roll_index
 			AND NOT EXISTS (SELECT FROM registrar.token_revoked r WHERE r.token_id = t.token_id)`,
-		m.c.Now().UTC(), until, batchSize, m.c.Manifest.Schedule.Close)
+		m.c.Now().UTC(), until, Batch, m.c.Manifest.Schedule.Close, bulk)
 	if err != nil {
 		return nil, fmt.Errorf("claiming mails: %w", err)
 	}
 	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*job, error) {
 		j := new(job)
-		return j, row.Scan(&j.id, &j.kind, &j.attempts, &j.onRoll, &j.group, &j.index,
-			&j.name, &j.email, &j.unit, &j.campus, &j.language, &j.jti, &j.used, &j.close)
+		return j, row.Scan(&j.id, &j.kind, &j.attempts, &j.sender, &j.onRoll, &j.group, &j.index,
+			&j.name, &j.email, &j.former, &j.unit, &j.campus, &j.language, &j.jti, &j.used, &j.close)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claiming mails: %w", err)
@@ -112,60 +127,41 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 	return jobs, nil
 }
 
-// sendAll sends with a few at once and returns what became of each.
-func (m *Mailer) sendAll(ctx context.Context, jobs []*job) []state {
-	states := make([]state, len(jobs))
-	next := make(chan int)
-	var wg sync.WaitGroup
-	for range min(m.c.Workers, len(jobs)) {
-		wg.Go(func() {
-			for i := range next {
-				states[i] = m.send(ctx, jobs[i])
-			}
-		})
-	}
-	for i := range jobs {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
-	return states
-}
-
-// send sends one mail. What went wrong is logged by kind alone: a sender's
-// error may quote the address.
-func (m *Mailer) send(ctx context.Context, j *job) state {
+// prepare renders a job's mail and reports whether there is one to send.
+func (m *Mailer) prepare(ctx context.Context, j *job) bool {
 	if unneeded(j, m.c.Now()) {
-		return dropped
+		j.state = dropped
+		return false
+	}
+	if j.kind == Replaced {
+		j.email = j.former
 	}
 	if j.email == "" || j.attempts > maxAttempts { // the latter if its process is killed each time
-		return failed
+		j.state, j.reason = failed, ReasonAddress
+		return false
 	}
 	mail, err := m.compose(ctx, j)
 	if err != nil {
 		m.c.Log.ErrorContext(ctx, "mail not rendered", "kind", j.kind, "err", err)
-		return m.retry(j)
+		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
-	err = m.c.Sender.Send(ctx, mail)
-	switch {
-	case err == nil:
-		return sent
-	case errors.Is(err, ErrRefused):
-		m.c.Log.WarnContext(ctx, "mail refused", "kind", j.kind)
-		return failed
-	default:
-		m.c.Log.WarnContext(ctx, "mail not sent", "kind", j.kind, "attempt", j.attempts)
-		return m.retry(j)
-	}
+	j.mail = mail
+	return true
 }
 
-func (m *Mailer) retry(j *job) state {
-	if j.attempts >= maxAttempts {
-		return failed
+// name writes which sender is about to get the jobs, before it gets them: whoever
+// goes on after a crash must know who may have taken them.
+func (m *Mailer) name(ctx context.Context, jobs []*job, s Sender, until time.Time) error {
+	ids := make([][]byte, len(jobs))
+	for i, j := range jobs {
+		ids[i] = j.id
 	}
-	return again
+	_, err := m.c.Pool.Exec(ctx, `UPDATE registrar.outbox SET sender = $2 WHERE id = ANY($1) AND state = 'leased' AND lease_until = $3`,
+		ids, s.Name(), until)
+	if err != nil {
+		return fmt.Errorf("naming the sender of mails: %w", err)
+	}
+	return nil
 }
 
 // unneeded says which mails have become pointless since they were queued.
@@ -213,7 +209,7 @@ func (m *Mailer) compose(ctx context.Context, j *job) (Mail, error) {
 	if err != nil {
 		return Mail{}, err
 	}
-	mail.ID, mail.To = randomID(), j.email
+	mail.ID, mail.To = [16]byte(j.id), j.email
 	return mail, nil
 }
 
@@ -226,32 +222,40 @@ func linked(kind string) bool {
 }
 
 // settle writes what became of the batch.
-func (m *Mailer) settle(ctx context.Context, jobs []*job, states []state, until time.Time) error {
+func (m *Mailer) settle(ctx context.Context, jobs []*job, until time.Time) error {
 	// A process that is told to stop still marks what it sent.
 	ctx = context.WithoutCancel(ctx)
 	b := new(pgx.Batch)
-	var done, lost [][]byte
-	for i, j := range jobs {
-		switch states[i] {
-		case sent, dropped:
+	var done, needless [][]byte
+	for _, j := range jobs {
+		switch j.state {
+		case sent:
 			done = append(done, j.id)
+		case dropped:
+			needless = append(needless, j.id)
 		case failed:
-			lost = append(lost, j.id)
+			// What the provider told meanwhile is more than what we could not learn.
+			b.Queue(`UPDATE registrar.outbox SET state = 'failed', lease_until = NULL, reason = $2 WHERE id = $1 AND state <> 'sent'`,
+				j.id, string(cmp.Or(j.reason, ReasonOther)))
 		case again:
 			// Only while the lease is ours: another process may be at it.
-			b.Queue(`UPDATE registrar.outbox SET state = 'queued', lease_until = NULL, not_before = $3
-				WHERE id = $1 AND state = 'leased' AND lease_until = $2`, j.id, until, m.c.Now().UTC().Add(backoff(j.attempts)))
+			b.Queue(`UPDATE registrar.outbox SET state = 'queued', lease_until = NULL, not_before = $3, sender = NULLIF($4, '')
+				WHERE id = $1 AND state = 'leased' AND lease_until = $2`,
+				j.id, until, m.c.Now().UTC().Add(backoff(j.attempts)), j.sender)
 		}
 	}
 	b.Queue(`UPDATE registrar.outbox SET state = 'sent', lease_until = NULL WHERE id = ANY($1)`, done)
-	b.Queue(`UPDATE registrar.outbox SET state = 'failed', lease_until = NULL WHERE id = ANY($1) AND state <> 'sent'`, lost)
+	b.Queue(`UPDATE registrar.outbox SET state = 'sent', lease_until = NULL, sender = NULL WHERE id = ANY($1)`, needless)
 	if err := m.c.Pool.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("marking mails: %w", err)
 	}
 	return nil
 }
 
-// backoff is the pause after a failed attempt: 15 seconds, doubling to an hour.
+// backoff is the pause after a failed attempt: 15 seconds, doubling to an hour, and
+// up to a quarter more by chance, so that what failed together does not come back
+// together.
 func backoff(attempts int) time.Duration {
-	return min(time.Hour, 15*time.Second<<min(attempts-1, 10))
+	pause := min(time.Hour, 15*time.Second<<min(attempts-1, 10))
+	return pause + rand.N(pause/4)
 }

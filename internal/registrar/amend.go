@@ -170,9 +170,17 @@ func (r *Registrar) NewLink(ctx context.Context, number, email, by, reason strin
 			return err
 		}
 		if email != "" {
-			_, err = tx.Exec(ctx, `UPDATE registrar.member SET email = $3 WHERE group_id = $1 AND roll_index = $2`, at.Group, at.Index, email)
+			// The old address hears of it: whoever reads it may be the member, and the one
+			// who asked may not.
+			tag, err := tx.Exec(ctx, `UPDATE registrar.member SET email = $3, former_email = email
+				WHERE group_id = $1 AND roll_index = $2 AND email IS DISTINCT FROM $3`, at.Group, at.Index, email)
 			if err != nil {
 				return err
+			}
+			if tag.RowsAffected() == 1 {
+				if err := r.mailFormer(ctx, tx, at); err != nil {
+					return err
+				}
 			}
 		}
 		return r.mail(ctx, tx, mailer.Corrected, true, at, r.c.Now().Unix())

@@ -63,12 +63,12 @@ func TestCanary(t *testing.T) {
 		t.Fatalf("%d queued, %v", n, err)
 	}
 	post, err := mailer.New(mailer.Config{Pool: w.db.Service, Manifest: w.m, MID: w.mid, Minter: w.minter, Zone: time.UTC, Now: w.clock,
-		Log: w.config.Log, From: mailer.Address{Name: "Union", Address: "ballot@union.example"}, Sender: &mailer.Directory{Path: dir, Unsynced: true}})
+		Log: w.config.Log, From: mailer.Address{Name: "Union", Address: "ballot@union.example"}, Senders: []mailer.Sender{&mailer.Directory{Path: dir, Unsynced: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	sent, err := post.Drain(ctx)
-	if err != nil || sent != 73 { // all, a notice of issuance, a corrected link, one sent again
+	if err != nil || sent != 74 { // all, a notice of issuance, a corrected link and a word to the old address, one sent again
 		t.Errorf("%d mails, %v", sent, err)
 	}
 	files, err := os.ReadDir(dir)

@@ -66,7 +66,7 @@ func (f *faulty) through(pool *pgxpool.Pool) {
 	f.log = board.New(board.Config{Pool: pool, Signer: f.k.Ledger, MID: f.mid, Policy: policy, Now: f.clock})
 	f.open(withEnvelopes, func(c *registrar.Config) { c.Pool = pool })
 	f.mailer, err = mailer.New(mailer.Config{Pool: pool, Manifest: f.m, MID: f.mid, Minter: f.minter,
-		Sender: &mailer.Directory{Path: f.mail, Unsynced: true}, From: mailer.Address{Name: "Union Ballot", Address: "ballot@union.example"},
+		Senders: []mailer.Sender{&mailer.Directory{Path: f.mail, Unsynced: true}}, From: mailer.Address{Name: "Union Ballot", Address: "ballot@union.example"},
 		Zone: f.clock().UTC().Location(), Now: f.clock, Log: f.config.Log})
 	if err != nil {
 		f.t.Fatal(err)

@@ -68,7 +68,7 @@ func (w *world) cost(first uint32) int64 {
 			}
 		}
 		post, err := mailer.New(mailer.Config{Pool: p, Manifest: w.m, MID: w.mid, Minter: w.minter, Zone: time.UTC, Now: w.clock,
-			Log: w.config.Log, From: mailer.Address{Name: "Union", Address: "ballot@union.example"}, Sender: &mailer.Directory{Path: w.t.TempDir(), Unsynced: true}})
+			Log: w.config.Log, From: mailer.Address{Name: "Union", Address: "ballot@union.example"}, Senders: []mailer.Sender{&mailer.Directory{Path: w.t.TempDir(), Unsynced: true}}})
 		if err != nil {
 			w.t.Fatal(err)
 		}

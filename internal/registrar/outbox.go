@@ -28,6 +28,17 @@ func (r *Registrar) mail(ctx context.Context, tx pgx.Tx, kind string, onRoll boo
 	return nil
 }
 
+// mailFormer queues the word to an address that was corrected; to nobody, if there
+// was none.
+func (r *Registrar) mailFormer(ctx context.Context, tx pgx.Tx, at Place) error {
+	var has bool
+	err := tx.QueryRow(ctx, `SELECT former_email IS NOT NULL FROM registrar.member WHERE group_id = $1 AND roll_index = $2`, at.Group, at.Index).Scan(&has)
+	if err != nil || !has {
+		return err
+	}
+	return r.mail(ctx, tx, mailer.Replaced, true, at, r.c.Now().Unix())
+}
+
 var (
 	// ErrLastHour is returned for reminders that would leave too late.
 	ErrLastHour = errors.New("no reminder leaves in the last hour before the close")
