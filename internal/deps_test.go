@@ -68,12 +68,15 @@ const policy = `
 	# The words of pages. Knows no election.
 	language                   sync @language /templates
 
+	# What pages and mails both say of an election.
+	wording                    language protocol/suite protocol/election protocol/outcome
+
 	# A secret in a file, under a passphrase.
 	keyfile                    @std @aead @argon2 platform/durable protocol/suite
 
 	# The side that knows names.
 	mailer                     @std math/rand/v2 @pgx @prometheus @gomail @qr platform/postgres platform/durable /templates
-	+                          protocol/suite protocol/election protocol/token
+	+                          protocol/suite protocol/election protocol/token protocol/outcome language wording @width
 	registrar                  @std @chi @pgx @prometheus platform/web platform/postgres mailer roll
 	+                          protocol/suite protocol/election protocol/token protocol/credential
 	+                          protocol/credential/issuer protocol/tlog protocol/act protocol/ledger record/layout
@@ -89,7 +92,7 @@ const policy = `
 	+                          protocol/suite protocol/election protocol/tlog record/layout
 	booth                      @std @chi platform/web language protocol/suite protocol/election /templates
 	ceremony                   protocol/suite protocol/group protocol/dkg protocol/share protocol/election
-	pages                      @std @chi @goldmark @pgx platform/web platform/postgres language protocol/suite
+	pages                      @std @chi @goldmark @pgx platform/web platform/postgres language wording protocol/suite
 	+                          protocol/election protocol/act protocol/outcome protocol/ledger protocol/tlog record/layout /templates
 	+                          protocol/ballot protocol/receipt protocol/tally
 	agenda                     protocol/suite protocol/election protocol/act
@@ -123,7 +126,7 @@ const policy = `
 	+                          platform/postgres platform/postgres/cluster platform/secret platform/durable platform/host
 	+                          protocol/suite protocol/credential
 	+                          protocol/credential/issuer protocol/election protocol/act protocol/dkg
-	+                          protocol/ledger protocol/tlog protocol/tally protocol/token /migrations
+	+                          protocol/ledger protocol/tlog protocol/tally protocol/outcome protocol/token /migrations
 	demo                       @std @pgx math/rand/v2 deployment registrar ballotbox board booth pages committee ceremony
 	+                          mailer voter teller witness roll record record/layout record/statement audit
 	+                          platform/web platform/metrics platform/postgres platform/postgres/cluster
@@ -175,6 +178,7 @@ var apart = [][2]string{
 	{"registrar", "protocol/ballot"},
 	{"registrar", "protocol/elgamal"},
 	{"mailer", "protocol/ballot"},
+	{"mailer", "protocol/tally"},
 	{"registrar", "voter"},
 	{"ballotbox", "voter"},
 	// The committee reaches the services through interfaces that it declares.
@@ -236,6 +240,7 @@ var capabilities = map[string]string{
 	"@term":       "golang.org/x/term",
 	"@tlog":       "golang.org/x/mod/sumdb/tlog",
 	"@webauthn":   "github.com/go-webauthn/webauthn",
+	"@width":      "golang.org/x/text/width",
 	"@wycheproof": "github.com/c2sp/wycheproof",
 }
 

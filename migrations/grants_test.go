@@ -108,7 +108,7 @@ func TestGrantsRegistrar(t *testing.T) {
 		sv_registrar registrar.addition SELECT INSERT DELETE
 		sv_registrar registrar.outbox SELECT INSERT UPDATE(attempts,delivery,lease_until,not_before,reason,sender,state)
 		sv_registrar registrar.mail_event SELECT INSERT
-		sv_registrar registrar.mail_pause SELECT UPDATE(paused)
+		sv_registrar registrar.mail_pause SELECT INSERT UPDATE(paused)
 		sv_registrar registrar.turnout SELECT INSERT UPDATE(body,cells)
 		sv_registrar schema content USAGE
 		sv_registrar content.edition SELECT INSERT

@@ -6,8 +6,9 @@ package templates
 
 import "embed"
 
-// Mail holds the mails: mail/<language>/<kind>.txt and .html. The first line
-// of the text is the subject; layout.txt and layout.html hold what all share.
+// Mail holds the mails: mail/<language>/<kind>.txt, whose first line is the subject, and
+// mail/<language>/layout.txt with what the kinds share. The HTML of all is made of these
+// texts by mail/layout.html.
 //
 //go:embed mail
 var Mail embed.FS

@@ -3,9 +3,12 @@ package deployment
 import (
 	"context"
 	"errors"
+	"time"
 
 	"strikevote/internal/committee"
+	"strikevote/internal/mailer"
 	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/outcome"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/tally"
 	"strikevote/internal/record/layout"
@@ -91,8 +94,85 @@ func (d *Deployment) destroyLinkKeys(ctx context.Context, e *running) error {
 	e.mails.Lock() // the mailer uses the keys
 	defer e.mails.Unlock()
 	e.minter.Wipe()
-	e.minter, e.mailer = nil, nil
+	e.minter = nil
+	return d.openMailer(e)
+}
+
+// announceResult queues everybody's mail with the result, once it is certified.
+func (d *Deployment) announceResult(ctx context.Context, e *running) error {
+	if e.announced {
+		return nil
+	}
+	if done, err := has(ctx, e.ledger, layout.Certification); err != nil || !done {
+		return errors.Join(err, errWaiting)
+	}
+	// Who got it before does not get it again, so a restart may repeat it.
+	if _, err := e.registrar.Enqueue(ctx, mailer.Result, d.c.Now(), d.c.Spread); err != nil {
+		return err
+	}
+	e.announced = true
 	return nil
+}
+
+// outcome returns what mails tell of the result, nil until it is certified. From then on
+// it is the same, and thousands of mails ask for it.
+func (e *running) outcome(ctx context.Context) (*mailer.Outcome, error) {
+	e.told.Lock()
+	defer e.told.Unlock()
+	if e.told.outcome != nil {
+		return e.told.outcome, nil
+	}
+	if done, err := has(ctx, e.ledger, layout.Certification); err != nil || !done {
+		return nil, err
+	}
+	var files [2][]byte
+	for i, path := range []string{layout.Result, layout.Certificate} {
+		var err error
+		if files[i], err = e.ledger.File(ctx, path); err != nil {
+			return nil, err
+		}
+	}
+	result, err := tally.ParseResult(files[0])
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := tally.ParseCertificate(files[1])
+	if err != nil {
+		return nil, err
+	}
+	e.told.outcome = outcomeOf(e.manifest, result, certificate)
+	return e.told.outcome, nil
+}
+
+// outcomeOf takes from a certified result what mails tell of it.
+func outcomeOf(m *election.Manifest, result *tally.Result, certificate *tally.Certificate) *mailer.Outcome {
+	o := &mailer.Outcome{CertifiedAt: time.Unix(certificate.CertifiedAt, 0)}
+	entitled := make(map[suite.GroupID]uint64)
+	for _, g := range certificate.Groups {
+		entitled[g.ID] = g.Entitled
+	}
+	for _, q := range m.Questions {
+		o.Votes = append(o.Votes, make([]uint64, len(q.Options)))
+	}
+	for _, s := range result.Sets {
+		u := outcome.Unit{Groups: s.Groups, Cast: s.Count}
+		for _, id := range s.Groups {
+			u.Entitled += entitled[id]
+		}
+		u.Yes, u.No = outcome.Votes(m.Questions[m.Rule.Question], s.Votes[m.Rule.Question])
+		o.Parts = append(o.Parts, u)
+		for q, votes := range s.Votes {
+			for i, n := range votes {
+				o.Votes[q][i] += n
+			}
+		}
+	}
+	for i := range result.Units {
+		u := &result.Units[i]
+		o.Units = append(o.Units, outcome.Judged{Unit: u.Unit(),
+			Judgement: outcome.Judgement{Approved: u.Approved, Quorum: u.Quorum, Support: u.Support, Authorized: u.Authorized}})
+	}
+	return o
 }
 
 // Ready reports whether the locked record of an election is complete, so that

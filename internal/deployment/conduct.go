@@ -114,7 +114,8 @@ func (d *Deployment) steps() []step {
 		list = append(list,
 			step{"result", d.publishResult},
 			step{"certificate", d.publishCertificate},
-			step{"destruction of the link keys", d.destroyLinkKeys})
+			step{"destruction of the link keys", d.destroyLinkKeys},
+			step{"mails with the result", d.announceResult})
 	}
 	return list
 }

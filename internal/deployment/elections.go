@@ -41,12 +41,18 @@ type running struct {
 	registrar       *registrar.Registrar
 	box             *ballotbox.Box
 	minter          *mailer.Minter // nil once the keys of links are destroyed
-	mailer          *mailer.Mailer // nil then; guarded by mails
+	mailer          *mailer.Mailer // guarded by mails
 	unsent          string         // why mails waited last; guarded by mails
-	// The round's own: whether invitations are queued, how many acts and which
+	// What mails tell of the certified result; it has a lock of its own.
+	told struct {
+		sync.Mutex
+		outcome *mailer.Outcome
+	}
+	// The round's own: whether invitations and results are queued, how many acts and which
 	// accepted envelopes the box has, whether the keys that are destroyed at the lock
 	// have left this process, and what each failing step said last.
 	invited       bool
+	announced     bool
 	wiped, forgot bool
 	forwarded     int
 	delivered     map[suite.BallotID]bool

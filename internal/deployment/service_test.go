@@ -6,7 +6,11 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"mime"
+	"mime/multipart"
+	"net/mail"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +21,7 @@ import (
 	"strikevote/internal/agenda"
 	"strikevote/internal/audit"
 	"strikevote/internal/committee"
+	"strikevote/internal/language"
 	"strikevote/internal/mailer"
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/platform/postgres/cluster"
@@ -30,6 +35,7 @@ import (
 	"strikevote/internal/teller"
 	"strikevote/internal/voter"
 	"strikevote/internal/witness"
+	"strikevote/internal/wording"
 	"strikevote/migrations"
 )
 
@@ -779,10 +785,11 @@ func testCertify(t *testing.T, w *world) {
 			t.Errorf("%s is still there: %v", path, err)
 		}
 	}
-	if e := w.d.running(w.id); e.minter != nil || e.mailer != nil {
+	if e := w.d.running(w.id); e.minter != nil {
 		t.Error("links could still be made")
 	}
 	w.turn(t)
+	w.results(t)
 	// Half of the destruction was interrupted.
 	if err := keys.write(gone[1], []byte(strings.Repeat("ab", 32))); err != nil {
 		t.Fatal(err)
@@ -795,9 +802,61 @@ func testCertify(t *testing.T, w *world) {
 	if _, err := os.Stat(gone[1]); err == nil {
 		t.Error("what was left of the keys is still there")
 	}
+	w.results(t)
 	w.audit(t)
 	if err := Migrate(ctx, w.c, func(string, ...any) {}); err != nil {
 		t.Error(err)
+	}
+}
+
+// results demands one mail with the certified result for each member who has an address,
+// in the member's language, without a link.
+func (w *world) results(t *testing.T) {
+	t.Helper()
+	outcome, err := w.d.running(w.id).outcome(t.Context())
+	if err != nil || outcome == nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	for _, l := range []string{"en", "es", "ko"} {
+		want[l], _ = wording.Outcome(language.Of(l), w.d.running(w.id).manifest, outcome.Units)
+	}
+	files, err := filepath.Glob(filepath.Join(w.c.Mail, "*.eml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		msg, err := mail.ReadMessage(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, params, err := mime.ParseMediaType(msg.Header.Get("Content-Type"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		part, err := multipart.NewReader(msg.Body, params["boundary"]).NextPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := msg.Header.Get("Content-Language")
+		if body := strings.Join(strings.Fields(string(text)), " "); strings.Contains(body, want[l]) {
+			got[l]++
+			if strings.Contains(body, "#t=") {
+				t.Error("the result comes with a link to a ballot")
+			}
+		}
+	}
+	if got["en"]+got["es"]+got["ko"] != members+1 || got["es"] == 0 || got["ko"] == 0 {
+		t.Errorf("mails with the result: %v", got)
 	}
 }
 

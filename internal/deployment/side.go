@@ -131,15 +131,13 @@ func (d *Deployment) openRegistrar(ctx context.Context, e *running) error {
 	return d.openMailer(e)
 }
 
-// openMailer opens what sends the mails, as long as there are keys for links.
+// openMailer opens what sends the mails. Without keys for links it sends those that have
+// none, such as the result's.
 func (d *Deployment) openMailer(e *running) (err error) {
-	if e.minter == nil {
-		return nil
-	}
 	e.mailer, err = mailer.New(mailer.Config{
 		Pool: e.registrarPool, Manifest: e.manifest, MID: e.mid, Minter: e.minter,
-		Senders: []mailer.Sender{&mailer.Directory{Path: d.c.Mail, Unsynced: e.manifest.Demo}},
-		From:   d.c.From, Zone: d.Zone(e.manifest.ElectionID), Now: d.c.Now, Log: d.c.Log,
+		Senders: []mailer.Sender{&mailer.Directory{Path: d.c.Mail, Unsynced: e.manifest.Demo}}, Outcome: e.outcome,
+		From: d.c.From, Zone: d.Zone(e.manifest.ElectionID), Now: d.c.Now, Log: d.c.Log,
 	})
 	return err
 }

@@ -269,7 +269,7 @@ func rollOf(n int) []roll.Member {
 	for i := range list {
 		list[i] = roll.Member{
 			Number: fmt.Sprintf("NUMBER-%d", i), Name: fmt.Sprintf("Canary%c Person", 'A'+i),
-			Email: fmt.Sprintf("canary%d@mail.example", i), Group: "HX",
+			Email: fmt.Sprintf("canary%d@mail.example", i), Group: "HX", Language: []string{"en", "es", "", "ko"}[i%4],
 		}
 	}
 	return list

@@ -14,8 +14,13 @@ func (w *Words) Moment(t time.Time) string {
 
 // Day writes "Thursday, October 2".
 func (w *Words) Day(t time.Time) string {
-	return w.Text("format.day", "weekday", w.Text("format.weekday."+strconv.Itoa(int(t.Weekday()))),
+	return w.Text("format.day", "weekday", w.Weekday(t),
 		"month", w.Text("format.month."+strconv.Itoa(int(t.Month()))), "day", t.Day())
+}
+
+// Weekday writes "Thursday".
+func (w *Words) Weekday(t time.Time) string {
+	return w.Text("format.weekday." + strconv.Itoa(int(t.Weekday())))
 }
 
 // Clock writes "5:00 p.m. Pacific time". The names of the halves of a day say noon and

@@ -16,7 +16,6 @@
 package mailer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +36,7 @@ const (
 	Closing      = "closing"      // the same, on the last day
 	Resend       = "resend"       // the same link again, asked for
 	Corrected    = "corrected"    // a new link, after an address was corrected
-	Replaced     = "replaced"     // to the old address, which gets no link any more
+	Replaced     = "replaced"     // to the address that was used before: no link, no name
 	Issued       = "issued"       // a ballot was issued in your name
 	Envelope     = "envelope"     // a link that opens an envelope only
 	Deposited    = "deposited"    // an envelope was deposited in your name
@@ -84,11 +83,10 @@ type Config struct {
 	Pool     *pgxpool.Pool // role sv_registrar; must come from postgres.Open
 	Manifest *election.Manifest
 	MID      suite.MID
-	Minter   *Minter
+	Minter   *Minter  // nil once the keys are destroyed: then no mail with a link is sent
 	Senders  []Sender // the first that takes a mail sends it
 	From     Address
 	Zone     *time.Location // of the times in mails
-	ZoneName string         // "Pacific time"; may be empty: the zone's own name
 	Pages    Pages
 	// Outcome returns what a Result mail says; nil until there is a result.
 	Outcome func(ctx context.Context) (*Outcome, error)
@@ -123,12 +121,7 @@ func New(c Config) (*Mailer, error) {
 	if c.Lease == 0 {
 		c.Lease = lease
 	}
-	o, id := c.Manifest.Origins, c.Manifest.ElectionID.String()
-	c.Pages.Code = cmp.Or(c.Pages.Code, o.Booth+"/v1/"+id)
-	c.Pages.Election = cmp.Or(c.Pages.Election, o.Board+"/e/"+id+"/")
-	c.Pages.Tracker = cmp.Or(c.Pages.Tracker, o.Board+"/e/"+id+"/box")
-	c.Pages.Result = cmp.Or(c.Pages.Result, o.Board+"/e/"+id+"/result")
-	c.Pages.Report = cmp.Or(c.Pages.Report, o.Registrar+"/v1/"+id+"/report")
+	c.Pages = c.Pages.of(c.Manifest)
 	r, err := newRenderer(&c)
 	if err != nil {
 		return nil, fmt.Errorf("reading mail templates: %w", err)

@@ -66,9 +66,9 @@ func (o *office) body(index int) token.Body {
 func (o *office) configOf(pool *pgxpool.Pool) mailer.Config {
 	return mailer.Config{Pool: pool, Manifest: o.m, MID: o.mid, Minter: o.minter,
 		From: mailer.Address{Name: "Union Ballot", Address: "ballot@union.example"},
-		Zone: time.FixedZone("PDT", -7*3600), ZoneName: "Pacific time",
-		Now: func() time.Time { return time.Unix(o.now.Load(), 0) },
-		Log: slog.New(slog.NewTextHandler(&o.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+		Zone: time.FixedZone("PDT", -7*3600),
+		Now:  func() time.Time { return time.Unix(o.now.Load(), 0) },
+		Log:  slog.New(slog.NewTextHandler(&o.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 }
 
 func (o *office) exec(query string, args ...any) {
@@ -405,7 +405,7 @@ func TestIssuedAndResult(t *testing.T) {
 	if n, err := m.Drain(t.Context()); n != 2 || err != nil || o.states() != "queued 1, sent 2" {
 		t.Errorf("without a result: %d sent, %v, states %s", n, err, o.states())
 	}
-	o.config.Outcome = func(context.Context) (*mailer.Outcome, error) { return outcome(), nil }
+	o.config.Outcome = func(context.Context) (*mailer.Outcome, error) { return certified(), nil }
 	o.now.Add(60)
 	if n, err := o.mailer(b).Drain(t.Context()); n != 1 || err != nil {
 		t.Errorf("with a result: %d sent, %v", n, err)
@@ -415,12 +415,6 @@ func TestIssuedAndResult(t *testing.T) {
 			t.Errorf("%q has a link to a ballot", m.Subject)
 		}
 	}
-}
-
-func outcome() *mailer.Outcome {
-	return &mailer.Outcome{Sentence: "The members authorize the leadership to call a strike.", Authorized: true,
-		Questions: []mailer.OutcomeQuestion{{Text: "Do you authorize it?", Options: []mailer.OutcomeOption{{"Yes", 40}, {"No", 10}}}},
-		Cast:      50, Entitled: 70, Turnout: "71.4%", Units: []string{"Unit 1: yes 40, no 10"}, CertifiedAt: time.Unix(electiontest.Close, 0)}
 }
 
 // TestRedaction formats what holds a secret, in every way.

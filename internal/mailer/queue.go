@@ -94,7 +94,7 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 			SELECT id FROM registrar.outbox
 			WHERE state IN ('queued', 'leased') AND not_before <= $1
 			  AND (state = 'queued' OR lease_until < $1)
-			  AND NOT (SELECT paused FROM registrar.mail_pause)
+			  AND NOT EXISTS (SELECT FROM registrar.mail_pause WHERE paused)
 			ORDER BY kind = ANY($5), not_before, id LIMIT $3
 			FOR UPDATE SKIP LOCKED),
 		claimed AS (
@@ -136,7 +136,7 @@ func (m *Mailer) prepare(ctx context.Context, j *job) bool {
 	if j.kind == Replaced {
 		j.email = j.former
 	}
-	if j.email == "" || j.attempts > maxAttempts { // the latter if its process is killed each time
+	if j.email == "" || m.keyless(j) || j.attempts > maxAttempts { // the latter if its process is killed each time
 		j.state, j.reason = failed, ReasonAddress
 		return false
 	}
@@ -171,12 +171,16 @@ func unneeded(j *job, now time.Time) bool {
 	switch j.kind {
 	case Reminder, Closing:
 		return j.used != "" || now.Unix() > j.close-LastHour
-	case Issued, Deposited, Result:
+	case Replaced, Issued, Deposited, Result:
 		return false
 	default:
 		return j.used == "strike"
 	}
 }
+
+// keyless reports whether a mail needs a link and the keys for links are destroyed, so
+// that no link would be of use.
+func (m *Mailer) keyless(j *job) bool { return linked(j.kind) && m.c.Minter == nil }
 
 // compose renders a mail, with a link where its kind has one.
 func (m *Mailer) compose(ctx context.Context, j *job) (Mail, error) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"strikevote/internal/language"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/token"
@@ -21,7 +22,6 @@ type Slips struct {
 	MID      suite.MID
 	Minter   *Minter
 	Zone     *time.Location // of the times on the slips
-	ZoneName string         // "Pacific time"; may be empty: the zone's own name
 	Close    int64          // of voting, in force now
 }
 
@@ -91,14 +91,14 @@ type slip struct {
 }
 
 func (s *Slips) page(list []Recipient) (*slipsPage, error) {
-	m, w := s.Manifest, &wording{zone: s.Zone, name: s.ZoneName}
+	m, w := s.Manifest, language.Of("en")
 	if !bytes.Equal(s.Minter.Public(), m.TokenKey[:]) {
 		return nil, fmt.Errorf("the keys are not this election's: %w", ErrNoSlip)
 	}
 	p := &slipsPage{
 		Demo: m.Demo, Rehearsal: m.Rehearsal, Language: "en", Count: len(list), Titles: m.Title,
 		URL: m.Origins.Booth + "/v1/" + m.ElectionID.String(), SixWords: election.SixWords(s.MID),
-		Open: w.moment(m.Schedule.Open), Close: w.moment(s.Close),
+		Open: w.Moment(time.Unix(m.Schedule.Open, 0).In(s.Zone)), Close: w.Moment(time.Unix(s.Close, 0).In(s.Zone)),
 		HelpPhone: m.Help.Phone, HelpEmail: m.Help.Email,
 	}
 	seen := make(map[token.Body]bool, len(list))
@@ -111,18 +111,7 @@ func (s *Slips) page(list []Recipient) (*slipsPage, error) {
 		seen[b] = true
 		_, code := s.Minter.Mint(b)
 		p.Slips = append(p.Slips, slip{Name: r.Name, Number: r.Number, Campus: r.Campus, Worksite: r.Worksite,
-			Title: m.Title[languageIndex(m, r.Language)], GroupName: groupName(m, person{group: b.Group, unit: r.Unit}), Code: code.Reveal()})
+			Title: m.Title[max(0, languageIndex(m, r.Language))], GroupName: groupName(m, person{group: b.Group, unit: r.Unit}), Code: code.Reveal()})
 	}
 	return p, nil
-}
-
-// languageIndex returns where a language stands in the manifest's texts; the
-// first, if nowhere.
-func languageIndex(m *election.Manifest, language string) int {
-	for i, l := range m.Languages {
-		if l == language {
-			return i
-		}
-	}
-	return 0
 }

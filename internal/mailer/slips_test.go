@@ -19,7 +19,7 @@ import (
 	"strikevote/internal/protocol/token"
 )
 
-var update = flag.Bool("update", false, "write testdata/slips.html anew")
+var update = flag.Bool("update", false, "write the files in testdata anew")
 
 // slipsOf returns the slips of an election, whose manifest hash is made up so
 // that it is the same in every run, and its code key.
@@ -27,7 +27,7 @@ func slipsOf(t testing.TB, opts ...func(*electiontest.Plan)) *mailer.Slips {
 	t.Helper()
 	m, k := electiontest.Manifest(t, opts...)
 	return &mailer.Slips{Manifest: m, MID: suite.MID{1, 2, 3, 4, 5, 6, 7, 8, 9}, Minter: mailer.NewMinter([32]byte(k.Token.Seed()), [32]byte{7}),
-		Zone: time.FixedZone("PDT", -7*3600), ZoneName: "Pacific time", Close: m.Schedule.Close}
+		Zone: time.FixedZone("PDT", -7*3600), Close: m.Schedule.Close}
 }
 
 func recipient(s *mailer.Slips, name string, index int) mailer.Recipient {

@@ -9,6 +9,7 @@ import (
 	"strikevote/internal/protocol/outcome"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/tally"
+	"strikevote/internal/wording"
 )
 
 // figures are what the record of an election says in numbers. Nothing in them is
@@ -134,21 +135,10 @@ func (f *figures) judgedUnit(u *tally.UnitResult) *judged {
 	j := &judged{
 		Judgement: outcome.Judgement{Approved: u.Approved, Quorum: u.Quorum, Support: u.Support, Authorized: u.Authorized},
 		unit:      u.Unit(),
-		base:      base(f.manifest.Rule, u.Unit()),
+		base:      wording.Base(f.manifest.Rule, u.Unit()),
 	}
 	j.need = need(f.manifest.Rule, j.base)
 	return j
-}
-
-// base is what the fraction of a rule is a fraction of.
-func base(r election.Rule, u outcome.Unit) uint64 {
-	switch r.Basis {
-	case election.BasisCast:
-		return u.Cast
-	case election.BasisEntitled:
-		return u.Entitled
-	}
-	return u.Yes + u.No
 }
 
 // need returns the fewest yes that a rule approves by, out of a base. It is at

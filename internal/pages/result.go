@@ -6,6 +6,7 @@ import (
 
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/outcome"
+	"strikevote/internal/wording"
 )
 
 // A resultPage says how the vote ended, or how far it is.
@@ -154,7 +155,7 @@ func (p *resultPage) answers(say speaker, b block, q int) answers {
 	yes, no := outcome.Votes(question, b.votes[q])
 	whole, of := b.cast, p.Text("results.of.cast")
 	if read {
-		whole, of = base(p.Manifest.Rule, outcome.Unit{Entitled: b.entitled, Cast: b.cast, Yes: yes, No: no}), say.of()
+		whole, of = wording.Base(p.Manifest.Rule, outcome.Unit{Entitled: b.entitled, Cast: b.cast, Yes: yes, No: no}), say.of()
 	}
 	a := answers{Question: p.Of(question.Text), Share: p.Text("results.table.share", "n", p.Number(whole), "of", of)}
 	approving := 0

@@ -5,7 +5,9 @@ import (
 
 	"strikevote/internal/language"
 	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/outcome"
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/wording"
 )
 
 // A teller of figures says them in one language.
@@ -16,34 +18,18 @@ type speaker struct {
 
 // names lists the names of groups: "HX, RX and TX".
 func (s speaker) names(groups []suite.GroupID) string {
-	text := ""
-	for i, id := range groups {
-		name := s.manifest.Group(id).Name
-		switch {
-		case i == 0:
-			text = name
-		case i < len(groups)-1:
-			text = s.w.Text("results.list.more", "list", text, "next", name)
-		default:
-			text = s.w.Text("results.list.last", "list", text, "next", name)
-		}
-	}
-	return text
+	return wording.Groups(s.w, s.manifest, groups)
 }
 
-// sentence says the outcome. In English it is the sentence of the result file,
-// which the committee signs; SPEC.md section 15.
+// sentence says the outcome.
 func (s speaker) sentence() string {
-	is, yes, no := s.outcome()
-	switch is {
-	case shownAll:
-		return s.w.Text("results.outcome.all")
-	case shownNone:
-		return s.w.Text("results.outcome.none")
+	units := make([]outcome.Judged, len(s.result.Units))
+	for i := range s.result.Units {
+		j := s.judgedUnit(&s.result.Units[i])
+		units[i] = outcome.Judged{Unit: j.unit, Judgement: j.Judgement}
 	}
-	return s.w.Text("results.outcome.mixed",
-		"yes", s.w.Count("results.outcome.yes", int64(len(yes)), "names", s.names(yes)),
-		"no", s.w.Count("results.outcome.no", int64(len(no)), "names", s.names(no)))
+	text, _ := wording.Outcome(s.w, s.manifest, units)
+	return text
 }
 
 // fraction writes a fraction of a rule: "half", "two thirds", "7/10".
@@ -137,7 +123,7 @@ func (s speaker) lines() (notCalled bool, lines []string) {
 		u := s.judgedUnit(&s.result.Units[i])
 		for _, line := range s.why(u) {
 			if len(s.result.Units) > 1 {
-				line = s.w.Text("results.why.group", "names", s.names(u.unit.Groups), "why", line)
+				line = wording.Of(s.w, s.names(u.unit.Groups), line)
 			}
 			lines = append(lines, line)
 		}
@@ -150,7 +136,7 @@ func (s speaker) lines() (notCalled bool, lines []string) {
 func (s speaker) sums(j *judged) []string {
 	u := j.unit
 	list := []string{
-		s.w.Text("results.sum.yes", "yes", s.w.Number(u.Yes), "base", s.w.Number(j.base), "of", s.of(), "percent", s.w.Percent(u.Yes, j.base)),
+		wording.Yes(s.w, s.manifest.Rule, u),
 		s.w.Text("results.sum.need", "rule", s.demand(), "n", s.w.Number(j.need)),
 		s.turnout(u.Cast, u.Entitled),
 	}
@@ -195,7 +181,7 @@ func (s speaker) quote() []string {
 		j := s.judgedUnit(&s.result.Units[i])
 		of := s.w.Text("results.quote."+s.manifest.Rule.Basis, "base", s.w.Number(j.base), "percent", s.w.Percent(j.unit.Yes, j.base))
 		if len(s.result.Units) > 1 {
-			of = s.w.Text("results.why.group", "names", s.names(j.unit.Groups), "why", of)
+			of = wording.Of(s.w, s.names(j.unit.Groups), of)
 		}
 		list = append(list, of)
 	}

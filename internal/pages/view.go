@@ -11,6 +11,7 @@ import (
 	"strikevote/internal/language"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/wording"
 )
 
 // A view is one election as one reader asks for it. The struct of every page embeds
@@ -115,20 +116,7 @@ func (v *view) Say(t Text) Said {
 }
 
 // Join lists names: "HX, RX and TX".
-func (v *view) Join(names []string) string {
-	list := ""
-	for i, name := range names {
-		switch {
-		case i == 0:
-			list = name
-		case i < len(names)-1:
-			list = v.Text("pages.list.more", "list", list, "next", name)
-		default:
-			list = v.Text("pages.list.and", "list", list, "last", name)
-		}
-	}
-	return list
-}
+func (v *view) Join(names []string) string { return wording.List(v.Words, names) }
 
 // Groups lists the names of the groups.
 func (v *view) Groups() string {

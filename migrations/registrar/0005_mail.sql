@@ -18,17 +18,16 @@ CREATE TABLE registrar.mail_event (
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON registrar.mail_event
     FOR EACH STATEMENT EXECUTE FUNCTION registrar.refuse_change();
 
--- Whether mails wait because somebody said so.
+-- Whether mails wait because somebody said so. No row: they do not.
 CREATE TABLE registrar.mail_pause (
     one    boolean PRIMARY KEY DEFAULT true CHECK (one),
     paused boolean NOT NULL
 );
-INSERT INTO registrar.mail_pause (paused) VALUES (false);
 
 -- An address that was corrected, for the one mail that tells its owner so.
 ALTER TABLE registrar.member ADD COLUMN former_email text;
 
 GRANT UPDATE (former_email) ON registrar.member TO sv_registrar;
 GRANT SELECT, INSERT ON registrar.mail_event TO sv_registrar;
-GRANT SELECT, UPDATE (paused) ON registrar.mail_pause TO sv_registrar;
+GRANT SELECT, INSERT, UPDATE (paused) ON registrar.mail_pause TO sv_registrar;
 GRANT UPDATE (sender, delivery, reason) ON registrar.outbox TO sv_registrar;
