@@ -61,12 +61,12 @@ var whole = sync.OnceValue(func() *site {
 	}
 	s := &site{pages: make(map[string]*document), missing: make(map[string]*document), words: make(map[string]*web.Blob)}
 	for _, t := range language.Tags() {
-		s.words[t.Code] = web.NewBlob("application/json", language.Of(t.Code).JSON(parts...))
+		s.words[t.Code] = web.NewBlob("application/json", numbered(language.Of(t.Code).JSON(parts...), textNames()))
 	}
 	languages := s.languages()
 	for _, t := range language.Tags() {
 		for name, to := range map[string]map[string]*document{"shell.html": s.pages, "missing.html": s.missing} {
-			if to[t.Code], err = assemble(shells.Lookup(name), t.Code, languages); err != nil {
+			if to[t.Code], err = assemble(shells.Lookup(name), t.Code, s.words[t.Code].Bytes(), languages); err != nil {
 				panic(fmt.Errorf("booth: %s in %s: %w", name, t.Code, err))
 			}
 		}
@@ -111,9 +111,9 @@ type shell struct {
 }
 
 // assemble makes the page in a language.
-func assemble(t *template.Template, code string, languages []byte) (*document, error) {
+func assemble(t *template.Template, code string, words, languages []byte) (*document, error) {
 	w := language.Of(code)
-	data := shell{Lang: code, Words: template.JS(w.JSON(parts...)), Languages: template.JS(languages)}
+	data := shell{Lang: code, Words: template.JS(words), Languages: template.JS(languages)}
 	data.Style = template.CSS(asset("dist/booth.css"))
 	data.Boot, data.Script = template.JS(asset("dist/boot.js")), template.JS(asset("dist/booth.js"))
 	return render(t, w.Text, data)

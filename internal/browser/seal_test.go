@@ -25,16 +25,16 @@ import * as ballot from "/assets/ballot.js";
 import * as credential from "/assets/credential.js";
 import { hex, unhex } from "/assets/suite.js";
 window.sealing = [];
-window.seal = (v, choices, typed) => {
+window.seal = async (v, choices, typed) => {
   const context = {mid: unhex(v.mid), group: v.group, key: unhex(v.key), options: v.options};
   const secret = ballot.newSecret(), start = performance.now();
-  const sealed = ballot.seal(context, secret, typed, choices);
-  const blind = credential.blind(unhex(v.issuer), credential.message(context.mid, v.group, sealed.id), sealed.okm);
+  const sealed = await ballot.seal(context, secret, typed, choices);
+  const blind = await credential.blind(unhex(v.issuer), credential.message(context.mid, v.group, sealed.id), sealed.okm);
   const took = performance.now() - start;
   return {body: hex(sealed.body), id: hex(sealed.id), z: hex(blind.z), took, ticket: window.sealing.push(blind) - 1,
-    good: ballot.check(context, sealed.body), again: String(ballot.open(context, secret, typed, sealed.body))};
+    good: await ballot.check(context, sealed.body), again: String(await ballot.open(context, secret, typed, sealed.body))};
 };
-window.finish = (ticket, answer) => hex(window.sealing[ticket].finalize(unhex(answer)));
+window.finish = async (ticket, answer) => hex(await window.sealing[ticket].finalize(unhex(answer)));
 document.body.dataset.screen = "ready";
 </script></body></html>`
 

@@ -3,6 +3,8 @@ package browser_test
 import (
 	"fmt"
 	"net/url"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/chromedp/cdproto/network"
@@ -14,6 +16,7 @@ type request struct {
 	preflight         bool // a question of the browser's own, whether another origin allows the request
 	status            int64
 	size              float64 // bytes of head and body as they came over the wire
+	body              float64 // bytes of the body, as the head has them
 	failed            string
 }
 
@@ -42,6 +45,11 @@ func (tr *traffic) note(ev any) {
 	case *network.EventResponseReceived:
 		if r := tr.all[ev.RequestID]; r != nil {
 			r.status = ev.Response.Status
+			for name, value := range ev.Response.Headers {
+				if strings.EqualFold(name, "Content-Length") {
+					r.body, _ = strconv.ParseFloat(fmt.Sprint(value), 64)
+				}
+			}
 		}
 	case *network.EventDataReceived:
 		// A script that ends a request once it has read all makes it one that was

@@ -34,6 +34,14 @@ var supported = map[string]bool{
 //go:embed replacements.js
 var replacements string
 
+// private names, one a line, members of classes and objects that only what is in a
+// bundle reads: they get a name of one or two letters there. A name belongs here only
+// if no browser, service, or text that is kept has it, and no string holds it; tests
+// look for that.
+//
+//go:embed private.txt
+var private string
+
 // bundle returns an entry point with all it imports as one classic script. A
 // classic script fails in one place, where a browser is too old for it, and a
 // page can fix it by one hash.
@@ -45,6 +53,9 @@ func bundle(assets, entry string) ([]byte, error) {
 		o.Engines, o.Supported, o.Inject, o.Target = nil, nil, nil, api.ES5
 		o.Footer = nil // it has nothing of anybody else's
 	}
+	if entry == withTexts {
+		o.MangleProps = "^(?:" + strings.Join(strings.Fields(private), "|") + ")$"
+	}
 	return build(o)
 }
 
@@ -55,12 +66,54 @@ func style(assets string, parts []string) ([]byte, error) {
 	for _, name := range parts {
 		fmt.Fprintf(&imports, "@import %q;\n", "./"+name)
 	}
-	return build(api.BuildOptions{
+	out, err := build(api.BuildOptions{
 		AbsWorkingDir:    assets,
 		Stdin:            &api.StdinOptions{Contents: imports.String(), ResolveDir: assets, Loader: api.LoaderCSS},
 		Engines:          floor,
 		MinifyWhitespace: true, MinifySyntax: true,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return shorten(out)
+}
+
+// property finds the properties that a style sheet has of its own.
+var property = regexp.MustCompile(`--[a-z][a-z0-9-]*`)
+
+// length finds where one is set to so many pixels, which is for the whole sheet, and
+// lengthOf where it is used.
+var (
+	length   = regexp.MustCompile(`(--[a-z][a-z0-9-]*): ?(\d+px)\b;?`)
+	lengthOf = regexp.MustCompile(`var\((--[a-z][a-z0-9-]*)\)`)
+)
+
+// shorten gives each of them a name of one letter or two, and puts lengths in the place
+// of theirs. No script and no page knows them by name.
+func shorten(sheet []byte) ([]byte, error) {
+	lengths := make(map[string][]byte)
+	for _, set := range length.FindAllSubmatch(sheet, -1) {
+		if lengths[string(set[1])] != nil {
+			return nil, fmt.Errorf("%s is set twice", set[1])
+		}
+		lengths[string(set[1])] = set[2]
+	}
+	sheet = lengthOf.ReplaceAllFunc(length.ReplaceAll(sheet, nil), func(found []byte) []byte {
+		if px := lengths[string(lengthOf.FindSubmatch(found)[1])]; px != nil {
+			return px
+		}
+		return found
+	})
+	short := make(map[string]string)
+	sheet = property.ReplaceAllFunc(sheet, func(found []byte) []byte {
+		name := string(found)
+		if short[name] == "" {
+			n := len(short)
+			short[name] = "--" + strings.Repeat("a", n/26) + string(rune('a'+n%26))
+		}
+		return []byte(short[name])
+	})
+	return sheet, nil
 }
 
 // bootstrap is the script that runs before all others.
@@ -101,7 +154,7 @@ const licences = "licences.txt"
 var notice = regexp.MustCompile(`(?s)/\*!\n(.*?)\n\*/`)
 
 func readLicences(assets string) ([]byte, error) {
-	b, err := os.ReadFile(filepath.Join(assets, "noble.js"))
+	b, err := os.ReadFile(filepath.Join(assets, library))
 	if err != nil {
 		return nil, err
 	}
@@ -121,12 +174,26 @@ var quiet = api.Plugin{Name: "quiet", Setup: func(b api.PluginBuild) {
 			return api.OnLoadResult{}, err
 		}
 		out := said.ReplaceAllString(string(source), "$1()")
-		return api.OnLoadResult{Contents: &out, ResolveDir: filepath.Dir(a.Path), Loader: api.LoaderJS}, nil
+		out = thrown.ReplaceAllString(out, "throw new $1();")
+		loader := api.LoaderJS
+		if filepath.Base(a.Path) == library {
+			// By the rules of TypeScript, in which the library is written, a field is
+			// set by the constructor, and not defined before: that takes a call for each.
+			loader = api.LoaderTS
+		}
+		return api.OnLoadResult{Contents: &out, ResolveDir: filepath.Dir(a.Path), Loader: loader}, nil
 	})
 }}
 
 // said finds errors with one fixed text and nothing else.
 var said = regexp.MustCompile(`\b(new (?:\w*Error|Again|BadAnswer|(?:ballot\.)?Mismatch)|super)\((?:"[^"\n]*"|'[^'\n]*')\)`)
+
+// thrown finds the same with texts that are put together, each in a statement of one
+// line. Most are the library's.
+var thrown = regexp.MustCompile(`(?m)\bthrow new (\w*Error)\(.*\);$`)
+
+// library is what noble.go makes.
+const library = "noble.js"
 
 // build runs esbuild for one output that depends on nothing but the sources:
 // not on the environment, a tsconfig.json above, or the terminal.
@@ -135,7 +202,7 @@ func build(o api.BuildOptions) ([]byte, error) {
 	o.Write = false
 	o.Sourcemap = api.SourceMapNone
 	o.Charset = api.CharsetASCII
-	o.TsconfigRaw = "{}"
+	o.TsconfigRaw = `{"compilerOptions":{"useDefineForClassFields":false}}`
 	o.TreeShaking = api.TreeShakingTrue
 	o.LogLevel = api.LogLevelSilent
 	o.Outfile = filepath.Join(o.AbsWorkingDir, "out.js")

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // entries names the modules of templates/assets that pages load, each bundled
@@ -30,11 +31,18 @@ var entries = []string{
 	"recheck.js",
 }
 
+// withTexts is the one that shows texts of the catalogue, and textNames the file of
+// their names in the order of the numbers that it has for them.
+const (
+	withTexts = "booth.js"
+	textNames = "texts.txt"
+)
+
 // styles names the style sheets of pages, each made of parts in templates/assets.
 var styles = map[string][]string{
 	"booth.css":     {"page.css", "booth.css"},
-	"public.css":    {"page.css", "public.css"},
-	"registrar.css": {"page.css"},
+	"public.css":    {"page.css", "skip.css", "public.css"},
+	"registrar.css": {"page.css", "skip.css"},
 }
 
 func main() {
@@ -86,6 +94,13 @@ func makeDist(assets string) (map[string][]byte, error) {
 		out, err := bundle(assets, name)
 		if err != nil {
 			return nil, fmt.Errorf("bundling %s: %w", name, err)
+		}
+		if name == withTexts {
+			var names []string
+			if out, names, err = number(out); err != nil {
+				return nil, fmt.Errorf("bundling %s: %w", name, err)
+			}
+			made[textNames] = []byte(strings.Join(names, "\n") + "\n")
 		}
 		made[name] = out
 	}

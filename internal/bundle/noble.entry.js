@@ -1,10 +1,8 @@
-// What the voter's page uses of the library, and no more: groups, hashes, and
-// keys derived by them. Signing, other curves and other hashes stay out.
+// What the voter's page uses of the library, and no more: two groups. Hashes are
+// the browser's own, so the library's stay out, with signing and other curves.
 import { ristretto255 } from "@noble/curves/ed25519.js";
 
 export { ristretto255 };
-export { sha256, sha384, sha512 } from "@noble/hashes/sha2.js";
-export { expand, extract } from "@noble/hashes/hkdf.js";
 
 // The curve of Ed25519, which lies below ristretto255. The library's own name
 // for it would bring its signing along, and its rule of verification, which is

@@ -57,7 +57,11 @@ func writeNoble(from, assets string) error {
 	if err != nil {
 		return fmt.Errorf("bundling the packages: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(assets, "noble.js"), out, 0o644); err != nil {
+	module, err := withoutUnused(assets, string(out))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(assets, library), []byte(module), 0o644); err != nil {
 		return err
 	}
 	return copyAxe(filepath.Join(dir, "node_modules", "axe-core"), filepath.Join(from, "..", "browser", "testdata", "axe"))

@@ -63,50 +63,52 @@ export const bodySize = (options) => options.reduce((n, k) => n + 65 + 128 * k, 
  * ballot that nobody sees: tables are computed and the browser compiles. It
  * takes several times as long as sealing, and belongs where the voter reads.
  */
-export function prepare(context) {
+export async function prepare(context) {
   const none = context.options.map(() => 0);
-  seal(context, newSecret(), "", none).wipe();
+  (await seal(context, newSecret(), "", none)).wipe();
 }
 
 /**
  * seal makes the ballot that follows from a secret, the text that the voter
- * typed, often empty, and the choices, a list of numbers. It returns {body, id,
+ * typed, often empty, and the choices, a list of numbers. It gives {body, id,
  * okm, wipe}; okm(label, n) derives further bytes, for the credential, and wipe
- * ends that. It throws Again for a secret that cannot be used, with a
+ * ends that. It fails with Again for a secret that cannot be used, with a
  * probability of about 2^-250.
  */
-export function seal(context, secret, typed, choices) {
+export async function seal(context, secret, typed, choices) {
   const key = checkContext(context);
-  checkChoices(context, choices);
-  const prk = extract(context, checkSecret(secret), encodeTyped(typed), choices);
-  let wiped = false;
+  const chosen = choices.slice(); // whoever chose may choose again while this is sealed
+  checkChoices(context, chosen);
+  const salt = saltOf(context, encodeTyped(typed), chosen);
+  let from = await suite.hkdfKey(checkSecret(secret));
   const okm = (label, n) => {
-    if (wiped) {
-      // Zeros would make keys that anybody can derive.
+    if (!from) {
+      // Without a key there is nothing to derive: zeros would make keys that anybody has.
       throw new Error("the keys of this ballot are gone");
     }
-    return suite.hkdfExpand(prk, label, n);
+    return suite.derive(from, suite.hkdfLabel(salt, label), n);
   };
-  const body = sealWith(context, key, okm, choices);
+  const body = await sealWith(context, key, okm, chosen);
   const wipe = () => {
-    wiped = true;
-    suite.wipe(prk);
+    from = null;
+    suite.wipe(salt);
+    chosen.fill(0);
   };
-  return { body, id: ballotID(body), okm, wipe };
+  return { body, id: await ballotID(body), okm, wipe };
 }
 
 /** ballotID returns the id of a body. */
 export const ballotID = (body) => suite.H("ballot-id", body);
 
 /**
- * open tests the device that sealed a body: it returns the choices that the
- * secret and the text seal to exactly these bytes, and throws Mismatch if there
+ * open tests the device that sealed a body: it gives the choices that the
+ * secret and the text seal to exactly these bytes, and fails with Mismatch if there
  * are none. Whoever tests knows the secret, so the ballot must not be cast
  * afterwards.
  */
-export function open(context, secret, typed, body) {
+export async function open(context, secret, typed, body) {
   const key = checkContext(context);
-  checkSecret(secret);
+  const from = await suite.hkdfKey(checkSecret(secret));
   const text = encodeTyped(typed);
   if (body.length !== bodySize(context.options)) {
     throw new Mismatch("a ballot of another length");
@@ -116,10 +118,10 @@ export function open(context, secret, typed, body) {
   // The nonce depends on the choices and is cheap: at most 4^8 of them. Only
   // all bytes decide, though: the device may lie in any of them.
   do {
-    const prk = extract(context, secret, text, choices);
-    const okm = (label, n) => suite.hkdfExpand(prk, label, n);
-    if (suite.equal(okm("nonce", 32), nonce)) {
-      if (same(() => sealWith(context, key, okm, choices), body)) {
+    const salt = saltOf(context, text, choices);
+    const okm = (label, n) => suite.derive(from, suite.hkdfLabel(salt, label), n);
+    if (suite.equal(await okm("nonce", 32), nonce)) {
+      if (await same(() => sealWith(context, key, okm, choices), body)) {
         return choices;
       }
       break;
@@ -129,9 +131,9 @@ export function open(context, secret, typed, body) {
 }
 
 // same tells whether sealing again gives the body.
-function same(again, body) {
+async function same(again, body) {
   try {
-    return suite.equal(again(), body);
+    return suite.equal(await again(), body);
   } catch (e) {
     if (e instanceof Again) {
       return false;
@@ -153,7 +155,7 @@ function next(choices, options) {
 }
 
 /** check tells whether a body is a valid ballot for the context. */
-export function check(context, body) {
+export async function check(context, body) {
   const key = checkContext(context);
   let questions;
   try {
@@ -161,11 +163,12 @@ export function check(context, body) {
   } catch (_) {
     return false;
   }
-  const head = headOf(context, body.slice(headSize - 32, headSize), questions);
-  return questions.every((q, i) => {
+  const head = await headOf(context, body.slice(headSize - 32, headSize), questions);
+  const all = await Promise.all(questions.map(async (q, i) => {
     const sum = q.c.reduce((a, b) => a + b, BigInt(0));
-    return group.reduce(sum) === challenge(head, i, q.commitments) && holds(key, q, q);
-  });
+    return group.reduce(sum) === (await challenge(head, i, q.commitments)) && holds(key, q, q);
+  }));
+  return all.every(Boolean);
 }
 
 // parse reads a body for the context. It accepts exactly canonical bodies.
@@ -239,16 +242,14 @@ function encodeTyped(typed) {
   return text;
 }
 
-// extract returns the key that everything random in a ballot is derived from.
-function extract({ mid, group: g }, secret, text, choices) {
-  // The choices are in the salt: the same secret with another choice must not
-  // repeat any randomness, for two ciphertexts of one r show their difference.
-  return suite.hkdfExtract(suite.frame(mid, suite.u16(g), Uint8Array.from(choices), text), secret);
-}
+// saltOf returns that with which everything random in a ballot is derived from its
+// secret. The choices are in it: the same secret with another choice must not
+// repeat any randomness, for two ciphertexts of one r show their difference.
+const saltOf = ({ mid, group: g }, text, choices) => suite.frame(mid, suite.u16(g), Uint8Array.from(choices), text);
 
-// derive returns a scalar under a label with its indexes, as in "c/0/2".
-function derive(okm, ...label) {
-  const wide = okm(label.join("/"), 64);
+// derive gives a scalar under a label with its indexes, as in "c/0/2".
+async function derive(okm, ...label) {
+  const wide = await okm(label.join("/"), 64);
   const s = group.wideScalar(wide);
   suite.wipe(wide);
   return s;
@@ -263,26 +264,24 @@ function notZero(s) {
 }
 
 // sealWith computes a body from derived keys.
-function sealWith(context, key, okm, choices) {
-  const nonce = okm("nonce", 32);
-  const drafts = choices.map((j, i) => {
-    const r = notZero(derive(okm, "r", i));
+async function sealWith(context, key, okm, choices) {
+  const nonce = await okm("nonce", 32);
+  const drafts = await Promise.all(choices.map(async (j, i) => {
+    const r = notZero(await derive(okm, "r", i));
     const { R, C } = encrypt(key, r, j);
     return { r, encR: group.encodePoint(R), encC: group.encodePoint(C) };
-  });
-  const head = headOf(context, nonce, drafts);
-  const parts = [suite.u8(version), context.mid, suite.u16(context.group), suite.u8(choices.length), nonce];
-  drafts.forEach((d, i) => {
+  }));
+  const head = await headOf(context, nonce, drafts);
+  const questions = await Promise.all(drafts.map(async (d, i) => {
     const k = context.options[i];
     // None is needed for the true option; deriving it keeps the time the same
     // for every choice.
-    const each = (label) => Array.from({ length: k }, (_, m) => derive(okm, label, i, m));
-    const proofNonce = { w: notZero(derive(okm, "w", i)), c: each("c"), s: each("s") };
-    const p = prove(key, d.r, choices[i], proofNonce, (commitments) => challenge(head, i, commitments));
-    parts.push(suite.u8(k), d.encR, d.encC, ...p.commitments);
-    parts.push(...p.c.map(group.encodeScalar), ...p.s.map(group.encodeScalar));
-  });
-  return suite.concat(...parts);
+    const each = (label) => Promise.all(Array.from({ length: k }, (_, m) => derive(okm, label, i, m)));
+    const [w, c, s] = await Promise.all([derive(okm, "w", i), each("c"), each("s")]);
+    const p = await prove(key, d.r, choices[i], { w: notZero(w), c, s }, (commitments) => challenge(head, i, commitments));
+    return suite.concat(suite.u8(k), d.encR, d.encC, ...p.commitments, ...p.c.concat(p.s).map(group.encodeScalar));
+  }));
+  return suite.concat(suite.u8(version), context.mid, suite.u16(context.group), suite.u8(choices.length), nonce, ...questions);
 }
 
 // headOf hashes what every proof of a ballot binds.
@@ -293,6 +292,6 @@ function headOf({ mid, group: g, key, options }, nonce, questions) {
 }
 
 // challenge hashes the head, which question it is, and all its commitments.
-function challenge(head, question, commitments) {
-  return group.wideScalar(suite.H512("ballot-proof", head, suite.u8(question), ...commitments));
+async function challenge(head, question, commitments) {
+  return group.wideScalar(await suite.H512("ballot-proof", head, suite.u8(question), ...commitments));
 }

@@ -15,7 +15,7 @@ import { stops } from "./problem.js";
 import { check, missingAnswer, question, test } from "./question.js";
 import { Failure, Memory, openCode, openLink } from "./session.js";
 import { code, confirm, elsewhere, envelope, factor, locked, recover, recovery, start, unfinished } from "./start.js";
-import { cleanBase32, hex, utf8 } from "./suite.js";
+import { cleanBase32, hex, reads, utf8 } from "./suite.js";
 import { recall, remember } from "./tab.js";
 import { wellFormed } from "./text.js";
 import { parseLink } from "./token.js";
@@ -239,10 +239,13 @@ class Booth extends Casting {
   async seal(replace, args) {
     await this.witnessed();
     if (this.recovery) {
-      this.session.recover(this.recovery, this.choices, this.typed);
+      await this.session.recover(this.recovery, this.choices, this.typed);
     } else {
-      this.session.seal(this.choices, this.typed);
+      await this.session.seal(this.choices, this.typed);
     }
+    // What is checked is what was sealed, whatever was pressed meanwhile.
+    this.choices = this.session.choices;
+    this.keep({ choices: this.choices });
     this.go("check", args, replace);
   }
 
@@ -277,7 +280,7 @@ class Booth extends Casting {
     this.entered = text;
     this.typed = own;
     const n = cleanBase32(text).length;
-    const key = n === 0 ? "empty" : n !== recoveryLength ? this.page.words.count("length", n) : isRecoveryCode(text) ? "" : "check";
+    const key = n === 0 ? "empty" : n !== recoveryLength ? this.page.words.count("length", n) : reads(parseRecoveryCode, text) ? "" : "check";
     if (key) {
       return this.go("recover", { problem: this.t(`booth.recover.${key}`, { n }) }, true);
     }
@@ -288,15 +291,6 @@ class Booth extends Casting {
     this.inEnvelope = this.session.envelopeOnly;
     this.choices = [];
     return this.go("question", { index: 0 });
-  }
-}
-
-function isRecoveryCode(text) {
-  try {
-    parseRecoveryCode(text);
-    return true;
-  } catch (_) {
-    return false;
   }
 }
 

@@ -97,7 +97,7 @@ async function look(typed, id) {
   }
   const bytes = await manifest();
   try {
-    inBox(open(bytes, mid), parseTracker(typed), said.proof);
+    await inBox(await open(bytes, mid), parseTracker(typed), said.proof);
   } catch (e) {
     return "false";
   }
@@ -110,13 +110,8 @@ async function received(id) {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ballot_id: hex(id) }),
   });
   const promise = unhex((await answer.json()).promise);
-  return verifyPromise(unhex(open(await manifest(), mid).promise_key), unhex(mid), id, promise);
+  return verifyPromise(unhex((await open(await manifest(), mid)).promise_key), unhex(mid), id, promise);
 }
-
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  find(input.value);
-});
 
 // find looks for what was typed; id is the whole of a ballot's, if it is known.
 async function find(typed, id) {
@@ -168,5 +163,12 @@ function scanned() {
   find(input.value, id);
 }
 
-window.addEventListener("hashchange", scanned);
-scanned();
+// A page that did not come safely has no hashes: then the form does the looking.
+if (crypto.subtle) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    find(input.value);
+  });
+  window.addEventListener("hashchange", scanned);
+  scanned();
+}

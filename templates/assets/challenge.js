@@ -6,7 +6,7 @@
 // It knows the choice and the code of a ballot that is given up, and never those of
 // one that may be cast. It sends nothing.
 
-import { ballotID, parseRecoveryCode, seal } from "./ballot.js";
+import { parseRecoveryCode, seal } from "./ballot.js";
 import { match, parseTracker, tracker as trackerOf } from "./receipt.js";
 import { hex } from "./suite.js";
 import { isVisible } from "./text.js";
@@ -16,18 +16,18 @@ import { isVisible } from "./text.js";
  * byte what "vote -test" prints; or null for own words that no such file can hold, such
  * as some of two lines.
  */
-export function file({ code, typed, body }) {
-  return isVisible(typed) ? JSON.stringify({ ballot_id: hex(ballotID(body)), code, typed, body: hex(body) }) + "\n" : null;
+export function file({ id, code, typed, body }) {
+  return isVisible(typed) ? JSON.stringify({ ballot_id: id, code, typed, body: hex(body) }) + "\n" : null;
 }
 
 /**
- * repeat seals what a device showed and returns {same, tracker}: whether it gives the
- * tracker that was shown before, and the one that it gives. It throws on a tracker or
+ * repeat seals what a device showed and gives {same, tracker}: whether it gives the
+ * tracker that was shown before, and the one that it gives. It fails on a tracker or
  * a code that is none, and on words that are too long.
  */
-export function repeat(context, { tracker, code, typed, choices }) {
+export async function repeat(context, { tracker, code, typed, choices }) {
   const prefix = parseTracker(tracker);
-  const sealed = seal(context, parseRecoveryCode(code), typed, choices);
+  const sealed = await seal(context, parseRecoveryCode(code), typed, choices);
   sealed.wipe();
   return { same: match(sealed.id, prefix), tracker: trackerOf(sealed.id) };
 }

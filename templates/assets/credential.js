@@ -56,42 +56,35 @@ function parseKey(spki) {
 }
 
 /** isIssuer tells whether bytes are an issuer's SPKI. */
-export function isIssuer(spki) {
-  try {
-    parseKey(spki);
-    return true;
-  } catch (_) {
-    return false;
-  }
-}
+export const isIssuer = (spki) => suite.reads(parseKey, spki);
 
 /**
  * blind makes the request for a credential on a message. okm(label, n) derives
  * bytes from the voter's secret; the same arguments make the same request, so
- * that it can be repeated. It returns {z, finalize}: z is sent to the registrar,
- * and finalize(answer) returns the credential, verified, or throws BadAnswer.
+ * that it can be repeated. It gives {z, finalize}: z is sent to the registrar,
+ * and finalize(answer) gives the credential, verified, or throws BadAnswer.
  */
-export function blind(spki, signed, okm) {
+export async function blind(spki, signed, okm) {
   const key = parseKey(spki);
   const one = BigInt(1);
   for (let counter = 0; counter < maxBlinds; counter++) {
     // 400 bytes are 128 bits more than the modulus: the remainder is even.
-    const wide = okm(`blind/${counter}`, blindSize);
+    const wide = await okm(`blind/${counter}`, blindSize);
     const b = one + (suite.fromBE(wide) % (key.n - one));
     suite.wipe(wide);
     const inverted = key.inverse(b);
     if (inverted === null) {
       continue;
     }
-    const z = key.blind(encodePSS(signed, okm("salt", saltSize), bits - 1), b);
+    const z = key.blind(await encodePSS(signed, await okm("salt", saltSize), bits - 1), b);
     return { z, finalize: (answer) => finalize(key, signed, answer, inverted) };
   }
   throw new Error("the issuer's key is not an RSA key");
 }
 
-function finalize(key, signed, answer, inverted) {
+async function finalize(key, signed, answer, inverted) {
   const signature = key.unblind(answer, inverted);
-  if (signature === null || !key.verify(signed, signature, saltSize)) {
+  if (signature === null || !(await key.verify(signed, signature, saltSize))) {
     throw new BadAnswer("the issuer's answer does not make a valid credential");
   }
   return signature;
@@ -100,6 +93,6 @@ function finalize(key, signed, answer, inverted) {
 /**
  * verify tells whether a signature is a credential on a message by the issuer
  * with that SPKI: exactly 384 bytes, below the modulus, with a salt of exactly
- * 48 bytes. It throws on what is no issuer's key.
+ * 48 bytes. It fails on what is no issuer's key.
  */
-export const verify = (spki, signed, signature) => parseKey(spki).verify(signed, signature, saltSize);
+export const verify = async (spki, signed, signature) => parseKey(spki).verify(signed, signature, saltSize);

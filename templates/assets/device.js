@@ -32,7 +32,7 @@ export class Device {
     this.kind = kind;
     /** keeping is "device", "tab" on a shared computer, or "refused" where the browser keeps nothing. */
     this.keeping = env.memory.lasts ? "device" : "tab";
-    this.keeper = new Keeper(env.memory, shown.secret, election.mid);
+    this.keeper = new Keeper(env.memory, shown.secret, election.mid, shown.key);
     this.state = fresh();
     this.sealed = null; // what state was made from, if in this run
     this.running = null; // the way to the box, while it goes on
@@ -225,39 +225,50 @@ export class Device {
    * read; status has to say first that none was issued.
    */
   seal(choices, typed) {
-    if (this.damaged && !this.free) {
-      throw new Failure("damaged");
-    }
-    if (this.begun) {
-      throw begun();
-    }
-    this.sealWith(ballot.newSecret(), choices, typed || "");
+    return this.sealWith(ballot.newSecret(), choices, typed || "", () => {
+      if (this.damaged && !this.free) {
+        throw new Failure("damaged");
+      }
+      if (this.begun) {
+        throw begun();
+      }
+    });
   }
 
   /**
    * recover is seal with a recovery code: the same code, choices and typed text
    * make the same ballot, on any device. A mistyped code is "bad-code".
    */
-  recover(code, choices, typed) {
-    this.sealWith(parseRecovery(code), choices, typed || "");
+  async recover(code, choices, typed) {
+    await this.sealWith(parseRecovery(code), choices, typed || "", () => {});
   }
 
-  sealWith(secret, choices, typed) {
-    if (this.running || (this.stage !== "new" && this.stage !== "sealed")) {
-      throw begun();
-    }
-    const sealed = ballot.seal(this.context(), secret, typed, choices);
+  // sealWith asks whether it may before, and once more after: while a ballot was
+  // sealed, a press or another tab may have begun something with an earlier one.
+  // What was chosen is copied first, for it may be changed meanwhile.
+  async sealWith(secret, choices, typed, allowed) {
+    const may = () => {
+      allowed();
+      if (this.running || (this.stage !== "new" && this.stage !== "sealed")) {
+        throw begun();
+      }
+    };
+    may();
+    const { group } = this;
+    const chosen = choices.slice();
+    const sealed = await ballot.seal(this.context(), secret, typed, chosen);
+    may();
     this.drop();
     this.sealed = sealed;
     const { body, id } = sealed;
-    this.state = Object.assign(fresh(), { stage: "sealed", group: this.group, secret, typed, choices: choices.slice(), body, id });
+    this.state = Object.assign(fresh(), { stage: "sealed", group, secret, typed, choices: chosen, body, id });
   }
 
   // reseal makes the ballot of an interrupted run again from what was kept.
-  reseal() {
+  async reseal() {
     if (!this.sealed) {
       const { secret, typed, choices, id } = this.state;
-      const sealed = ballot.seal(this.context(), secret, typed, choices);
+      const sealed = await ballot.seal(this.context(), secret, typed, choices);
       if (hex(sealed.id) !== hex(id)) {
         throw new Failure("damaged");
       }
@@ -272,8 +283,8 @@ export class Device {
   }
 
   /**
-   * test reveals how the sealed ballot was made: {tracker, code, typed, choices,
-   * body}, for challenge.js on another device. That ballot is then dead, and another is
+   * test reveals how the sealed ballot was made: {tracker, id, code, typed,
+   * choices, body}, for challenge.js on another device. That ballot is then dead, and another is
    * to be sealed. One that was asked for is not tested: it would be the voter's only one.
    */
   test() {
@@ -281,7 +292,7 @@ export class Device {
     if (stage !== "sealed" || this.kept || this.running) {
       throw begun();
     }
-    const t = { tracker: tracker(id), code: ballot.recoveryCode(secret), typed, choices: choices.slice(), body };
+    const t = { tracker: tracker(id), id: hex(id), code: ballot.recoveryCode(secret), typed, choices: choices.slice(), body };
     this.drop();
     this.state = fresh();
     return t;

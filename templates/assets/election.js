@@ -39,8 +39,8 @@ const flag = (v) => must(typeof v === "boolean");
 const one = (...values) => (v) => must(values.includes(v));
 const or = (shape) => (v) => v === null || shape(v);
 
-const binary = (size) => (v) => must(typeof v === "string" && v.length === 2 * size && /^[0-9a-f]*$/.test(v));
-const anyBinary = (v) => must(typeof v === "string" && v.length % 2 === 0 && /^[0-9a-f]*$/.test(v));
+const anyBinary = (v) => unhex(v); // throws
+const binary = (size) => (v) => unhex(v, size);
 
 const list = (least, most, shape) => (v) => {
   must(Array.isArray(v) && v.length >= least && v.length <= most);
@@ -130,10 +130,10 @@ const shape = record({
 });
 
 /**
- * parseManifest reads a manifest's bytes and throws on what is not one. The
+ * parseManifest reads a manifest's bytes and fails on what is not one. The
  * result has the file's own keys; binary values stay hexadecimal.
  */
-export function parseManifest(bytes) {
+export async function parseManifest(bytes) {
   must(bytes.length <= maxFile);
   const file = fromUTF8(bytes);
   must(file.endsWith("\n") && isVisible(file.slice(0, -1)));
@@ -153,7 +153,7 @@ export function parseManifest(bytes) {
   const o = m.origins;
   // Two parts on one origin would share what the browser keeps apart.
   must(new Set([o.booth, o.registrar, o.box, o.board, o.console]).size === 5);
-  must(ledgerPolicy(m).log.name === m.ledger.origin && ballotsPolicy(m).log.name === m.ballots.origin);
+  must((await ledgerPolicy(m)).log.name === m.ledger.origin && (await ballotsPolicy(m)).log.name === m.ballots.origin);
   must(m.ledger.origin !== m.ballots.origin);
   return m;
 }

@@ -67,7 +67,7 @@ export function refused(service, status, body, retryAfter, now) {
   if (retryAfter > 0) {
     details.retryAfter = retryAfter;
   }
-  const code = Object.prototype.hasOwnProperty.call(codes, said.error) ? codes[said.error] : "server";
+  const code = Object.hasOwn(codes, said.error) ? codes[said.error] : "server";
   if (said.error === "already_deposited") {
     details.envelope = true;
   }

@@ -14,6 +14,7 @@
 // It must not know what it carries: no address, body or answer gets into an error.
 
 import { Failure, refused } from "./failure.js";
+import { concat } from "./suite.js";
 
 const attempts = 6; // of a request that the voter waits for with nothing begun
 const patience = 30000; // ms for one attempt: a service answers within ten seconds
@@ -193,11 +194,5 @@ async function read(response, limit) {
     }
     parts.push(value);
   }
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const p of parts) {
-    all.set(p, at);
-    at += p.length;
-  }
-  return all;
+  return concat(...parts);
 }

@@ -14,28 +14,28 @@ import { checkProof, leafHash, parseProof } from "./tlog.js";
 
 const signature = 384;
 
-/** open reads the manifest and throws unless it is the one with that hash, in hex. */
-export function open(manifest, wanted) {
-  if (hex(mid(manifest)) !== wanted) {
+/** open reads the manifest and fails unless it is the one with that hash, in hex. */
+export async function open(manifest, wanted) {
+  if (hex(await mid(manifest)) !== wanted) {
     throw new Error("the manifest is another one");
   }
   return parseManifest(manifest);
 }
 
 /**
- * inBox throws unless a proof shows that a ballot is in the box whose id begins with
- * a tracker's bits. The proof holds the ballot's entry as its extra. It returns
+ * inBox fails unless a proof shows that a ballot is in the box whose id begins with
+ * a tracker's bits. The proof holds the ballot's entry as its extra. It gives
  * {index, size, moment}.
  */
-export function inBox(manifest, prefix, text) {
+export async function inBox(manifest, prefix, text) {
   const proof = parseProof(text);
   const cast = parseBallotEntry(proof.extra);
   const body = 68 + options(manifest).reduce((n, k) => n + 65 + 128 * k, 0);
   if (cast.length !== body + signature) {
     throw new Error("the entry is no ballot of this election");
   }
-  if (!match(H("ballot-id", cast.slice(0, body)), prefix)) {
+  if (!match(await H("ballot-id", cast.slice(0, body)), prefix)) {
     throw new Error("the entry is another ballot");
   }
-  return checkProof(ballotsPolicy(manifest), proof, leafHash(proof.extra));
+  return checkProof(await ballotsPolicy(manifest), proof, await leafHash(proof.extra));
 }

@@ -13,15 +13,14 @@
 // writes nothing, and is given what is there instead. Read and write are one
 // transaction of the database, which no other tab can come between.
 
-import { H, concat, hex, random, utf8 } from "./suite.js";
+import { H, concat, hex, hkdfKey, hkdfLabel, random, utf8 } from "./suite.js";
 
 const database = "strikevote";
 const store = "ballots";
-const prefix = "strikevote/v1/";
 const longest = 5000; // ms until a database that does not answer counts as none
 
 /** keyFor names the record of a link's token or a code's characters. It says nothing about it. */
-export const keyFor = (secret) => hex(H("voter-browser", secret).slice(0, 16));
+export const keyFor = async (secret) => hex((await H("voter-browser", secret)).slice(0, 16));
 
 /** newTag returns a name for what is written now; null stands for nothing. */
 const newTag = () => hex(random(16));
@@ -215,11 +214,8 @@ const nonceSize = 12;
  * neither.
  */
 export async function sealer(secret, mid, key) {
-  const ikm = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveKey"]);
-  const info = utf8(prefix + "voter-state");
-  const aes = await crypto.subtle.deriveKey(
-    { name: "HKDF", hash: "SHA-512", salt: mid, info }, ikm, { name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"],
-  );
+  const how = hkdfLabel(mid, "voter-state");
+  const aes = await crypto.subtle.deriveKey(how, await hkdfKey(secret), { name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
   const using = (iv) => ({ name: "AES-GCM", iv, additionalData: utf8(key) });
   return {
     async seal(plain) {

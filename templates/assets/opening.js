@@ -32,13 +32,13 @@ export async function openElection(env, id, wanted) {
     // A link with a wrong sign in it, or of a vote whose data is deleted.
     throw e.details && e.details.error === "unknown_election" ? new Failure("unknown-link", e.details) : e;
   });
-  const got = mid(bytes);
+  const got = await mid(bytes);
   if (wanted && !equal(got, wanted)) {
     throw other();
   }
   let manifest;
   try {
-    manifest = parseManifest(bytes);
+    manifest = await parseManifest(bytes);
   } catch (_) {
     throw other();
   }
@@ -67,12 +67,12 @@ async function checkWitnessed(http, manifest, id, onWait) {
   const note = await http.get({ service: "board", url }, { limit: maxNote, onWait });
   let c = null;
   try {
-    c = openCheckpoint(ledgerPolicy(manifest), note);
+    c = await openCheckpoint(await ledgerPolicy(manifest), note);
   } catch (_) {
     // Not a checkpoint that enough witnesses have signed.
   }
   // The root of a tree of one leaf is the leaf's hash.
-  if (!c || c.size !== 1 || !equal(c.root, leafHash(manifestEntry(id)))) {
+  if (!c || c.size !== 1 || !equal(c.root, await leafHash(manifestEntry(id)))) {
     throw new Failure("not-witnessed");
   }
 }

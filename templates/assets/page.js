@@ -125,8 +125,8 @@ export class Page {
     const help = phone
       ? this.p("common.help", { phone, organizer: outside(pages + "contacts", this.t("common.organizer")) })
       : this.p("common.help.mail");
-    const more = pages && el("ul", null, ["who", "secrecy", "questions"].map((name) =>
-      el("li", null, outside(pages + name, this.t(`common.${name}`)))));
+    const more = pages && el("ul", null, [["who", "common.who"], ["secrecy", "common.secrecy"], ["questions", "common.questions"]].map(([name, key]) =>
+      el("li", null, outside(pages + name, this.t(key)))));
     fill(this.foot, help, more);
   }
 }

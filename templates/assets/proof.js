@@ -33,10 +33,10 @@ function publish(p) {
 /**
  * prove proves that r seals option j under the key. nonce is {w, c, s}: a scalar
  * and two lists with one for each option, of which those of the true option are
- * not used. challenge is given the encodings A_0, B_0, …, and returns a scalar.
+ * not used. challenge is given the encodings A_0, B_0, …, and gives a scalar.
  * The proof is {commitments, c, s}: encodings and two lists of scalars.
  */
-export function prove(key, r, j, nonce, challenge) {
+export async function prove(key, r, j, nonce, challenge) {
   const commitments = [];
   let sum = BigInt(0);
   nonce.c.forEach((c, m) => {
@@ -52,7 +52,7 @@ export function prove(key, r, j, nonce, challenge) {
     commitments.push(group.encodePoint(A), group.encodePoint(B));
     sum += group.select(own, BigInt(0), c);
   });
-  const rest = group.reduce(challenge(commitments) - sum);
+  const rest = group.reduce((await challenge(commitments)) - sum);
   const answer = group.reduce(nonce.w + rest * r);
   return {
     commitments,

@@ -36,6 +36,6 @@ export function match(id, prefix) {
 }
 
 /** verifyPromise tells whether promise is the one for that ballot. */
-export function verifyPromise(key, mid, id, promise) {
+export async function verifyPromise(key, mid, id, promise) {
   return promise instanceof Uint8Array && verifyEd25519(key, message("promise", mid, id), promise);
 }

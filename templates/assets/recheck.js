@@ -11,7 +11,7 @@ import { repeat } from "./challenge.js";
 import { options } from "./election.js";
 import { open } from "./inbox.js";
 import { parseTracker } from "./receipt.js";
-import { cleanBase32, unhex, utf8 } from "./suite.js";
+import { cleanBase32, reads, unhex, utf8 } from "./suite.js";
 
 const trackerSigns = 20;
 const codeSigns = 27;
@@ -39,19 +39,9 @@ function show(state, gives) {
   find("test-gives").textContent = gives || "";
 }
 
-// parses tells whether a reader takes a text.
-function parses(read, text) {
-  try {
-    read(text);
-    return true;
-  } catch (e) {
-    return false;
-  }
-}
-
 // coded returns what is wrong with a tracker or a code, or "".
 function coded(text, signs, read, otherwise) {
-  return cleanBase32(text).length !== signs ? "length" : parses(read, text) ? "" : otherwise;
+  return cleanBase32(text).length !== signs ? "length" : reads(read, text) ? "" : otherwise;
 }
 
 const fields = all("[id$='-field']", form).map((e) => e.id.slice(0, -"-field".length));
@@ -68,7 +58,7 @@ function wrong(name) {
     case "test-code":
       return coded(value(name), codeSigns, parseRecoveryCode, "check");
     case "test-own":
-      return parses(utf8, value(name)) && utf8(value(name)).length <= maxOwn ? "" : "long";
+      return reads(utf8, value(name)) && utf8(value(name)).length <= maxOwn ? "" : "long";
   }
   return chosen(name) < 0 ? "empty" : ""; // a question
 }
@@ -156,5 +146,8 @@ form.addEventListener("submit", (event) => {
   });
 });
 
-form.hidden = false;
-find("test-old").hidden = true;
+// A page that did not come safely has no hashes to seal with.
+if (crypto.subtle) {
+  form.hidden = false;
+  find("test-old").hidden = true;
+}

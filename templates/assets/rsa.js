@@ -5,8 +5,7 @@
 // It holds public keys only and must never be given a private one: everything
 // here takes variable time, on the voter's own device or on public data.
 
-import { sha384 } from "./noble.js";
-import { concat, equal, fromBE, toBE, u32 } from "./suite.js";
+import { concat, equal, fromBE, sha384, toBE, u32 } from "./suite.js";
 
 const zero = BigInt(0);
 const one = BigInt(1);
@@ -74,7 +73,7 @@ export class Modulus {
    * verify is RSASSA-PSS-VERIFY. A signature that is not below the modulus is a
    * second spelling of one that is.
    */
-  verify(message, signature, saltSize) {
+  async verify(message, signature, saltSize) {
     const s = fromBE(signature);
     if (signature.length !== this.size || s >= this.n) {
       return false;
@@ -89,16 +88,16 @@ export class Modulus {
 }
 
 /** encodePSS is EMSA-PSS-ENCODE (RFC 8017, section 9.1.1). */
-export function encodePSS(message, salt, bits) {
+export async function encodePSS(message, salt, bits) {
   const size = Math.ceil(bits / 8);
   if (size < hashSize + salt.length + 2) {
     throw new RangeError("too few bits for hash and salt");
   }
-  const h = hashPSS(message, salt);
+  const h = await hashPSS(message, salt);
   const db = new Uint8Array(size - hashSize - 1);
   db[db.length - salt.length - 1] = 1;
   db.set(salt, db.length - salt.length);
-  mask(db, h);
+  await mask(db, h);
   db[0] &= 0xff >> (8 * size - bits);
   return concat(db, h, Uint8Array.of(0xbc));
 }
@@ -108,7 +107,7 @@ export function encodePSS(message, salt, bits) {
  * saltSize bytes: a verifier that finds the length by itself accepts signatures
  * that another refuses.
  */
-export function verifyPSS(message, encoded, saltSize, bits) {
+export async function verifyPSS(message, encoded, saltSize, bits) {
   const size = Math.ceil(bits / 8);
   if (encoded.length !== size || size < hashSize + saltSize + 2 || encoded[size - 1] !== 0xbc) {
     return false;
@@ -119,25 +118,23 @@ export function verifyPSS(message, encoded, saltSize, bits) {
   }
   const db = encoded.slice(0, size - hashSize - 1);
   const h = encoded.slice(db.length, size - 1);
-  mask(db, h);
+  await mask(db, h);
   db[0] &= top;
   const end = db.length - saltSize - 1;
   if (db.slice(0, end).some((b) => b !== 0) || db[end] !== 1) {
     return false;
   }
-  return equal(h, hashPSS(message, db.slice(end + 1)));
+  return equal(h, await hashPSS(message, db.slice(end + 1)));
 }
 
 // hashPSS returns H of the encoding: eight zero bytes, the message's hash, the
 // salt.
-const hashPSS = (message, salt) => sha384(concat(new Uint8Array(8), sha384(message), salt));
+const hashPSS = async (message, salt) => sha384(concat(new Uint8Array(8), await sha384(message), salt));
 
 // mask adds MGF1(seed) to db.
-function mask(db, seed) {
+async function mask(db, seed) {
   for (let at = 0; at < db.length; at += hashSize) {
-    const block = sha384(concat(seed, u32(at / hashSize)));
-    for (let i = at; i < Math.min(at + hashSize, db.length); i++) {
-      db[i] ^= block[i - at];
-    }
+    const block = await sha384(concat(seed, u32(at / hashSize)));
+    block.slice(0, db.length - at).forEach((b, i) => { db[at + i] ^= b; });
   }
 }

@@ -14,6 +14,7 @@ import { ballotsPolicy, groupOf, options } from "./election.js";
 import { Failure } from "./failure.js";
 import { nonsense } from "./http.js";
 import { ballotEntry, parseBallotEntry } from "./ledger.js";
+import { keyFor } from "./memory.js";
 import { openElection } from "./opening.js";
 import { verifyPromise } from "./receipt.js";
 import { b64url, checkCharacter, concat, equal, group4, hex, unb64url, unhex, utf8 } from "./suite.js";
@@ -43,7 +44,7 @@ export async function openLink(href, env) {
     throw new Failure("other-election");
   }
   const election = await openElection(env, link.electionId, link.mid);
-  const shown = { secret: link.token, fields: { token: b64url(link.token) }, byCode: false };
+  const shown = { secret: link.token, key: await keyFor(link.token), fields: { token: b64url(link.token) }, byCode: false };
   const session = new Session(env, election, shown, link.group, link.kind);
   session.exp = link.exp;
   session.context(); // throws if the group does not vote in it
@@ -66,7 +67,8 @@ export async function openCode(electionId, typed, env) {
     throw new Failure("bad-code", { reason: e.reason, count: e.count });
   }
   const election = await openElection(env, electionId, null);
-  const shown = { secret: utf8(code), fields: { code: group4(code + checkCharacter(code)) }, byCode: true };
+  const secret = utf8(code);
+  const shown = { secret, key: await keyFor(secret), fields: { code: group4(code + checkCharacter(code)) }, byCode: true };
   const session = new Session(env, election, shown, 0, null);
   await session.open();
   return session;
@@ -232,15 +234,15 @@ export class Session extends Device {
 
   async issue(factor, tell) {
     const spki = unhex(groupOf(this.manifest, this.group).issuer);
-    const sealed = this.reseal();
-    const request = credential.blind(spki, credential.message(this.mid, this.group, sealed.id), sealed.okm);
+    const sealed = await this.reseal();
+    const request = await credential.blind(spki, credential.message(this.mid, this.group, sealed.id), sealed.okm);
     const z = b64url(request.z);
     const at = this.place("registrar", "/issue");
     const before = () => this.claim();
     const answer = await this.http.post(at, this.credentials(factor, { z }), { onWait: tell, before });
     let sig;
     try {
-      sig = request.finalize(unb64url(answer.s));
+      sig = await request.finalize(unb64url(answer.s));
     } catch (_) {
       // z is blinded: it says nothing of the ballot to who does not have the blind.
       const said = typeof answer.s === "string" ? answer.s.slice(0, 1000) : "";
@@ -273,7 +275,7 @@ export class Session extends Device {
     } catch (_) {
       // Not one at all.
     }
-    if (!promise || !verifyPromise(unhex(this.manifest.promise_key), this.mid, this.state.id, promise)) {
+    if (!promise || !(await verifyPromise(unhex(this.manifest.promise_key), this.mid, this.state.id, promise))) {
       const said = typeof answer.promise === "string" ? answer.promise.slice(0, 1000) : "";
       throw this.caught("bad-promise", { ballot_id: this.ballotId, promise: said });
     }
@@ -352,22 +354,22 @@ export class Session extends Device {
     }
     try {
       const proof = parseProof(answer.proof);
-      const entry = stage === "deposited" ? this.accepted(proof.extra) : ballotEntry(this.sealedBallot());
-      const { index, moment } = checkProof(ballotsPolicy(this.manifest), proof, leafHash(entry));
+      const entry = stage === "deposited" ? await this.accepted(proof.extra) : ballotEntry(this.sealedBallot());
+      const { index, moment } = await checkProof(await ballotsPolicy(this.manifest), proof, await leafHash(entry));
       return { state: "in the log", index, moment, proof: answer.proof };
     } catch (_) {
       throw this.caught("bad-proof", { ballot_id: this.ballotId, proof: answer.proof });
     }
   }
 
-  // accepted returns an entry of the log if it is this envelope's ballot with a
+  // accepted gives an entry of the log if it is this envelope's ballot with a
   // credential, which it was given when it was accepted and only the box can show.
-  accepted(entry) {
+  async accepted(entry) {
     const cast = parseBallotEntry(entry);
     const size = bodySize(options(this.manifest));
     const spki = unhex(groupOf(this.manifest, this.group).issuer);
     const message = credential.message(this.mid, this.group, this.state.id);
-    if (!equal(cast.slice(0, size), this.state.body) || !credential.verify(spki, message, cast.slice(size))) {
+    if (!equal(cast.slice(0, size), this.state.body) || !(await credential.verify(spki, message, cast.slice(size)))) {
       throw new Error("the entry is another ballot");
     }
     return entry;

@@ -124,7 +124,7 @@ export class Showing extends Texts {
     } else if (!this.screen || !this.m) {
       this.go(e.code === "busy" ? "down" : e.code === "offline" ? "offline" : "server", null, true);
     } else if (e.code === "offline" || e.code === "busy") {
-      this.page.tell(this.t(`booth.${e.code}`), button(this.t("common.again"), this.press(act), "second"));
+      this.page.tell(this.t(e.code === "busy" ? "booth.busy" : "booth.offline"), button(this.t("common.again"), this.press(act), "second"));
     } else {
       this.go("server", null, true);
     }

@@ -5,7 +5,7 @@
 // and must never show them but to the session that it belongs to.
 
 import { Failure } from "./failure.js";
-import { keyFor, sealer } from "./memory.js";
+import { sealer } from "./memory.js";
 import { b64url, equal, unb64url, wipe } from "./suite.js";
 
 // How far a voter has come. What must survive an interruption is kept before
@@ -65,16 +65,16 @@ function decode(bytes, mid) {
 const storage = (more) => new Failure("storage", more);
 
 /**
- * A Keeper keeps the state of one link or code. id is of the ballot that memory
+ * A Keeper keeps the state of one link or code under a key; see keyFor. id is of the ballot that memory
  * holds, or null: that one may have been asked for, and then it is the only one
  * that the link ever gets.
  */
 export class Keeper {
-  constructor(memory, secret, mid) {
+  constructor(memory, secret, mid, key) {
     this.memory = memory;
     this.secret = secret;
     this.mid = mid;
-    this.key = keyFor(secret);
+    this.key = key;
     this.tag = null;
     this.id = null;
     this.asked = 0;

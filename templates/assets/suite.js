@@ -5,8 +5,11 @@
 // It knows nothing of voting and must never hold a secret for longer than a
 // call. Bytes are Uint8Array everywhere, and every parser throws on what is not
 // the one encoding of a value.
+//
+// Hashes are the browser's own (boot.js looks for them). They are promises: whatever
+// waits for one takes a copy of what it goes on with, since the page lives on.
 
-import { edwards, expand, extract, sha256, sha512 } from "./noble.js";
+import { edwards } from "./noble.js";
 
 // prefix separates the hashes and signatures of SV1 from those of anything else.
 const prefix = "strikevote/v1/";
@@ -25,6 +28,16 @@ function bytes(v, size) {
     throw new TypeError(size === undefined ? "bytes expected" : `${size} bytes expected`);
   }
   return v;
+}
+
+/** reads tells whether a reader takes what it is given, or throws. */
+export function reads(read, ...given) {
+  try {
+    read(...given);
+    return true;
+  } catch (_) {
+    return false;
+  }
 }
 
 /** concat joins byte strings. */
@@ -90,11 +103,9 @@ function bigEndian(n, size) {
   return toBE(BigInt(n), size);
 }
 
-/** u8 returns one byte. */
+/** u8 returns one byte, u16 and so on n big-endian. */
 export const u8 = (n) => bigEndian(n, 1);
-/** u16 returns n big-endian. */
 export const u16 = (n) => bigEndian(n, 2);
-/** u32 returns n big-endian. */
 export const u32 = (n) => bigEndian(n, 4);
 /** u64 returns n, a number or a BigInt, big-endian. */
 export const u64 = (n) => bigEndian(n, 8);
@@ -186,28 +197,31 @@ export function frame(...parts) {
 /** message is what is signed under a label: the framed label and parts, unhashed. */
 export const message = (label, ...parts) => frame(utf8(prefix + label), ...parts);
 
+// sha returns a hash of the family SHA-2. The browser copies the bytes at once.
+const sha = (size) => async (b) => new Uint8Array(await crypto.subtle.digest(`SHA-${size}`, bytes(b)));
+
+/** sha256, sha384 and sha512 hash bytes. */
+export const sha256 = sha(256);
+export const sha384 = sha(384);
+export const sha512 = sha(512);
+
 /** H is SHA-256 over the framed label and parts. */
 export const H = (label, ...parts) => sha256(message(label, ...parts));
 
 /** H512 is SHA-512 over the framed label and parts. */
 export const H512 = (label, ...parts) => sha512(message(label, ...parts));
 
-/** hkdfExtract is HKDF-Extract with SHA-512. */
-export const hkdfExtract = (salt, ikm) => extract(sha512, bytes(ikm), bytes(salt));
+/** hkdfKey gives a secret to the browser to derive from; no script can read it there. */
+export const hkdfKey = (ikm) => crypto.subtle.importKey("raw", bytes(ikm), "HKDF", false, ["deriveBits", "deriveKey"]);
 
-/** expandRaw is HKDF-Expand with SHA-512. */
-export const expandRaw = (prk, info, n) => expand(sha512, bytes(prk), bytes(info), n);
+/** hkdfRaw says what the browser derives: by HKDF-SHA-512, under any info. */
+export const hkdfRaw = (salt, info) => ({ name: "HKDF", hash: "SHA-512", salt: bytes(salt), info: bytes(info) });
 
-/** hkdfExpand is expandRaw under a label of SV1, given without its prefix. */
-export const hkdfExpand = (prk, label, n) => expandRaw(prk, utf8(prefix + label), n);
+/** hkdfLabel is hkdfRaw under a label of SV1, given without its prefix. */
+export const hkdfLabel = (salt, label) => hkdfRaw(salt, utf8(prefix + label));
 
-/** hkdf derives n bytes of a secret by HKDF-SHA-512 under a label of SV1. */
-export function hkdf(ikm, salt, label, n) {
-  const prk = hkdfExtract(salt, ikm);
-  const out = hkdfExpand(prk, label, n);
-  wipe(prk);
-  return out;
-}
+/** derive returns n bytes of a key; how is of hkdfRaw or hkdfLabel. */
+export const derive = async (key, how, n) => new Uint8Array(await crypto.subtle.deriveBits(how, key, 8 * n));
 
 // alphabet is Crockford's: without I, L, O and U, which people misread.
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -365,10 +379,10 @@ export const isEd25519 = (publicKey) => bytes(publicKey).length === 32 && point(
  * verifyEd25519 verifies a signature by the rule of SPEC.md section 1: without
  * the cofactor, the key canonical and not of small order, s below l, and R
  * compared as bytes. The library's own rule would accept what other verifiers
- * of this election refuse. It returns a boolean and throws only on what is not
+ * of this election refuse. It gives a boolean and fails only on what is not
  * bytes.
  */
-export function verifyEd25519(publicKey, signed, signature) {
+export async function verifyEd25519(publicKey, signed, signature) {
   if (bytes(publicKey).length !== 32 || bytes(signature).length !== 64) {
     return false;
   }
@@ -380,6 +394,6 @@ export function verifyEd25519(publicKey, signed, signature) {
   if (A === null || s >= l) {
     return false;
   }
-  const k = fromLE(sha512(concat(R, publicKey, signed))) % l;
+  const k = fromLE(await sha512(concat(R, publicKey, signed))) % l;
   return equal(edwards.BASE.multiplyUnsafe(s).subtract(A.multiplyUnsafe(k)).toBytes(), R);
 }

@@ -7,8 +7,7 @@
 // witnesses that the manifest names. Everything here throws on what does not
 // hold, and accepts exactly one spelling of everything.
 
-import { concat, equal, fromBE, fromUTF8, hex, isEd25519, u8, unbase64, base64, utf8, verifyEd25519 } from "./suite.js";
-import { sha256 } from "./noble.js";
+import { base64, concat, equal, fromBE, fromUTF8, hex, isEd25519, sha256, u8, unbase64, utf8, verifyEd25519 } from "./suite.js";
 import { isText } from "./text.js";
 
 const maxNote = 65536;
@@ -46,7 +45,7 @@ function decimal(text) {
 }
 
 // parseKey accepts exactly what a vkey is: name+id+base64(type || key).
-function parseKey(vkey, kind) {
+async function parseKey(vkey, kind) {
   const parts = vkey.split("+");
   const name = parts[0];
   const raw = unbase64(parts.slice(2).join("+"));
@@ -54,20 +53,20 @@ function parseKey(vkey, kind) {
   const key = raw.slice(1);
   // Under a key of small order anybody can sign.
   must(isEd25519(key)); // not an Ed25519 key
-  const id = sha256(concat(utf8(name + "\n"), raw)).slice(0, 4);
+  const id = (await sha256(concat(utf8(name + "\n"), raw))).slice(0, 4);
   must(vkey === `${name}+${hex(id)}+${base64(raw)}`); // key does not have its identifier
   return { name, key, id };
 }
 
 /**
  * policy says who must have signed the checkpoints of one log: the log, and
- * threshold of the witnesses. It takes vkeys and throws where the policy cannot
+ * threshold of the witnesses. It takes vkeys and fails where the policy cannot
  * be followed. One key under two names would let one witness count as two.
  */
-export function policy(log, witnesses, threshold) {
-  const p = { log: parseKey(log, typeLog), witnesses: witnesses.map((w) => parseKey(w, typeCosigning)), threshold };
-  must(threshold >= 1 && threshold <= p.witnesses.length); // threshold does not fit the witnesses
-  const all = [p.log, ...p.witnesses];
+export async function policy(log, witnesses, threshold) {
+  const all = await Promise.all([parseKey(log, typeLog)].concat(witnesses.map((w) => parseKey(w, typeCosigning))));
+  const p = { log: all[0], witnesses: all.slice(1), threshold };
+  must(threshold >= 1 && threshold < all.length); // threshold does not fit the witnesses
   all.forEach((k, i) => {
     must(!all.slice(0, i).some((o) => o.name === k.name || equal(o.key, k.key))); // a name or key twice
   });
@@ -104,34 +103,34 @@ function parseText(text) {
 const isBy = (line, key) => line.name === key.name && equal(line.id, key.id);
 
 // cosigned verifies a witness's line and returns its time.
-function cosigned(text, key, line) {
+async function cosigned(text, key, line) {
   must(line.sig.length === 72); // cosignature has the wrong length
   const time = Number(fromBE(line.sig.slice(0, 8)));
   must(Number.isSafeInteger(time)); // cosignature's time is out of range
   const message = utf8(`cosignature/v1\ntime ${time}\n${text}`);
-  must(verifyEd25519(key.key, message, line.sig.slice(8))); // cosignature is not valid
+  must(await verifyEd25519(key.key, message, line.sig.slice(8))); // cosignature is not valid
   return time;
 }
 
 /**
  * openCheckpoint verifies a checkpoint note, bytes or text: it is of the policy's
  * log, the first line is the log's, all others are of different witnesses in the
- * policy's order, every line is valid, and there are enough of them. It returns
+ * policy's order, every line is valid, and there are enough of them. It gives
  * {origin, size, root, moment}: moment is when so many witnesses had seen it, in
  * seconds.
  */
-export function openCheckpoint(p, note) {
+export async function openCheckpoint(p, note) {
   const { text, lines } = splitNote(note);
   const c = parseText(text);
   must(c.origin === p.log.name && isBy(lines[0], p.log)); // checkpoint is of another log
-  must(verifyEd25519(p.log.key, utf8(text), lines[0].sig)); // the log's signature is not valid
+  must(await verifyEd25519(p.log.key, utf8(text), lines[0].sig)); // the log's signature is not valid
   const times = [];
   let last = -1;
   for (const line of lines.slice(1)) {
     const at = p.witnesses.findIndex((w) => isBy(line, w));
     must(at > last); // a line by nobody of the policy, or out of order
     last = at;
-    times.push(cosigned(text, p.witnesses[at], line));
+    times.push(await cosigned(text, p.witnesses[at], line));
   }
   must(times.length >= p.threshold); // fewer cosignatures than the policy demands
   c.moment = times.sort((a, b) => a - b)[p.threshold - 1];
@@ -163,20 +162,20 @@ export function parseProof(text) {
 }
 
 /**
- * checkProof throws unless a proof, its text or parsed, shows that the log has
- * that leaf, under a checkpoint that satisfies the policy. It returns {index,
+ * checkProof fails unless a proof, its text or parsed, shows that the log has
+ * that leaf, under a checkpoint that satisfies the policy. It gives {index,
  * size, root, moment}.
  */
-export function checkProof(p, proof, leaf) {
+export async function checkProof(p, proof, leaf) {
   const { index, hashes, note } = typeof proof === "string" ? parseProof(proof) : proof;
-  const { size, root, moment } = openCheckpoint(p, note);
-  must(equal(rootOf(hashes, size, index, leaf), root)); // the proof does not lead to the checkpoint
+  const { size, root, moment } = await openCheckpoint(p, note);
+  must(equal(await rootOf(hashes, size, index, leaf), root)); // the proof does not lead to the checkpoint
   return { index, size, root, moment };
 }
 
 // rootOf computes the root of a tree of that size from a leaf and its audit path
 // (RFC 9162, section 2.1.3.2). Indices pass 2^32, so nothing is shifted here.
-function rootOf(path, size, index, leaf) {
+async function rootOf(path, size, index, leaf) {
   must(index < size); // index is beyond the log
   let at = index;
   let last = size - 1;
@@ -188,12 +187,12 @@ function rootOf(path, size, index, leaf) {
   for (const sibling of path) {
     must(last > 0); // audit path is too long
     if (at % 2 === 1 || at === last) {
-      hash = nodeHash(sibling, hash);
+      hash = await nodeHash(sibling, hash);
       while (at % 2 === 0 && at !== 0) {
         up();
       }
     } else {
-      hash = nodeHash(hash, sibling);
+      hash = await nodeHash(hash, sibling);
     }
     up();
   }

@@ -5,7 +5,7 @@
 // It verifies no token: the registrar does. Errors say what kind of fault there
 // is and hold no part of what was read.
 
-import { Reader, checkCharacter, cleanBase32, hex, parseBase32, unb64url } from "./suite.js";
+import { Reader, checkCharacter, cleanBase32, hex, parseBase32, reads, unb64url } from "./suite.js";
 
 const tokenSize = 111;
 const tokenChars = 148; // base64url of it
@@ -18,8 +18,8 @@ const codeChars = 20;
 export const kindMember = 1;
 export const kindEnvelope = 2;
 
-function fault(message, reason, more) {
-  return Object.assign(new Error(message), { reason }, more);
+function fault(reason, more) {
+  return Object.assign(new Error(reason), { reason }, more);
 }
 
 /**
@@ -33,15 +33,15 @@ export function parseLink(href) {
   const at = typeof href === "string" ? href.indexOf("/v1/") : -1;
   const booth = at < 0 ? "" : href.slice(0, at);
   if (!isOrigin(booth)) {
-    throw fault("not a voting link", "bad");
+    throw fault("bad");
   }
   const found = /^(?:#|%23)([^]*)$/.exec(href.slice(at + 4));
   if (!found) {
-    throw fault("not a voting link", "bad");
+    throw fault("bad");
   }
   const parts = /^t=([A-Za-z0-9_-]*)&m=([A-Za-z0-9_-]*)$/.exec(found[1]);
   if (!parts || parts[1].length !== tokenChars || parts[2].length !== midChars) {
-    throw fault("not a voting link", isCut(found[1]) ? "cut" : "bad");
+    throw fault(isCut(found[1]) ? "cut" : "bad");
   }
   return Object.assign({ booth }, readToken(parts[1]), { mid: decode(parts[2], 32) });
 }
@@ -65,10 +65,10 @@ function decode(text, size) {
   try {
     raw = unb64url(text);
   } catch (_) {
-    throw fault("not a voting link", "bad");
+    throw fault("bad");
   }
   if (raw.length !== size) {
-    throw fault("not a voting link", "bad");
+    throw fault("bad");
   }
   return raw;
 }
@@ -83,7 +83,7 @@ function readToken(text) {
   r.take(16); // makes the tokens of one person different
   const exp = Number(r.u64());
   if ((kind !== kindMember && kind !== kindEnvelope) || group === 0 || !Number.isSafeInteger(exp)) {
-    throw fault("not a voting link", "bad");
+    throw fault("bad");
   }
   return { token, kind, electionId, group, index, exp };
 }
@@ -103,26 +103,19 @@ function isOrigin(s) {
 export function parseCode(typed) {
   const text = cleanBase32(String(typed).slice(0, maxTyped + 1));
   if (text === "") {
-    throw fault("no code was entered", "empty", { count: 0 });
+    throw fault("empty", { count: 0 });
   }
   if (text.length === codeChars && isBase32(text)) {
-    throw fault("a tracker, or a code without its last character", "tracker", { count: codeChars });
+    throw fault("tracker", { count: codeChars });
   }
   if (text.length !== codeChars + 1) {
-    throw fault("a code has 21 characters", "length", { count: text.length });
+    throw fault("length", { count: text.length });
   }
   const code = text.slice(0, codeChars);
   if (!isBase32(code) || checkCharacter(code) !== text[codeChars]) {
-    throw fault("a character of the code is wrong", "check", { count: text.length });
+    throw fault("check", { count: text.length });
   }
   return code;
 }
 
-function isBase32(text) {
-  try {
-    parseBase32(text, 5 * text.length);
-    return true;
-  } catch (_) {
-    return false;
-  }
-}
+const isBase32 = (text) => reads(parseBase32, text, 5 * text.length);

@@ -1,7 +1,7 @@
 // The words of a page in one language, and how it writes numbers and times.
 // It knows no screen: it is the twin of internal/language for a browser.
 
-import { hex } from "./suite.js";
+import { hex, sha256 } from "./suite.js";
 
 export class Words {
   constructor(code, texts) {
@@ -10,11 +10,24 @@ export class Words {
     this.plural = new Intl.PluralRules(code);
   }
 
-  // raw returns a text as it is in the catalogue. A key that is not there is a
-  // mistake of ours; the page shows the key rather than stop somebody's vote.
-  raw(key) {
+  // find returns a text as it is in the catalogue, or undefined. A script that was
+  // bundled has a number for a name, or for the beginning of one: then texts is a list
+  // of texts, and of objects that hold by the rest of a name a text or its number.
+  find(key) {
     const text = this.texts[key];
-    return text === undefined ? key : text;
+    if (typeof text === "string") {
+      return text;
+    }
+    const [first, rest = ""] = String(key).split(/\.(.*)/);
+    const found = (this.texts[first] || {})[rest];
+    return typeof found === "number" ? this.find(found) : found;
+  }
+
+  // raw is find where a text must be. A key that is not there is a mistake of ours;
+  // the page shows the key rather than stop somebody's vote.
+  raw(key) {
+    const text = this.find(key);
+    return text === undefined ? String(key) : text;
   }
 
   // text fills a text's places with texts.
@@ -35,7 +48,7 @@ export class Words {
   // here have only one.
   count(key, n) {
     const form = `${key}.${this.plural.select(n)}`;
-    return this.texts[form] === undefined ? `${key}.other` : form;
+    return this.find(form) === undefined ? `${key}.other` : form;
   }
 
   number(n) {
@@ -138,5 +151,5 @@ export async function fetchWords(language) {
 
 /** sha256Hex is the SHA-256 of bytes, as the page and the suite write it. */
 export async function sha256Hex(bytes) {
-  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+  return hex(await sha256(new Uint8Array(bytes)));
 }

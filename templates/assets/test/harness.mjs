@@ -37,6 +37,9 @@ const shown = (v) =>
     if (typeof x === "bigint") {
       return `${x}n`;
     }
+    if (x instanceof Promise) {
+      throw new Error("a promise that was not awaited"); // it would be the same as any other
+    }
     return x instanceof Uint8Array ? `bytes ${Array.from(x, (b) => b.toString(16).padStart(2, "0")).join("")}` : x;
   });
 
@@ -47,11 +50,11 @@ export function same(got, want, what) {
   }
 }
 
-/** refuses fails unless fn throws, by an error of that kind if one is named. */
-export function refuses(fn, what, kind = Error) {
+/** refuses fails unless fn throws, now or later, by an error of that kind if one is named. It is to be awaited. */
+export async function refuses(fn, what, kind = Error) {
   let result;
   try {
-    result = fn();
+    result = await fn();
   } catch (e) {
     if (e instanceof kind) {
       return;

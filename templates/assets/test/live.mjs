@@ -60,9 +60,9 @@ async function plain() {
   same(Math.abs(s.skew) < 30000, true, "clocks");
   const status = await s.status("");
   same([status.phase, status.issued, status.envelopeOnly, status.group, status.salt.length], ["open", false, false, s.group, 64], "status");
-  s.seal([0], "my own words");
+  await s.seal([0], "my own words");
   const first = s.tracker;
-  s.seal([1], "");
+  await s.seal([1], "");
   same(s.tracker === first, false, "sealed anew");
   const steps = [];
   const both = [s.finish("", (step) => steps.push(step)), s.finish("")];
@@ -79,7 +79,7 @@ async function plain() {
   await again.resend();
   const other = await openLink(link, device().env);
   same((await other.status("")).issued, true, "another device");
-  other.seal([0], "");
+  await other.seal([0], "");
   await fails(other.finish(""), "issued-elsewhere");
   await again.forget();
   same([again.stage, again.kept, d.db.records.size], ["new", false, 0], "forgotten");
@@ -96,7 +96,7 @@ async function lostReplies() {
     },
   });
   const s = await openLink(links.pop(), d.env);
-  s.seal([2], "");
+  await s.seal([2], "");
   const steps = [];
   await s.finish("", (step) => steps.push(step));
   same(steps, ["sealed", "offline", "offline", "issued", "offline", "offline", "received"], "steps");
@@ -118,7 +118,7 @@ async function closedTab() {
   d.env.signal = page.signal;
   const s = await openLink(link, d.env);
   await s.status("");
-  s.seal([1], "typed");
+  await s.seal([1], "typed");
   const { tracker } = s;
   await fails(s.finish(""), "offline");
   const later = await openLink(link, device({}, d.db).env);
@@ -140,17 +140,17 @@ async function recovered() {
   d.env.memory = new TabMemory();
   const s = await openLink(link, d.env);
   same([s.keeping, d.db.records.size], ["tab", 0], "shared computer");
-  s.seal([0], "words");
+  await s.seal([0], "words");
   const code = s.recoveryCode();
   await fails(s.finish(""), "offline");
   const other = await openLink(link, device().env);
   const mistyped = code.slice(0, -1) + (code.endsWith("0") ? "1" : "0");
   await fails(Promise.resolve().then(() => other.recover(mistyped, [0], "words")), "bad-code");
-  other.recover(code, [1], "words");
+  await other.recover(code, [1], "words");
   await fails(other.finish(""), "issued-elsewhere", "another answer");
-  other.recover(code, [0], "");
+  await other.recover(code, [0], "");
   await fails(other.finish(""), "issued-elsewhere", "other words");
-  other.recover(code.toLowerCase().replace(/-/g, " "), [0], "words");
+  await other.recover(code.toLowerCase().replace(/-/g, " "), [0], "words");
   same(other.tracker, s.tracker, "the same ballot");
   await other.finish("");
   await done(other);
@@ -170,7 +170,7 @@ async function lies() {
   const db = fakeDatabase();
   const alone = device(only("checkpoint-1", (b) => text(b).split("\n").slice(0, 5).join("\n") + "\n"), db);
   const s = await openLink(link, alone.env);
-  s.seal([1], "hidden words");
+  await s.seal([1], "hidden words");
   await fails(s.finish(""), "not-witnessed");
   same([alone.sent, db.records.size, s.kept], [["manifest", "checkpoint-1"], 0, false], "nothing was asked for");
   alone.net.after = only("status", json((v) => ({ ...v, group: v.group === 1 ? 2 : 1 }))).after;
@@ -205,7 +205,7 @@ async function twoTabs() {
   const heard = [];
   const tabs = await Promise.all([0, 1].map((i) => openLink(link, { ...device({}, d.db).env, elsewhere: (what) => heard.push(`${i} ${what}`) })));
   await Promise.all(tabs.map((s) => s.status("")));
-  tabs.forEach((s, i) => s.seal([i], ""));
+  await Promise.all(tabs.map((s, i) => s.seal([i], "")));
   const ends = await Promise.all(tabs.map((s) => s.finish("").then(() => "received", (e) => e.code)));
   same(ends.sort(), ["begun", "received"], "one of two");
   await Promise.all(tabs.map((s) => s.finish("")));
@@ -221,14 +221,14 @@ async function refusedStorage() {
   db.fault = "open";
   const s = await openLink(links.pop(), device({}, db).env);
   same([s.keeping, s.kept], ["refused", false], "known before anything is sent");
-  s.seal([0], "");
+  await s.seal([0], "");
   same(s.recoveryCode().length, 33, "the code comes first");
   await s.finish("");
   await done(s);
   const full = fakeDatabase();
   const d = device({}, full);
   const late = await openLink(links.pop(), d.env);
-  late.seal([0], "");
+  await late.seal([0], "");
   full.fault = "write";
   await fails(late.finish(""), "storage");
   same(d.sent.includes("issue"), false, "nothing was asked for");
@@ -248,7 +248,7 @@ async function typedCode() {
   same([s.group, s.kind], [0, null], "unknown before status");
   const { group, envelopeOnly } = await s.status("");
   same([d.sent, s.group, envelopeOnly], [["manifest", "checkpoint-1", "status"], group, false], "witnesses first");
-  s.seal([1], "");
+  await s.seal([1], "");
   await s.finish("");
   await done(s);
   const again = await openCode(given.election, given.code, device({}, d.db).env);
@@ -266,14 +266,14 @@ async function envelope() {
     },
   });
   const s = await openLink(link, d.env);
-  s.seal([1], "");
+  await s.seal([1], "");
   await s.deposit("");
   same([s.stage, s.choices, s.inEnvelope, lost.n], ["deposited", null, true, 2], "deposited");
   same((await s.find()).state, "unknown", "not decided");
   await s.deposit("");
   await s.finish("");
   const again = await openLink(link, device().env);
-  again.seal([0], "");
+  await again.seal([0], "");
   const e = await fails(again.finish(""), "issued-elsewhere");
   same(e.details.envelope, true, "in an envelope");
   return s;
@@ -281,16 +281,16 @@ async function envelope() {
 
 async function testedDevice() {
   const s = await openLink(links.pop(), device().env);
-  s.seal([1], "test me");
+  await s.seal([1], "test me");
   const shown = s.tracker;
   const t = s.test();
   same([t.tracker, t.choices, s.stage, s.tracker, s.choices], [shown, [1], "new", null, null], "opened and dead");
   const second = await openLink(given.links[0], device().env);
-  same(repeat(second.context(s.group), t), { same: true, tracker: shown }, "another device agrees");
+  same(await repeat(second.context(s.group), t), { same: true, tracker: shown }, "another device agrees");
   for (const bad of [{ tracker: "0000-0000-0000-0000-0000" }, { typed: "" }, { choices: [0] }]) {
-    same(repeat(second.context(s.group), { ...t, ...bad }).same, false, `another ${Object.keys(bad)}`);
+    same((await repeat(second.context(s.group), { ...t, ...bad })).same, false, `another ${Object.keys(bad)}`);
   }
-  s.seal([0], "");
+  await s.seal([0], "");
   return s; // too late: voting closes
 }
 
@@ -306,7 +306,7 @@ async function neverCast() {
   });
   const link = links.pop();
   const s = await openLink(link, { ...d.env, signal: page.signal });
-  s.seal([0], "");
+  await s.seal([0], "");
   await fails(s.finish(""), "offline");
   same(s.stage, "issued", "issued");
   const later = await openLink(link, device({}, d.db).env);

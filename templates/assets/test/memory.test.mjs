@@ -7,6 +7,7 @@ import { fakeChannel, fakeDatabase } from "./idb.mjs";
 
 const mid = new Uint8Array(32).fill(7);
 const secret = utf8("7KQF2M9TXW4C8RJD5NHB");
+const name = await keyFor(secret);
 
 const ballot = (n, more) =>
   Object.assign(fresh(), {
@@ -82,10 +83,10 @@ test("a connection that was cut is made anew", async () => {
 
 test("what is kept says nothing without the link", async () => {
   const db = fakeDatabase();
-  const keeper = new Keeper(new Memory(db), secret, mid);
+  const keeper = new Keeper(new Memory(db), secret, mid, name);
   await keeper.save(ballot(9));
   const [[key, record]] = [...db.records];
-  same([key, record.sealed.length > 100], [keyFor(secret), true], "record");
+  same([key, record.sealed.length > 100], [name, true], "record");
   const text = new TextDecoder().decode(record.sealed) + JSON.stringify(record);
   for (const word of ["sealed\":\"", "words", "secret", "stage", "CQkJCQ"]) {
     same(text.includes(word), false, word);
@@ -98,7 +99,7 @@ test("what is kept says nothing without the link", async () => {
 
 const two = () => {
   const db = fakeDatabase();
-  return [db, new Keeper(new Memory(db), secret, mid), new Keeper(new Memory(db), secret, mid)];
+  return [db, new Keeper(new Memory(db), secret, mid, name), new Keeper(new Memory(db), secret, mid, name)];
 };
 
 test("a state comes back as it was", async () => {
@@ -166,7 +167,7 @@ test("damage is told and nothing is overwritten", async () => {
   same([await b.load(), b.damaged, b.kept, b.holds(ballot(1))], [null, true, true, false], "damaged");
   same(db.records.get(a.key), record, "as it was");
   const full = fakeDatabase();
-  const keeper = new Keeper(new Memory(full), secret, mid);
+  const keeper = new Keeper(new Memory(full), secret, mid, name);
   full.fault = "write";
   await fails(keeper.save(ballot(1)), "storage");
 });

@@ -17,7 +17,7 @@ function services(how) {
   const truth = {
     manifest: given.manifest, "checkpoint-1": given.checkpoint, status, issue: { s: given.answer },
     ballots: { promise: given.promise, state: "received" },
-    deposit: (body) => ({ ballot_id: hex(H("ballot-id", unb64url(body.ballot))), state: "deposited" }),
+    deposit: async (body) => ({ ballot_id: hex(await H("ballot-id", unb64url(body.ballot))), state: "deposited" }),
     find: { state: "in the log", promise: given.promise, proof: given.proof },
   };
   const fetch = async (url, init) => {
@@ -47,7 +47,7 @@ const open = (d) => openLink(given.link, d.env);
 
 async function ready(d) {
   const s = await open(d);
-  s.recover(given.recovery_code, given.choices, given.typed);
+  await s.recover(given.recovery_code, given.choices, given.typed);
   return s;
 }
 
@@ -96,7 +96,7 @@ test("an envelope", async () => {
   const d = device({ find: { state: "in the log", promise: "", proof: given.envelope } });
   const s = await openLink(given.envelope_only, d.env);
   same(s.envelopeOnly, true, "known from the link");
-  s.recover(given.recovery_code, given.choices, given.typed);
+  await s.recover(given.recovery_code, given.choices, given.typed);
   await fails(s.finish(""), "envelope-only");
   same(d.paths().includes("issue"), false, "nothing was asked for");
   const steps = [];
@@ -267,10 +267,24 @@ test("a choice can be changed until it may have been asked for", async () => {
   await fails(later(() => t.seal([0], "")), "begun", "status was asked too early");
   await t.status("");
   same(t.begun, false, "it was not issued, and is not under way");
-  t.seal([0], "");
+  await t.seal([0], "");
   e.how.status = { ...status, issued: true };
   await t.status("");
   await fails(later(() => t.seal([0], "")), "begun", "issued meanwhile");
+});
+
+test("what is pressed while a ballot is sealed changes nothing in it", async () => {
+  const s = await open(device());
+  const choices = given.choices.slice();
+  const sealing = s.recover(given.recovery_code, choices, given.typed);
+  choices.fill(9);
+  await sealing;
+  same([s.choices, s.ballotId], [given.choices, given.id], "as it was pressed");
+  const late = s.seal([0], "");
+  const end = s.finish("");
+  await fails(late, "begun", "the first is on its way");
+  await end;
+  same([s.stage, s.ballotId], ["received", given.id], "the first");
 });
 
 test("a ballot that was replaced is not asked for by the tab that had it", async () => {
@@ -285,7 +299,7 @@ test("a ballot that was replaced is not asked for by the tab that had it", async
   const e = device({ issue: error("closed") }, { db, env: { now: () => now } });
   const t = await open(e);
   await t.status("");
-  t.seal([0], "");
+  await t.seal([0], "");
   await fails(t.finish(""), "closed"); // asked for, whatever the answer
   const before = d.paths().length;
   resume();
@@ -298,7 +312,7 @@ test("a ballot is not exchanged for another tab's on its way", async () => {
   const d = device({}, { db });
   const s = await ready(d);
   const other = await open(device({ issue: error("closed") }, { db }));
-  other.seal([0], "");
+  await other.seal([0], "");
   await fails(other.finish(""), "closed"); // asked for, whatever the answer
   const tag = [...db.records.values()][0].tag;
   const heard = s.heard("kept");
@@ -310,7 +324,7 @@ test("a ballot is not exchanged for another tab's on its way", async () => {
 test("what is damaged is not overwritten", async () => {
   const d = device({ issue: error("closed") });
   const s = await open(d);
-  s.seal([0], "");
+  await s.seal([0], "");
   await fails(s.finish(""), "closed");
   const [record] = [...d.db.records.values()];
   record.sealed[30] ^= 1;
@@ -319,7 +333,7 @@ test("what is damaged is not overwritten", async () => {
   same([t.damaged, t.kept, t.stage], [true, true, "new"], "damaged");
   await fails(later(() => t.seal([0], "")), "damaged");
   const old = record.tag;
-  t.recover(given.recovery_code, given.choices, given.typed);
+  await t.recover(given.recovery_code, given.choices, given.typed);
   e.how.issue = error("closed");
   await fails(t.finish(""), "closed");
   same([...d.db.records.values()][0].tag, old, "a copy may still be put in its place");
@@ -362,7 +376,7 @@ test("other tabs hear of it", async () => {
   const db = Object.assign(fakeDatabase(), { BroadcastChannel: fakeChannel() });
   const heard = [];
   const a = await open(device({}, { db, env: { elsewhere: (what) => heard.push(what) } }));
-  a.seal([0], "mine");
+  await a.seal([0], "mine");
   const b = await ready(device({}, { db }));
   await b.finish("");
   await until(() => a.stage === "received", "the first tab");
@@ -377,7 +391,7 @@ test("a shared computer keeps nothing", async () => {
   const s = await open(d);
   same([s.keepInTab(true), s.keeping], [true, "tab"], "asked for");
   same([s.keepInTab(false), s.keeping, s.keepInTab(true), s.keeping], [true, "device", true, "tab"], "taken back, and asked for again");
-  s.recover(given.recovery_code, given.choices, given.typed);
+  await s.recover(given.recovery_code, given.choices, given.typed);
   await s.finish("");
   same([s.stage, d.db.records.size, s.keepInTab(false)], ["received", 0, false], "nothing");
   const e = device({ issue: error("closed") });

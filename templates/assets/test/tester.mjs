@@ -13,6 +13,6 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const env = { booth: new URL(given.link).origin, fetch, memory: new TabMemory(), wait, elsewhere: () => {} };
 const session = await openLink(given.link, env);
 await session.status("");
-session.seal(given.choices, given.typed);
+await session.seal(given.choices, given.typed);
 process.stdout.write(file(session.test()));
 process.exit(0);

@@ -12,17 +12,17 @@ import { hex, unhex } from "../suite.js";
 
 let request;
 
-function seal(q) {
+async function seal(q) {
   const context = { mid: unhex(q.mid), group: q.group, key: unhex(q.key), options: q.options };
   const secret = ballot.newSecret();
-  const sealed = ballot.seal(context, secret, q.typed, q.choices);
-  request = credential.blind(unhex(q.issuer), credential.message(context.mid, q.group, sealed.id), sealed.okm);
+  const sealed = await ballot.seal(context, secret, q.typed, q.choices);
+  request = await credential.blind(unhex(q.issuer), credential.message(context.mid, q.group, sealed.id), sealed.okm);
   return { body: hex(sealed.body), id: hex(sealed.id), recovery_code: ballot.recoveryCode(secret), z: hex(request.z) };
 }
 
-const finalize = (q) => ({ signature: hex(request.finalize(unhex(q.answer))) });
+const finalize = async (q) => ({ signature: hex(await request.finalize(unhex(q.answer))) });
 
 for await (const line of createInterface({ input: process.stdin })) {
   const q = JSON.parse(line);
-  process.stdout.write(JSON.stringify(q.answer === undefined ? seal(q) : finalize(q)) + "\n");
+  process.stdout.write(JSON.stringify(await (q.answer === undefined ? seal(q) : finalize(q))) + "\n");
 }

@@ -49,3 +49,11 @@ test("a zone that we have no name for has the browser's, or is told from UTC", a
   same(words.clock(noon, "Etc/GMT-4"), "4:00 p.m. UTC+04:00", "ahead");
   same(words.clock(noon, "Etc/GMT+3"), "9:00 a.m. UTC-03:00", "behind");
 });
+
+test("texts under numbers", () => {
+  const list = [0, "One", { "": "Two", day: "a day", month: 3, "n.one": "{n} vote", "n.other": "{n} votes" }, { "": "Three", "long.way": "far" }];
+  const words = new Words("en", list);
+  same([1, 2, 3, "2.day", "2.month", "3.long.way"].map((key) => words.text(key)), ["One", "Two", "Three", "a day", "Three", "far"], "texts");
+  same([1, 5].map((n) => words.text(words.count("2.n", n), { n })), ["1 vote", "5 votes"], "numbers");
+  same([9, "9.x", "1.x", "2.x", 0].map((key) => words.text(key)), ["9", "9.x", "1.x", "2.x", "0"], "no texts");
+});
