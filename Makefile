@@ -50,7 +50,8 @@ browser := templates/assets/audit
 
 audit:
 	@GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o bin/audit.wasm ./cmd/strikevote/wasm
-	@test $(browser)/audit.wasm.gz -nt bin/audit.wasm || gzip -9nc bin/audit.wasm >$(browser)/audit.wasm.gz
+# An interrupted gzip must not leave half of a file that is newer than its source.
+	@test $(browser)/audit.wasm.gz -nt bin/audit.wasm || { gzip -9nc bin/audit.wasm >bin/audit.wasm.gz && mv bin/audit.wasm.gz $(browser)/audit.wasm.gz; }
 	@cmp -s "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" $(browser)/wasm_exec.js || \
 	  cp "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" $(browser)/wasm_exec.js
 

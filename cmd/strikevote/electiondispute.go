@@ -22,9 +22,12 @@ phone numbers. Whether a ballot was issued is said only of a report that came wi
 link itself.` + operatorHelp},
 		{name: "dispute", args: "-data DIR -by YOU -uphold N|-reject N [-yes]", short: "say what you make of a report", run: runElectionDispute, long: `
 Records that one of the committee would uphold or reject a report "it was not me". A
-second one who says the same decides it; each has one word. The certificate says how many
-reports are upheld, and whether they could change the outcome. A ballot that was issued
-cannot be taken back: nobody can tell which it is.` + operatorHelp},
+second one who says the same decides it; each has one word. It is a name that you write
+and no signature: nothing shows to others that it was you, so do it together, and keep
+minutes. What is signed is the certificate. It says of how many members reports are upheld,
+and whether those could change the outcome. Once it is signed nothing is decided here any
+more, and it cannot be amended. A ballot that was issued cannot be taken back: nobody can
+tell which it is.` + operatorHelp},
 	}
 }
 
@@ -108,7 +111,7 @@ func runElectionDispute(ctx context.Context, e *env, fs *flag.FlagSet, args []st
 	}
 	number := max(*uphold, *reject)
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		if err := d.CheckDispute(ctx, id, number, by); err != nil {
+		if err := d.CheckDispute(ctx, id, number, by, *uphold > 0); err != nil {
 			return err
 		}
 		list, err := d.Disputes(ctx, id)

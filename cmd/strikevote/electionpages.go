@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"strings"
 
 	"strikevote/internal/deployment"
 	"strikevote/internal/pages"
@@ -11,19 +12,33 @@ import (
 )
 
 func pagesCommand() command {
-	return command{name: "pages", args: "-data DIR [-yes] FOLDER", short: "show what the union wrote on the public pages", run: runElectionPages, long: `
+	return command{name: "pages", args: "-data DIR [-yes] FOLDER|-by YOU -withdraw NAME,…", short: "show what the union wrote on the public pages", run: runElectionPages, long: `
 Reads a folder of texts, contacts and documents, lists everything that is wrong with it by
 file and line, and says what would change. With -yes it is shown from then on; what was
 shown before is kept. It works before an election is sealed and at any time after. -sample
-writes a folder to fill in, which explains itself.` + operatorHelp}
+writes a folder to fill in, which explains itself.
+
+-withdraw takes back what was shown, now or before, by the names that this command lists
+it with, such as documents/offer.pdf or en/stories/2. Nobody is given it any more, and
+earlier editions are given without it; the page of the documents says that something was
+taken back, and when, with the title of a document. The database keeps it, and so may
+whoever has read it. Take it out of the folder too, or it is shown again the next time.` + operatorHelp}
 }
 
 func runElectionPages(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
+	o.named(fs)
 	sample := fs.Bool("sample", false, "write a commented sample to FOLDER and do nothing else")
-	if err := o.parse(fs, args, 1, "name the folder with the texts"); err != nil {
+	names := fs.String("withdraw", "", "take back what was shown under these `NAMES`, with commas between")
+	if err := parse(fs, args); err != nil {
 		return err
+	}
+	if *names != "" && fs.NArg() == 0 && !*sample {
+		return withdrawPages(ctx, e, &o, strings.Split(*names, ","))
+	}
+	if fs.NArg() != 1 || *names != "" {
+		return usageError("name the folder with the texts, or with -withdraw what is to be taken back")
 	}
 	dir := fs.Arg(0)
 	if *sample {
@@ -33,6 +48,11 @@ func runElectionPages(ctx context.Context, e *env, fs *flag.FlagSet, args []stri
 		fmt.Fprintf(e.out, "A sample is in %s. Fill it in, and delete what you do not use; README.txt says what is what.\n", dir)
 		return nil
 	}
+	return showPages(ctx, e, &o, dir)
+}
+
+// showPages shows what a folder holds.
+func showPages(ctx context.Context, e *env, o *operation, dir string) error {
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
 		v, err := d.Overview(ctx, id)
 		if err != nil {
@@ -59,6 +79,9 @@ func runElectionPages(ctx context.Context, e *env, fs *flag.FlagSet, args []stri
 		for _, c := range changes {
 			fmt.Fprintln(e.out, c)
 		}
+		for _, w := range pages.Again(now, folder.Content) {
+			fmt.Fprintf(e.out, "CAREFUL: %s was withdrawn on %s, and would be shown again.\n", w.Name, momentAt(w.At.Unix(), v.Zone))
+		}
 		if o.dry(e) {
 			return nil
 		}
@@ -74,6 +97,44 @@ func runElectionPages(ctx context.Context, e *env, fs *flag.FlagSet, args []stri
 			}
 			fmt.Fprintf(e.out, "The order of the opinions was drawn by lot, once and for good: %s stands first.\n", first)
 		}
+		return nil
+	})
+}
+
+// withdrawPages takes back what was shown.
+func withdrawPages(ctx context.Context, e *env, o *operation, names []string) error {
+	by, err := o.who()
+	if err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		v, err := d.Overview(ctx, id)
+		if err != nil {
+			return err
+		}
+		watermark(e, v.Manifest)
+		fmt.Fprintln(e.out, v.Manifest.Title[0])
+		now, err := d.Content(ctx, id)
+		if err != nil {
+			return err
+		}
+		next, err := d.WithdrawContent(ctx, id, names, by, false)
+		if err != nil {
+			return err
+		}
+		for _, c := range pages.Changes(now.Content, next.Content) {
+			fmt.Fprintln(e.out, c)
+		}
+		for _, w := range next.Withdrawn[len(now.Withdrawn):] {
+			fmt.Fprintf(e.out, "%s is given to nobody any more, and taken out of every edition up to %d.\n", w.Name, w.Last)
+		}
+		if o.dry(e) {
+			return nil
+		}
+		if next, err = d.WithdrawContent(ctx, id, names, by, true); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "\nIt is withdrawn; edition %d is shown: %s\nTake it out of your folder too. Caches may keep it for a minute, and readers as long as they like.\n", next.Number, d.Pages(id))
 		return nil
 	})
 }

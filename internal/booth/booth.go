@@ -53,13 +53,15 @@ func Handler(c Config) http.Handler {
 	// Mail scanners look with HEAD before they let a link through.
 	r.Use(middleware.GetHead)
 	s := whole()
+	r.NotFound(says(s.nothing, http.StatusNotFound, nothing))
 	page := s.pageHandler(c.Connect)
 	r.Get(pathPage, page)
 	r.Get(pathList, s.list.Write)
 	r.Get(pathLicences, s.licences.Write)
 	r.Get(pathClient, s.client.Write)
 	r.Get(pathWords+"{file}", s.serveWords)
-	known := c.known(func(w http.ResponseWriter, r *http.Request, _ []byte) { page(w, r) }, s.serveMissing)
+	known := c.known(func(w http.ResponseWriter, r *http.Request, _ []byte) { page(w, r) },
+		says(s.unknown, http.StatusNotFound, unknown), says(s.down, http.StatusServiceUnavailable, unavailable))
 	r.Get("/v1/{election}", func(w http.ResponseWriter, r *http.Request) {
 		if isFragment(chi.URLParam(r, "election")) {
 			page(w, r)
@@ -70,7 +72,7 @@ func Handler(c Config) http.Handler {
 	var manifests packed
 	r.Get("/v1/{election}/manifest", c.known(func(w http.ResponseWriter, r *http.Request, manifest []byte) {
 		manifests.of(manifest).Write(w, r)
-	}, unknown))
+	}, unknown, unavailable))
 	return r
 }
 
@@ -128,17 +130,31 @@ func negotiate(documents map[string]*document, w http.ResponseWriter, r *http.Re
 	return documents[code]
 }
 
-// serveMissing answers where there is no such vote. A person gets a page: somebody who
-// typed an address from a slip can do nothing with what a program is told.
-func (s *site) serveMissing(w http.ResponseWriter, r *http.Request) {
-	w.Header().Add("Vary", "Accept")
-	if !strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html") {
-		unknown(w, r)
-		return
+// says answers a person with one of the pages that only say something, and a program as
+// programs are answered: somebody who typed an address from a slip can do nothing with
+// that.
+func says(pages map[string]*document, status int, program http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Accept")
+		read := r.Method == http.MethodGet || r.Method == http.MethodHead
+		if !read || !strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html") {
+			program(w, r)
+			return
+		}
+		p := negotiate(pages, w, r)
+		w.Header().Set("Content-Security-Policy", p.policy())
+		p.WriteStatus(w, r, status)
 	}
-	p := negotiate(s.missing, w, r)
-	w.Header().Set("Content-Security-Policy", p.policy())
-	p.WriteStatus(w, r, http.StatusNotFound)
+}
+
+// nothing answers a program where there is nothing.
+func nothing(w http.ResponseWriter, _ *http.Request) {
+	web.Error(w, http.StatusNotFound, "not_found", "There is nothing here.")
+}
+
+// unavailable answers a program while the manifest cannot be read.
+func unavailable(w http.ResponseWriter, _ *http.Request) {
+	web.Error(w, http.StatusServiceUnavailable, "unavailable", "The voter's page cannot be shown now; please try again in a few seconds.")
 }
 
 // unknown answers a program where there is no such vote.
@@ -153,12 +169,12 @@ func (s *site) serveWords(w http.ResponseWriter, r *http.Request) {
 		b.Write(w, r)
 		return
 	}
-	web.Error(w, http.StatusNotFound, "not_found", "There is nothing here.")
+	nothing(w, r)
 }
 
 // known finds the manifest of the election that a path names; none answers where there
-// is none.
-func (c Config) known(serve func(w http.ResponseWriter, r *http.Request, manifest []byte), none http.HandlerFunc) http.HandlerFunc {
+// is none, and down while it cannot be read.
+func (c Config) known(serve func(w http.ResponseWriter, r *http.Request, manifest []byte), none, down http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, err := suite.ParseElectionID(chi.URLParam(r, "election"))
 		if err == nil {
@@ -172,7 +188,7 @@ func (c Config) known(serve func(w http.ResponseWriter, r *http.Request, manifes
 					c.Log.ErrorContext(r.Context(), "booth has no manifest to show", "err", err)
 				}
 				w.Header().Set("Retry-After", "2")
-				web.Error(w, http.StatusServiceUnavailable, "unavailable", "The voter's page cannot be shown now; please try again in a few seconds.")
+				down(w, r)
 				return
 			}
 		}

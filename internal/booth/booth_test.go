@@ -245,6 +245,40 @@ func TestMissing(t *testing.T) {
 	if w := ask("HEAD", "/v1/x", browser); w.Code != 404 || w.Body.Len() > 0 {
 		t.Errorf("HEAD: got %d, %d bytes", w.Code, w.Body.Len())
 	}
+	for _, tag := range language.Tags() {
+		for path, want := range map[string]struct {
+			status int
+			keys   []string
+		}{
+			"/":                      {404, []string{"pages.missing", "pages.booth.nothing", "pages.booth.enter"}},
+			"/v1":                    {404, []string{"pages.missing"}},
+			"/v1/" + none + "/told":  {404, []string{"pages.missing"}},
+			"/v1/" + broken.String(): {503, []string{"pages.down", "pages.down.then"}},
+		} {
+			r := httptest.NewRequest("GET", "https://booth.example"+path, nil)
+			r.Header.Set("Accept", browser)
+			r.Header.Set("Accept-Language", tag.Code)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			body, header := w.Body.String(), w.Result().Header
+			if w.Code != want.status || header.Get("Content-Language") != tag.Code || header.Get("Cache-Control") != "no-store" ||
+				(header.Get("Retry-After") != "") != (want.status == 503) || strings.Contains(body, "<script") || strings.Contains(body, "told") {
+				t.Errorf("%s in %s: got %d, %v", path, tag.Code, w.Code, header)
+			}
+			for _, key := range want.keys {
+				if !strings.Contains(body, ">"+language.Of(tag.Code).Text(key)+"<") {
+					t.Errorf("%s in %s: the page has no %s", path, tag.Code, key)
+				}
+			}
+		}
+	}
+	for _, tt := range []struct{ method, path, accept string }{
+		{"GET", "/", "*/*"}, {"POST", "/", browser}, {"GET", "/v1/" + broken.String(), "application/json"}, {"GET", "/v1/" + broken.String() + "/manifest", browser},
+	} {
+		if w := ask(tt.method, tt.path, tt.accept); w.Code < 400 || w.Result().Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s %s: a program got %d, %s", tt.method, tt.path, w.Code, w.Body)
+		}
+	}
 	for path, accept := range map[string]string{"/v1/" + none: "*/*", "/v1/" + none + "/manifest": browser} {
 		if w := ask("GET", path, accept); w.Code != 404 || !strings.Contains(w.Body.String(), "unknown_election") {
 			t.Errorf("%s: a program got %d, %s", path, w.Code, w.Body)

@@ -43,11 +43,13 @@ type document struct {
 // depends on the program alone, so that whoever has the program can tell what a booth
 // has to serve.
 type site struct {
-	pages   map[string]*document // by language
-	missing map[string]*document // what stands at the address of no vote, by language
-	words   map[string]*web.Blob
-	list    *web.Blob
-	client  *web.Blob
+	pages map[string]*document // by language
+	// Pages that only say something, by language: at the address of no vote, at any
+	// other, and while the page cannot be shown.
+	unknown, nothing, down map[string]*document
+	words                  map[string]*web.Blob
+	list                   *web.Blob
+	client                 *web.Blob
 	// licences are notices that the script's library asks for.
 	licences *web.Blob
 }
@@ -59,15 +61,25 @@ var whole = sync.OnceValue(func() *site {
 	if err != nil {
 		panic(err) // all of it is part of the program
 	}
-	s := &site{pages: make(map[string]*document), missing: make(map[string]*document), words: make(map[string]*web.Blob)}
+	s := &site{words: make(map[string]*web.Blob)}
 	for _, t := range language.Tags() {
 		s.words[t.Code] = web.NewBlob("application/json", numbered(language.Of(t.Code).JSON(parts...), textNames()))
 	}
 	languages := s.languages()
-	for _, t := range language.Tags() {
-		for name, to := range map[string]map[string]*document{"shell.html": s.pages, "missing.html": s.missing} {
-			if to[t.Code], err = assemble(shells.Lookup(name), t.Code, s.words[t.Code].Bytes(), languages); err != nil {
-				panic(fmt.Errorf("booth: %s in %s: %w", name, t.Code, err))
+	for _, d := range []struct {
+		to      *map[string]*document
+		name    string
+		problem problem
+	}{
+		{&s.pages, "shell.html", problem{}},
+		{&s.unknown, "missing.html", problem{Name: "link-unknown", Heading: "booth.link.unknown", Text: "booth.link.unknown.text"}},
+		{&s.nothing, "missing.html", problem{Name: "nothing", Heading: "pages.missing", Text: "pages.booth.nothing", Enter: true}},
+		{&s.down, "missing.html", problem{Name: "down", Heading: "pages.down", Text: "pages.down.then"}},
+	} {
+		*d.to = make(map[string]*document)
+		for _, t := range language.Tags() {
+			if (*d.to)[t.Code], err = assemble(shells.Lookup(d.name), t.Code, s.words[t.Code].Bytes(), languages, d.problem); err != nil {
+				panic(fmt.Errorf("booth: %s in %s: %w", d.name, t.Code, err))
 			}
 		}
 	}
@@ -108,12 +120,19 @@ type shell struct {
 	Style            template.CSS
 	Words, Languages template.JS
 	Boot, Script     template.JS
+	Problem          problem
+}
+
+// A problem is what a page says that does nothing else. Heading and Text are keys.
+type problem struct {
+	Name, Heading, Text string
+	Enter               bool // whether the way to the page where a code is entered stands there
 }
 
 // assemble makes the page in a language.
-func assemble(t *template.Template, code string, words, languages []byte) (*document, error) {
+func assemble(t *template.Template, code string, words, languages []byte, problem problem) (*document, error) {
 	w := language.Of(code)
-	data := shell{Lang: code, Words: template.JS(words), Languages: template.JS(languages)}
+	data := shell{Lang: code, Problem: problem, Words: template.JS(words), Languages: template.JS(languages)}
 	data.Style = template.CSS(asset("dist/booth.css"))
 	data.Boot, data.Script = template.JS(asset("dist/boot.js")), template.JS(asset("dist/booth.js"))
 	return render(t, w.Text, data)

@@ -311,6 +311,9 @@ func TestCertificate(t *testing.T) {
 	if _, err := c.service.Certification(ctx, c.id()); !errors.Is(err, committee.ErrNotYet) {
 		t.Errorf("one member certified: %v", err)
 	}
+	if _, err := c.service.Certified(ctx, c.id()); !errors.Is(err, committee.ErrNotYet) {
+		t.Errorf("it is certified before its signatures were given out: %v", err)
+	}
 	c.fine("another member", c.signCertificate(1, c.e.Committee[1], second))
 	certification, err := c.service.Certification(ctx, c.id())
 	if err != nil {
@@ -322,6 +325,9 @@ func TestCertificate(t *testing.T) {
 	}
 	if err := c.service.ProposeCertificate(ctx, c.id(), result, 3, audittest.Certified); !errors.Is(err, committee.ErrConflict) {
 		t.Errorf("another certificate after certification: got %v", err)
+	}
+	if got, err := c.service.Certified(ctx, c.id()); err != nil || got.Disputed != 2 {
+		t.Errorf("got %+v, %v, want the second certificate", got, err)
 	}
 	c.publish(layout.Certificate, second)
 	c.publish(layout.Certification, certification)

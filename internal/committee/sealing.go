@@ -167,6 +167,23 @@ func (s *Service) Certification(ctx context.Context, id suite.ElectionID) ([]byt
 	return s.store.fix(ctx, id, certificatePaper, func(store, []byte) (uint8, error) { return status.Manifest.Committee.Quorum, nil })
 }
 
+// Certified returns the certificate once its signatures were given out, from when on
+// nothing takes its place any more, or [ErrNotYet].
+func (s *Service) Certified(ctx context.Context, id suite.ElectionID) (*tally.Certificate, error) {
+	session, err := s.store.sessionOf(ctx, id, certificatePaper)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.store.get(ctx, place{id, session, certificatePaper.fixed, 0}); err != nil {
+		return nil, err
+	}
+	_, body, err := s.store.last(ctx, id, session, certificatePaper.proposed)
+	if err != nil {
+		return nil, err
+	}
+	return tally.ParseCertificate(body)
+}
+
 // checkMember checks one member's signature, where a quorum is not there yet, and
 // returns whose it is.
 func checkMember(c election.Committee, signed []byte, sig election.MemberSignature) (who string, err error) {

@@ -34,15 +34,27 @@ func (d *Deployment) publishResult(ctx context.Context, e *running) error {
 		if err != nil {
 			return err
 		}
-		return d.draftCertificate(ctx, id, result, upheld)
+		return d.draftCertificate(ctx, e, result, upheld)
+	case election.PhaseCertified:
+		if e.settled {
+			return nil
+		}
+		// A report may have been upheld in the moment in which the certificate was
+		// signed. Whoever operates the service hears of it again at every start.
+		if err := d.compareUpheld(ctx, e); err != nil {
+			return err
+		}
+		e.settled = true
+		return nil
 	}
 	return errWaiting
 }
 
 // draftCertificate proposes the certificate, and another one in its place when the
-// committee upholds one more report "not me": then it is signed anew.
-func (d *Deployment) draftCertificate(ctx context.Context, id suite.ElectionID, result []byte, upheld uint64) error {
-	now := d.c.Now().Unix()
+// committee upholds one more report "not me": then it is signed anew. Once enough have
+// signed one it stands, and a report that was upheld in that moment is an error.
+func (d *Deployment) draftCertificate(ctx context.Context, e *running, result []byte, upheld uint64) error {
+	id, now := e.manifest.ElectionID, d.c.Now().Unix()
 	proposed, err := d.committee.Certificate(ctx, id)
 	if err != nil {
 		return d.committee.DraftCertificate(ctx, id, result, upheld, now)
@@ -51,11 +63,11 @@ func (d *Deployment) draftCertificate(ctx context.Context, id suite.ElectionID, 
 	if err != nil || c.Disputed == upheld {
 		return err
 	}
-	// Enough have signed the one before: it is about to be published.
-	if err := d.committee.ProposeCertificate(ctx, id, result, upheld, now); !errors.Is(err, committee.ErrConflict) {
-		return err
+	err = d.committee.ProposeCertificate(ctx, id, result, upheld, now)
+	if errors.Is(err, committee.ErrConflict) {
+		return d.compareUpheld(ctx, e)
 	}
-	return nil
+	return err
 }
 
 // publishCertificate publishes certificate and signatures once two have signed.

@@ -50,10 +50,12 @@ type running struct {
 	}
 	// The round's own: whether invitations and results are queued, how many acts and which
 	// accepted envelopes the box has, whether the keys that are destroyed at the lock
-	// have left this process, and what each failing step said last.
+	// have left this process, whether the certificate was found to count the reports
+	// that are upheld, and what each failing step said last.
 	invited       bool
 	announced     bool
 	wiped, forgot bool
+	settled       bool
 	forwarded     int
 	delivered     map[suite.BallotID]bool
 	failing       map[string]string

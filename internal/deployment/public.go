@@ -3,6 +3,7 @@ package deployment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -63,6 +64,7 @@ func (d *Deployment) pages() *pages.Site {
 		Turnout: d.turnout,
 		Zone:    d.Zone,
 		Keep:    publicKeep,
+		Address: d.c.Front.Proxies.Client,
 		Log:     d.c.Log,
 		Now:     d.c.Now,
 	}
@@ -172,6 +174,22 @@ func (d *Deployment) StoreContent(ctx context.Context, id suite.ElectionID, f *p
 	}
 	defer closes()
 	return store.Add(ctx, f, d.c.Now())
+}
+
+// WithdrawContent takes back what was shown: from now on nobody is given it. Without do it
+// only returns what would be shown then.
+func (d *Deployment) WithdrawContent(ctx context.Context, id suite.ElectionID, names []string, by string, do bool) (*pages.Edition, error) {
+	store, closes, err := d.contentStore(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer closes()
+	e, err := store.Withdraw(ctx, names, d.c.Now(), do)
+	if err != nil || !do {
+		return e, err
+	}
+	// The names of files may be about people.
+	return e, d.committee.Note(ctx, id, by, fmt.Sprintf("withdrew from the public pages, in edition %d: %d of their parts", e.Number, len(names)))
 }
 
 // contentStore opens the database in which content is stored: also that of a draft, so

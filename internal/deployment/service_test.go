@@ -776,6 +776,7 @@ func testCertify(t *testing.T, w *world) {
 			t.Fatal(err)
 		}
 	}
+	w.lateDispute(t)
 	keys := w.d.keys(w.id)
 	w.until(t, election.PhaseCertified)
 	w.turn(t)
@@ -858,49 +859,6 @@ func (w *world) results(t *testing.T) {
 	if got["en"]+got["es"]+got["ko"] != members+1 || got["es"] == 0 || got["ko"] == 0 {
 		t.Errorf("mails with the result: %v", got)
 	}
-}
-
-// dispute reports, at the last moment, that somebody else used a link. Two of the
-// committee uphold it, and the certificate that was proposed makes way for one that
-// says so. Nothing that was written goes into the log.
-func (w *world) dispute(t *testing.T, before []byte) []byte {
-	t.Helper()
-	ctx := t.Context()
-	at := w.d.Origins().Registrar + "/v1/" + w.id.String() + "/report"
-	_, tok, _ := strings.Cut(w.links(t)[0], "#t=")
-	tok, _, _ = strings.Cut(tok, "&")
-	for _, sent := range []struct{ kind, body string }{
-		{"application/json", `{"token":"` + tok + `","happened":"Canary report"}`},
-		{"application/x-www-form-urlencoded", "happened=Another+canary&phone=555-0101"},
-	} {
-		if a := w.ask(t, at, sent.kind, []byte(sent.body)); a.status != 200 || !strings.Contains(a.body, "Two people look at it.") {
-			t.Fatalf("reporting: %d %s", a.status, a.body)
-		}
-	}
-	members := w.d.running(w.id).manifest.Committee.Members
-	for i, m := range members[:2] {
-		if err := w.d.DecideDispute(ctx, w.id, 1, m.Name, true); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.d.DecideDispute(ctx, w.id, 2, m.Name, i == 0); err != nil { // they do not agree
-			t.Fatal(err)
-		}
-	}
-	list, err := w.d.Disputes(ctx, w.id)
-	if err != nil || len(list) != 2 || list[0].State != registrar.DisputeUpheld || list[1].State != registrar.DisputeOpen || list[0].Member == "" {
-		t.Fatalf("got %d reports, %v", len(list), err)
-	}
-	w.turn(t)
-	after, err := w.d.committee.Certificate(ctx, w.id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for body, want := range map[string]uint64{string(before): 0, string(after): 1} {
-		if c, err := tally.ParseCertificate([]byte(body)); err != nil || c.Disputed != want {
-			t.Errorf("the certificate says that %d reports are upheld, want %d (%v)", c.Disputed, want, err)
-		}
-	}
-	return after
 }
 
 // audit exports the record and has it verified.

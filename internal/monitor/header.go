@@ -38,6 +38,8 @@ func checkHeader(path string, a *answer, o election.Origins) []string {
 		faults = append(faults, fmt.Sprintf("Content-Type is %q", a.header.Get("Content-Type")))
 	} else if page {
 		faults = append(faults, checkPolicy(a, o)...)
+	} else {
+		faults = append(faults, checkBare(a)...)
 	}
 	slices.Sort(faults)
 	return faults
@@ -59,21 +61,9 @@ func checkPolicy(a *answer, o election.Origins) []string {
 		"style-src":   sources(a.body, "style"),
 		"connect-src": set([]string{"'self'", o.Registrar, o.Box, o.Board}),
 	}
-	values := a.header.Values("Content-Security-Policy")
-	if len(values) != 1 {
-		return []string{fmt.Sprintf("Content-Security-Policy stands there %d times", len(values))}
-	}
-	got := make(map[string]string)
-	for directive := range strings.SplitSeq(values[0], ";") {
-		fields := strings.Fields(directive)
-		if len(fields) == 0 {
-			continue
-		}
-		name := strings.ToLower(fields[0])
-		if _, twice := got[name]; twice {
-			return []string{"Content-Security-Policy has " + name + " twice"}
-		}
-		got[name] = set(fields[1:])
+	got, fault := policyOf(a)
+	if fault != "" {
+		return []string{fault}
 	}
 	var faults []string
 	for _, name := range slices.Sorted(maps.Keys(want)) {
@@ -86,6 +76,47 @@ func checkPolicy(a *answer, o election.Origins) []string {
 		faults = append(faults, "Content-Security-Policy has "+name+", which it must not have")
 	}
 	return faults
+}
+
+// checkBare compares the policy of what is no page, whose parts a booth chooses, with
+// what it must be: whatever a browser takes it for, nothing of it runs or is sent.
+func checkBare(a *answer) []string {
+	got, fault := policyOf(a)
+	if fault != "" {
+		return []string{fault}
+	}
+	var faults []string
+	if got["default-src"] == "" {
+		faults = append(faults, "Content-Security-Policy has no default-src")
+	}
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		if got[name] != "'none'" {
+			faults = append(faults, fmt.Sprintf("Content-Security-Policy has %s %q, it must be \"'none'\"", name, got[name]))
+		}
+	}
+	return faults
+}
+
+// policyOf reads an answer's Content-Security-Policy, by directive, or says what is
+// wrong with it.
+func policyOf(a *answer) (got map[string]string, fault string) {
+	values := a.header.Values("Content-Security-Policy")
+	if len(values) != 1 {
+		return nil, fmt.Sprintf("Content-Security-Policy stands there %d times", len(values))
+	}
+	got = make(map[string]string)
+	for directive := range strings.SplitSeq(values[0], ";") {
+		fields := strings.Fields(directive)
+		if len(fields) == 0 {
+			continue
+		}
+		name := strings.ToLower(fields[0])
+		if _, twice := got[name]; twice {
+			return nil, "Content-Security-Policy has " + name + " twice"
+		}
+		got[name] = set(fields[1:])
+	}
+	return got, ""
 }
 
 // set writes a list without order and repetition.

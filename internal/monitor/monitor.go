@@ -156,6 +156,11 @@ func (l *look) listing(ctx context.Context) (map[string]suite.Hash, error) {
 	if got := suite.Hash(sha256.Sum256(a.body)); a.status != http.StatusOK || got != l.r.Client.SHA256 {
 		l.differs(address, a, "it answers %d and has the SHA-256 %s, not %s as the committee named", a.status, got, l.r.Client.SHA256)
 	}
+	if a.status == http.StatusOK {
+		for _, fault := range checkHeader(pathClient, a, l.m.Origins) {
+			l.differs(address, a, "%s", fault)
+		}
+	}
 	files, err := parseListing(a.body)
 	if err != nil {
 		l.differs(address, a, "it is no list of files: %v", err)

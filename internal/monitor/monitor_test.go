@@ -207,6 +207,14 @@ func TestDifferent(t *testing.T) {
 			return b
 		}
 	}
+	list := func(name, value string) func(*http.Request, http.Header, []byte) []byte {
+		return func(r *http.Request, h http.Header, b []byte) []byte {
+			if r.URL.Path == "/v1/client" {
+				h.Set(name, value)
+			}
+			return b
+		}
+	}
 	evil := func(b []byte) []byte {
 		return bytes.Replace(b, []byte("<body"), []byte("<script>steal()</script><body"), 1)
 	}
@@ -255,19 +263,31 @@ func TestDifferent(t *testing.T) {
 			}
 			return b
 		}, "it is no list of files: line 1"},
-		"scripts of others":     {policy("script-src ", "script-src https://cdn.example "), "has script-src"},
-		"any script":            {policy("script-src ", "script-src 'unsafe-inline' "), "has script-src"},
-		"sends elsewhere":       {policy("connect-src ", "connect-src https://log.example "), "has connect-src"},
-		"sends to nobody":       {policy("https://registrar.example ", ""), "has connect-src"},
-		"forms to others":       {policy("form-action 'none'", "form-action *"), "has form-action"},
-		"frames":                {policy("frame-ancestors 'none'; ", ""), "has frame-ancestors"},
-		"no trusted types":      {policy("require-trusted-types-for 'script'", ""), "has require-trusted-types-for"},
-		"reports":               {policy("default-src", "report-uri https://log.example; default-src"), "has report-uri, which it must not have"},
-		"two policies":          {header("Content-Security-Policy", "default-src *"), "stands there 2 times"},
-		"a policy that repeats": {policy("script-src", "script-src *; script-src"), "has script-src twice"},
-		"a cookie":              {header("Set-Cookie", "a=b"), "it has the header Set-Cookie"},
-		"leads elsewhere":       {header("Refresh", "0; url=https://other.example"), "it has the header Refresh"},
-		"loads elsewhere":       {header("Link", "<https://other.example/x.js>; rel=preload"), "it has the header Link"},
+		"scripts of others":              {policy("script-src ", "script-src https://cdn.example "), "has script-src"},
+		"any script":                     {policy("script-src ", "script-src 'unsafe-inline' "), "has script-src"},
+		"sends elsewhere":                {policy("connect-src ", "connect-src https://log.example "), "has connect-src"},
+		"sends to nobody":                {policy("https://registrar.example ", ""), "has connect-src"},
+		"forms to others":                {policy("form-action 'none'", "form-action *"), "has form-action"},
+		"frames":                         {policy("frame-ancestors 'none'; ", ""), "has frame-ancestors"},
+		"no trusted types":               {policy("require-trusted-types-for 'script'", ""), "has require-trusted-types-for"},
+		"reports":                        {policy("default-src", "report-uri https://log.example; default-src"), "has report-uri, which it must not have"},
+		"two policies":                   {header("Content-Security-Policy", "default-src *"), "stands there 2 times"},
+		"a policy that repeats":          {policy("script-src", "script-src *; script-src"), "has script-src twice"},
+		"a cookie":                       {header("Set-Cookie", "a=b"), "it has the header Set-Cookie"},
+		"leads elsewhere":                {header("Refresh", "0; url=https://other.example"), "it has the header Refresh"},
+		"loads elsewhere":                {header("Link", "<https://other.example/x.js>; rel=preload"), "it has the header Link"},
+		"a list that is kept":            {list("Cache-Control", "max-age=60"), "/v1/client: Cache-Control is"},
+		"a list that is a page":          {list("Content-Type", "text/html"), "/v1/client: Content-Type is"},
+		"a list that loads":              {list("Link", "<https://other.example/x.js>; rel=preload"), "/v1/client: it has the header Link"},
+		"a list that runs":               {list("Content-Security-Policy", "default-src 'none'; script-src 'self'"), `/v1/client: Content-Security-Policy has script-src "'self'"`},
+		"a list with half of a policy":   {list("Content-Security-Policy", "form-action 'none'"), "/v1/client: Content-Security-Policy has no default-src"},
+		"a list without a policy of use": {list("Content-Security-Policy", "default-src 'none'; default-src *"), "/v1/client: Content-Security-Policy has default-src twice"},
+		"words that run": {func(r *http.Request, h http.Header, b []byte) []byte {
+			if r.URL.Path == "/v1/words.txt" {
+				h.Set("Content-Security-Policy", "default-src *")
+			}
+			return b
+		}, "/v1/words.txt: Content-Security-Policy has default-src"},
 		"is kept by what is asked": {func(_ *http.Request, h http.Header, b []byte) []byte {
 			h.Set("Cache-Control", "max-age=60")
 			return b

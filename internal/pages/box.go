@@ -36,6 +36,7 @@ type boxPage struct {
 const (
 	boxFound   = "found"
 	boxUnknown = "unknown"
+	boxLater   = "later" // nobody can say yet: no witnesses have confirmed what is there
 	boxCode    = "code"
 	boxLength  = "length"
 	boxLetters = "letters"
@@ -129,12 +130,15 @@ func (s *Site) postBox(w http.ResponseWriter, r *http.Request) error {
 			// Nobody is told that a ballot is not there because a part of the log is not.
 			err = errors.New("looking for a ballot: a part of the log is missing")
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, errUnseen):
+			state = boxLater
+		case err != nil:
 			return err
-		}
-		state = boxUnknown
-		if hit != nil {
+		case hit != nil:
 			state = boxFound
+		default:
+			state = boxUnknown
 		}
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -153,11 +157,11 @@ func (s *Site) postBox(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.State, p.Signs = state, signs
-	if state == boxFound || state == boxUnknown {
+	if !p.Wrong() {
 		p.Tracker = suite.Group4(suite.CleanBase32(typed))
 	}
 	w.Header().Set("Content-Security-Policy", policyOf("box", v))
-	return renderAs(w, http.StatusOK, "box", p, "no-store")
+	return renderAs(w, r, http.StatusOK, "box", p, "no-store")
 }
 
 // answerTracker answers a program.

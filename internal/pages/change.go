@@ -3,7 +3,6 @@ package pages
 import (
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -21,7 +20,7 @@ func (c Content) Next(before *Edition, now time.Time) *Edition {
 			c.Lot = &Lot{AgainstFirst: b[0]&1 == 1, Drawn: now.UTC().Truncate(time.Second)}
 		}
 	}
-	return &Edition{Stored: now.UTC().Truncate(time.Second), Content: c}
+	return &Edition{Stored: now.UTC().Truncate(time.Second), Content: c, Withdrawn: before.Withdrawn}
 }
 
 // Changes says what of the content is new, changed or gone, part by part.
@@ -48,25 +47,10 @@ func Changes(before, after Content) []string {
 // parts returns the content part by part, by the names of the files that they are in.
 func (c Content) parts() map[string]string {
 	parts := make(map[string]string)
-	for name, text := range map[string]Text{"view.md": c.View, "for.md": c.For, "against.md": c.Against, "expired.md": c.Expired} {
-		for lang, s := range text {
-			parts[lang+"/"+name] = s
-		}
-	}
-	for lang, list := range c.Questions {
-		parts[lang+"/questions.md"] = encoded(list)
-	}
-	told := make(map[string]int)
-	for _, s := range c.Stories {
-		told[s.Language]++
-		parts[fmt.Sprintf("%s/stories, number %d", s.Language, told[s.Language])] = encoded(s)
-	}
-	if len(c.Contacts) > 0 {
-		parts[contactsName] = encoded(c.Contacts)
-	}
-	for _, d := range c.Documents {
-		parts[documentsName+"/"+d.File] = encoded(d)
-	}
+	c.only(func(name, part string) bool {
+		parts[name] = part
+		return true
+	})
 	if s := encoded(c.Settings); s != encoded(Settings{}) {
 		parts[settingsName] = s
 	}

@@ -137,4 +137,6 @@ type Edition struct {
 	Number  int       `json:"number"` // from 1
 	Stored  time.Time `json:"stored"`
 	Content Content   `json:"content"`
+	// Withdrawn is what was shown before and taken back.
+	Withdrawn []Withdrawn `json:"withdrawn,omitempty"`
 }

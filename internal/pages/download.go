@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/outcome"
 	"strikevote/internal/record/layout"
 )
@@ -92,11 +93,11 @@ const (
 	// Each file gets so long to leave; a phone on a slow network takes its time, and
 	// one that takes nothing is let go.
 	fileTime = 30 * time.Second
-	// downloads is how many are under way at once.
-	downloads = 8
+	// downloads is how many are under way at once, and ofNetwork how many to one network.
+	downloads, ofNetwork = 8, 2
+	// comeBack is when one of them has likely ended.
+	comeBack = time.Minute
 )
-
-var errDownloads = errors.New("too many downloads of records are under way")
 
 // getZip streams the whole record as it is published, in the layout that `strikevote
 // verify` reads. No more than one file of it is held at a time.
@@ -109,11 +110,23 @@ func (s *Site) getZip(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if n := s.zips.Add(1); n > downloads {
-		s.zips.Add(-1)
-		return errDownloads
+	h := w.Header()
+	h.Set("Content-Type", "application/zip")
+	h.Set("Content-Disposition", `attachment; filename="record-`+v.ID.String()+`.zip"`)
+	h.Set("Cache-Control", brief)
+	if r.Method == http.MethodHead {
+		return nil
 	}
-	defer s.zips.Add(-1)
+	address := s.Address
+	if address == nil {
+		address = web.Remote
+	}
+	done, err := s.zips().Take(address(r))
+	if err != nil {
+		h.Del("Content-Disposition")
+		return err
+	}
+	defer done()
 	// A request's own time is too short for the whole of it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Duration(len(paths)+1)*fileTime)
 	defer cancel()
@@ -123,13 +136,6 @@ func (s *Site) getZip(w http.ResponseWriter, r *http.Request) error {
 		}
 	})
 	defer stop()
-	h := w.Header()
-	h.Set("Content-Type", "application/zip")
-	h.Set("Content-Disposition", `attachment; filename="record-`+v.ID.String()+`.zip"`)
-	h.Set("Cache-Control", brief)
-	if r.Method == http.MethodHead {
-		return nil
-	}
 	if err := writeZip(ctx, w, v.record, paths); err != nil {
 		if s.Log != nil && ctx.Err() == nil {
 			s.Log.ErrorContext(ctx, "record not downloaded", "err", err)

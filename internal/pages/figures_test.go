@@ -299,7 +299,7 @@ func TestQuestions(t *testing.T) {
 		t.Errorf("before the certificate: %+v", q)
 	}
 	f.certificate = &tally.Certificate{Disputed: 2}
-	if q := s.questions(); q.Answer != "No. Yes leads by 10." || q.Open[2] != "2 disputes" {
+	if q := s.questions(); q.Answer != "No. Yes leads by 10." || q.Open[2] != "2 members whose report “It was not me” the committee upheld before it signed" {
 		t.Errorf("certified: %+v", q)
 	}
 	f.certificate.Material = true

@@ -2,9 +2,11 @@ package pages
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"html/template"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/yuin/goldmark"
@@ -22,9 +24,58 @@ import (
 // marked makes HTML of Markdown.
 var marked = goldmark.New(goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(safe{}, 1))))
 
+// rendered are texts as they were shown: parsing one takes longer than everything else
+// of its page, and everybody who opens the page is shown the same.
+var rendered = texts{most: 8 << 20}
+
+// texts keeps HTML by what it was made of. Its zero value keeps nothing.
+type texts struct {
+	most int // bytes
+
+	mu   sync.Mutex
+	size int                       // guarded by mu
+	kept map[shownAs]template.HTML // guarded by mu
+}
+
+// shownAs is a text and the level of its highest heading.
+type shownAs struct {
+	hash  [sha256.Size]byte
+	level int
+}
+
+// of returns what was kept, or makes it and keeps it. Who wrote the texts is the union, a
+// few at a time; if there are too many all the same, it begins anew.
+func (t *texts) of(source string, level int, render func(string, int) template.HTML) template.HTML {
+	key := shownAs{sha256.Sum256([]byte(source)), level}
+	t.mu.Lock()
+	html, ok := t.kept[key]
+	t.mu.Unlock()
+	if ok {
+		return html
+	}
+	html = render(source, level)
+	if len(html) > t.most {
+		return html
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.kept == nil || t.size+len(html) > t.most {
+		t.size, t.kept = 0, make(map[shownAs]template.HTML)
+	}
+	if _, ok := t.kept[key]; !ok {
+		t.size += len(html)
+		t.kept[key] = html
+	}
+	return html
+}
+
 // Markdown makes HTML of a text. Its highest heading gets a level of the page's, so that
 // who hears the page finds no level left out.
 func (v *view) Markdown(source string, level int) template.HTML {
+	return rendered.of(source, level, renderMarkdown)
+}
+
+func renderMarkdown(source string, level int) template.HTML {
 	b := []byte(source)
 	doc := marked.Parser().Parse(text.NewReader(b))
 	var headings []*ast.Heading

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 
 	"strikevote/internal/language"
+	"strikevote/internal/platform/web"
 	"strikevote/templates"
 )
 
@@ -101,29 +103,28 @@ func parse() map[string]*template.Template {
 // render writes a page, or nothing at all if it cannot be made. A cache may keep it for
 // a while; 0: it may not. The language may have come from a header, by which caches must
 // tell answers apart.
-func render(w http.ResponseWriter, status int, name string, data any, keep time.Duration) error {
+func render(w http.ResponseWriter, r *http.Request, status int, name string, data any, keep time.Duration) error {
 	cache := "no-store"
 	if keep > 0 {
 		cache = fmt.Sprintf("public, max-age=%d", int(keep.Seconds()))
 	}
-	return renderAs(w, status, name, data, cache)
+	return renderAs(w, r, status, name, data, cache)
 }
 
 // renderAs is render for a page that caches keep as is said.
-func renderAs(w http.ResponseWriter, status int, name string, data any, cache string) error {
+func renderAs(w http.ResponseWriter, r *http.Request, status int, name string, data any, cache string) error {
 	var b bytes.Buffer
 	if err := layouts[name].ExecuteTemplate(&b, "page", data); err != nil {
 		return err
 	}
 	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", cache)
 	if status != http.StatusOK {
 		h.Set("Cache-Control", "no-store")
 	}
 	h.Add("Vary", "Accept-Language")
-	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // the reader went away
+	// Nothing on a public page is secret; what shows a tracker answers a POST.
+	web.WritePacked(w, r, status, "text/html; charset=utf-8", b.Bytes())
 	return nil
 }
 
@@ -158,7 +159,7 @@ func (s *Site) getPage(w http.ResponseWriter, r *http.Request) error {
 				return err
 			}
 			w.Header().Set("Content-Security-Policy", policyOf(p.name, v))
-			return render(w, http.StatusOK, p.name, data, v.keep())
+			return render(w, r, http.StatusOK, p.name, data, v.keep())
 		case p.path + "/":
 			http.Redirect(w, r, v.Link(p.path), http.StatusMovedPermanently)
 			return nil
@@ -175,9 +176,18 @@ type indexPage struct {
 	*language.Words
 	Asset     assets
 	Missing   bool
-	Down      bool
+	Down      down
 	Elections []listed
 }
+
+// A down is why a page cannot be shown, as its words' name.
+type down string
+
+const (
+	isDown        down = "down"
+	isBusy        down = "busy"
+	isBusyNetwork down = "network"
+)
 
 type listed struct {
 	Link  string
@@ -191,7 +201,7 @@ func (s *Site) missing(w http.ResponseWriter, r *http.Request) error {
 		// No page of the list is this one, and the same address in another language
 		// does not exist either.
 		v.Path = ""
-		return render(w, http.StatusNotFound, "missing", missingPage{v}, 0)
+		return render(w, r, http.StatusNotFound, "missing", missingPage{v}, 0)
 	}
 	if !errors.Is(err, ErrNotFound) {
 		return err
@@ -229,11 +239,19 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request, status int) error {
 			p.Elections = append(p.Elections, listed{address(id, "", explicit(r)), v.Of(f.Manifest.Title)})
 		}
 	}
-	return render(w, status, "index", p, keep)
+	return render(w, r, status, "index", p, keep)
 }
 
-// unavailable answers while what a page is made of cannot be read.
-func (s *Site) unavailable(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Retry-After", "5")
-	return render(w, http.StatusServiceUnavailable, "index", indexPage{Words: words(r), Asset: hashed, Down: true}, 0)
+// unavailable answers while what a page is made of cannot be read, or is being read by
+// as many as can be.
+func (s *Site) unavailable(w http.ResponseWriter, r *http.Request, why down) error {
+	status, after := http.StatusServiceUnavailable, 5*time.Second
+	if why != isDown {
+		after = comeBack
+	}
+	if why == isBusyNetwork {
+		status = http.StatusTooManyRequests
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(int(after.Seconds())))
+	return render(w, r, status, "index", indexPage{Words: words(r), Asset: hashed, Down: why}, 0)
 }

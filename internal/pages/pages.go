@@ -15,8 +15,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 	"weak"
 
@@ -59,6 +59,9 @@ type Site struct {
 	// Keep is how long what was read of an election is shown before it is read
 	// again. 0 reads for every page.
 	Keep time.Duration
+	// Address tells whence a request comes, behind proxies that are trusted; nil: the
+	// address of the connection. It bounds the downloads of one network.
+	Address func(*http.Request) netip.Addr
 	// Log may be nil. It gets no request.
 	Log *slog.Logger
 	// Now may be nil.
@@ -69,7 +72,7 @@ type Site struct {
 
 	lending chan struct{} // one while a document is read
 
-	zips  atomic.Int32 // downloads of records under way
+	slots *web.Slots // of downloads of records; guarded by mu
 	mu    sync.Mutex
 	kept  map[suite.ElectionID]*kept        // guarded by mu
 	ended map[suite.ElectionID]*ends        // guarded by mu
@@ -118,6 +121,16 @@ func (s *Site) now() time.Time {
 	return s.Now()
 }
 
+// zips are the slots of the downloads of records.
+func (s *Site) zips() *web.Slots {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.slots == nil {
+		s.slots = web.NewSlots(downloads, ofNetwork)
+	}
+	return s.slots
+}
+
 func (s *Site) handle(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		err := h(w, r)
@@ -135,11 +148,16 @@ func (s *Site) handle(h func(http.ResponseWriter, *http.Request) error) http.Han
 
 // fail answers an error. Nothing of the error itself is shown.
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
-	// Too many downloads are no fault that somebody has to mend.
-	if s.Log != nil && r.Context().Err() == nil && !errors.Is(err, errDownloads) {
+	state := isDown
+	switch {
+	case errors.Is(err, web.ErrSlots):
+		state = isBusy // no fault that somebody has to mend
+	case errors.Is(err, web.ErrNetworkSlots):
+		state = isBusyNetwork
+	case s.Log != nil && r.Context().Err() == nil:
 		s.Log.ErrorContext(r.Context(), "page not made", "err", err)
 	}
-	if err := s.unavailable(w, r); err != nil {
+	if err := s.unavailable(w, r, state); err != nil {
 		panic("pages: the page that says so cannot be made: " + err.Error())
 	}
 }

@@ -3,6 +3,8 @@ package pages
 import (
 	"context"
 	"html/template"
+	"strings"
+	"time"
 
 	"strikevote/internal/language"
 )
@@ -11,6 +13,13 @@ import (
 type documentsPage struct {
 	*view
 	Documents []paper
+	Withdrawn []takenBack
+}
+
+// What was taken back, and when.
+type takenBack struct {
+	What Said
+	At   time.Time
 }
 
 type paper struct {
@@ -33,7 +42,26 @@ func documentsOf(_ *Site, _ context.Context, v *view) (any, error) {
 		}
 		p.Documents = append(p.Documents, paper{d, "/e/" + v.ID.String() + "/documents/" + d.File, in, v.size(d.Size)})
 	}
+	for _, w := range v.Edition.Withdrawn {
+		p.Withdrawn = append(p.Withdrawn, takenBack{v.takenBack(w), w.At})
+	}
 	return p, nil
+}
+
+// takenBack says what a withdrawn part was: a document by its title, a text by the page
+// on which it stood.
+func (v *view) takenBack(w Withdrawn) Said {
+	if w.Title != "" {
+		return v.said(w.Title, w.Language)
+	}
+	page := "pages.view.name"
+	switch {
+	case w.Name == contactsName:
+		page = "pages.contacts.name"
+	case strings.HasSuffix(w.Name, "/questions.md"):
+		page = "pages.questions.name"
+	}
+	return Said{Text: v.Text("pages.withdrawn.part", "page", v.Text(page))}
 }
 
 // size writes how large a file is.

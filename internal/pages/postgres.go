@@ -81,12 +81,8 @@ func (s *Store) Add(ctx context.Context, f *Folder, now time.Time) (stored *Edit
 		}
 		stored = f.Content.Next(before, now)
 		stored.Number = before.Number + 1
-		b, err := json.Marshal(stored)
-		if err != nil {
+		if err := put(ctx, tx, stored); err != nil {
 			return err
-		}
-		if len(b) > maxEdition {
-			return fmt.Errorf("all texts together are longer than %d bytes", maxEdition)
 		}
 		for hash, body := range f.Documents {
 			_, err := tx.Exec(ctx, `INSERT INTO content.document (sha256, body) VALUES ($1, $2) ON CONFLICT DO NOTHING`, hash[:], body)
@@ -94,11 +90,53 @@ func (s *Store) Add(ctx context.Context, f *Folder, now time.Time) (stored *Edit
 				return err
 			}
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO content.edition (number, body) VALUES ($1, $2)`, stored.Number, b)
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("storing what the union wrote: %w", err)
+	}
+	return stored, nil
+}
+
+// put stores an edition.
+func put(ctx context.Context, tx pgx.Tx, e *Edition) error {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	if len(b) > maxEdition {
+		return fmt.Errorf("all texts together are longer than %d bytes", maxEdition)
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO content.edition (number, body) VALUES ($1, $2)`, e.Number, b)
+	return err
+}
+
+// Withdraw stores the edition that follows the newest, without what is named, as
+// [Changes] names it, and returns it. Nobody is given that part any more, of this edition
+// or any before. Unless it is to be done it only returns what it would store.
+func (s *Store) Withdraw(ctx context.Context, names []string, now time.Time, do bool) (stored *Edition, err error) {
+	err = postgres.InTx(ctx, s.pool, pgx.Serializable, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT body FROM content.edition ORDER BY number`)
+		if err != nil {
+			return err
+		}
+		editions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Edition, error) {
+			var b []byte
+			if err := row.Scan(&b); err != nil {
+				return nil, err
+			}
+			return parseEdition(b)
+		})
+		if err != nil {
+			return err
+		}
+		if stored, err = withdraw(editions, names, now); err != nil || !do {
+			return err
+		}
+		return put(ctx, tx, stored)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("withdrawing what the union wrote: %w", err)
 	}
 	return stored, nil
 }

@@ -1,9 +1,11 @@
 package pages_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -103,5 +105,125 @@ func TestStoreRace(t *testing.T) {
 	wg.Wait()
 	if len(seen) != n || !seen[n] {
 		t.Errorf("got %v", seen)
+	}
+}
+
+// TestWithdraw takes back what was shown: nobody is given it any more in any edition, a
+// list says so, and the database keeps it.
+func TestWithdraw(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Registrar(t)
+	store := pages.NewStore(db.Service)
+	w := newWorld(t)
+	w.site.Content = func(context.Context, suite.ElectionID) (pages.Source, error) { return store, nil }
+	now := time.Unix(1_900_000_000, 0)
+	files := make(map[suite.Hash][]byte)
+	document := func(name, body string) pages.Document {
+		hash := suite.Hash(sha256.Sum256([]byte(body)))
+		files[hash] = []byte(body)
+		return pages.Document{Date: "2027-01-15", Title: "Title of " + name, From: "Both", Language: "en", File: name, Size: int64(len(body)), SHA256: hash}
+	}
+	story := func(title, text string) pages.Story {
+		return pages.Story{Language: "en", Title: title, Campus: "Davis", Text: text}
+	}
+	show := func(c pages.Content) {
+		t.Helper()
+		now = now.Add(time.Hour)
+		if _, err := store.Add(t.Context(), &pages.Folder{Content: c, Documents: files}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sides := pages.Content{For: pages.Text{"en": "yes"}, Against: pages.Text{"en": "no"}}
+	first := sides
+	first.View = pages.Text{"en": "CANARY view"}
+	first.Documents = []pages.Document{document("offer.pdf", "CANARY offer"), document("other.pdf", "another")}
+	first.Stories = []pages.Story{story("Nurse", "CANARY first words"), story("Clerk", "stays")}
+	show(first)
+	second := sides
+	second.View = pages.Text{"en": "CANARY view, mended", "es": "queda"}
+	second.Documents = []pages.Document{document("offer.pdf", "CANARY offer, mended"), document("other.pdf", "another")}
+	second.Stories = []pages.Story{story("Clerk", "stays"), story("Nurse", "CANARY other words")}
+	show(second)
+	names := []string{"documents/offer.pdf", "en/view.md", "en/stories/2"}
+	for bad, why := range map[string]string{"documents/none.pdf": "what is shown: documents/offer.pdf, documents/other.pdf, en/against.md", "en/for.md": "stand alone", "settings.json": "nothing is shown as"} {
+		if _, err := store.Withdraw(t.Context(), []string{bad}, now, true); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: got %v", bad, err)
+		}
+	}
+	if e, err := store.Withdraw(t.Context(), names, now, false); err != nil || e.Number != 3 {
+		t.Fatalf("got %v", err)
+	}
+	if e, err := store.Newest(t.Context()); err != nil || e.Number != 2 {
+		t.Errorf("a look withdraws something: %v", err)
+	}
+	get := func(path string) string {
+		t.Helper()
+		resp := w.get(path)
+		return fmt.Sprint(resp.StatusCode, " ", read(t, resp))
+	}
+	offers := []string{first.Documents[0].SHA256.String(), second.Documents[0].SHA256.String()}
+	open := []string{"view", "documents", "content", "content/1", "content/2", "documents/offer.pdf", "content/files/" + offers[0], "content/files/" + offers[1]}
+	for _, path := range open {
+		if got := get(path); !strings.HasPrefix(got, "200") || path != "documents" && !strings.Contains(got, "CANARY") {
+			t.Errorf("negative control, %s: %s", path, got)
+		}
+	}
+	e, err := store.Withdraw(t.Context(), names, now.Add(time.Hour), true)
+	if err != nil || e.Number != 3 || len(e.Withdrawn) != 3 {
+		t.Fatalf("got %v, %+v", err, e)
+	}
+	for _, path := range append(open, "content/3") {
+		got := get(path)
+		if strings.Contains(got, "CANARY") {
+			t.Errorf("%s shows what was withdrawn: %s", path, got)
+		}
+		if gone := strings.Contains(path, "offer") || strings.Contains(path, "files/"); gone != strings.HasPrefix(got, "404") {
+			t.Errorf("%s: %.80s", path, got)
+		}
+		if strings.HasPrefix(path, "content") && strings.HasPrefix(got, "200") && (!strings.Contains(got, `"name":"documents/offer.pdf","title":"Title of offer.pdf"`) ||
+			!strings.Contains(got, "stays") || path != "content/1" && !strings.Contains(got, "queda") || strings.Contains(got, offers[0]) || strings.Contains(got, `"parts"`)) {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	for path, want := range map[string]string{"documents": "Title of offer.pdf, withdrawn on", "documents?lang=es": "Retirado", "documents/other.pdf": "200 another", "view": "stays"} {
+		if got := get(path); !strings.Contains(got, want) {
+			t.Errorf("%s does not say %q: %s", path, want, got)
+		}
+	}
+	if got := get("documents"); strings.Count(got, "A text of the page “The union’s view”") != 2 {
+		t.Errorf("the texts are not named: %s", got)
+	}
+	// The database keeps it, and the lot.
+	for number, want := range map[int]string{1: "CANARY view", 2: "CANARY view, mended"} {
+		if b, err := store.Edition(t.Context(), number); err != nil || !strings.Contains(string(b), want) {
+			t.Errorf("edition %d is not kept: %v", number, err)
+		}
+	}
+	if b, err := store.Document(t.Context(), first.Documents[0].SHA256); err != nil || string(b) != "CANARY offer" {
+		t.Errorf("the document is not kept: %v", err)
+	}
+	// What is shown again is shown, from then on; whoever does it is told.
+	kept, err := store.Newest(t.Context())
+	if err != nil || kept.Content.Lot == nil {
+		t.Fatalf("got %v", err)
+	}
+	if again := pages.Again(kept, second); len(again) != 3 {
+		t.Errorf("only %v would be shown again", again)
+	}
+	if again := pages.Again(kept, kept.Content); len(again) != 0 {
+		t.Errorf("%v would be shown again", again)
+	}
+	show(second)
+	for path, want := range map[string]string{"documents/offer.pdf": "200 CANARY", "content/4": "200 {", "content/files/" + offers[1]: "200 CANARY", "content/files/" + offers[0]: "404", "documents": "withdrawn on"} {
+		if got := get(path); !strings.HasPrefix(got, want) && !strings.Contains(got, want) {
+			t.Errorf("shown again, %s: %.80s", path, got)
+		}
+	}
+	if got := get("content/2"); strings.Contains(got, "CANARY") {
+		t.Errorf("the edition of before: %s", got)
+	}
+	// Both opinions together may go, and their order stays drawn.
+	if e, err := store.Withdraw(t.Context(), []string{"en/for.md", "en/against.md"}, now.Add(2*time.Hour), true); err != nil || e.Content.Lot == nil || len(e.Withdrawn) != 5 {
+		t.Errorf("got %v, %+v", err, e)
 	}
 }

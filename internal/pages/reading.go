@@ -104,6 +104,15 @@ func (f *figures) readCertificate(ctx context.Context, v *view, result suite.Has
 	if c.MID != v.MID || c.Result != result {
 		return errors.New("reading certificate: it is of another result")
 	}
+	// The committee's signatures do not make a group of what is none.
+	if len(c.Groups) != len(v.Manifest.Groups) {
+		return errors.New("reading certificate: it does not count the manifest's groups")
+	}
+	for i := range c.Groups {
+		if c.Groups[i].ID != v.Manifest.Groups[i].ID {
+			return fmt.Errorf("reading certificate: it does not count group %d in its place", v.Manifest.Groups[i].ID)
+		}
+	}
 	if err := tally.VerifyCertification(&v.Acts.Committee, v.MID, b, signatures); err != nil {
 		return err
 	}

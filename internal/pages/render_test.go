@@ -1,11 +1,14 @@
 package pages_test
 
 import (
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"mime"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -283,6 +286,35 @@ func TestEscaping(t *testing.T) {
 
 var href = regexp.MustCompile(`(?:href|src)="([^"]+)"`)
 
+// TestTextsKept: a text is made into HTML once for each level of its heading, and what
+// is kept of all of them has a bound.
+func TestTextsKept(t *testing.T) {
+	t.Parallel()
+	kept := pages.NewTexts(1000)
+	for range 3 {
+		if a, b := kept.Of("# A\n*b*", 2), kept.Of("# A\n*b*", 3); a != "<h2>A</h2>\n<p><em>b</em></p>\n" || !strings.HasPrefix(b, "<h3>") {
+			t.Errorf("got %q and %q", a, b)
+		}
+	}
+	if kept.Made != 2 {
+		t.Errorf("made %d times", kept.Made)
+	}
+	for i := range 200 {
+		if got := kept.Of(fmt.Sprint("text ", i), 2); got != fmt.Sprintf("<p>text %d</p>\n", i) {
+			t.Fatalf("got %q", got)
+		}
+	}
+	long := strings.Repeat("long ", 300)
+	for range 2 {
+		if got := kept.Of(long, 2); len(got) < 1400 {
+			t.Errorf("a text longer than all that is kept: %q", got)
+		}
+	}
+	if kept.Made != 204 || kept.Kept() > 1000 {
+		t.Errorf("made %d times, %d bytes are kept", kept.Made, kept.Kept())
+	}
+}
+
 // TestLinks follows every link from the first page on.
 func TestLinks(t *testing.T) {
 	t.Parallel()
@@ -366,7 +398,7 @@ func TestHeaders(t *testing.T) {
 		{style, "text/css; charset=utf-8", "public, max-age=31536000, immutable", 200},
 		{"/e/", "text/html; charset=utf-8", "public, max-age=30", 200},
 		{base + "content", "application/json", "public, max-age=30", 200},
-		{base + "content/1", "application/json", "public, max-age=31536000, immutable", 200},
+		{base + "content/1", "application/json", "public, max-age=30", 200},
 		{base + "content/2", "text/html; charset=utf-8", "no-store", 404},
 		{base + "content/01", "text/html; charset=utf-8", "no-store", 404},
 		{base + "documents/last-offer.txt", "text/plain; charset=utf-8", "public, max-age=30", 200},
@@ -401,6 +433,37 @@ func TestHeaders(t *testing.T) {
 	}
 	if body := read(t, w.get("nothing")); !strings.Contains(body, "This page does not exist") || !strings.Contains(body, `href="`+base+`contacts"`) {
 		t.Errorf("what does not exist does not name what does: %s", body)
+	}
+}
+
+// TestPacked: a page comes compressed to whoever takes that, and says the same; an answer
+// to what was typed does not.
+func TestPacked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).sampled()
+	ask := func(method, path, body string) *http.Response {
+		r := httptest.NewRequest(method, "/e/"+w.manifest.ElectionID.String()+"/"+path, strings.NewReader(body))
+		r.Header.Set("Accept-Encoding", "gzip, deflate, br")
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		rec := httptest.NewRecorder()
+		w.handler.ServeHTTP(rec, r)
+		return rec.Result()
+	}
+	for _, path := range append([]string{"content", "nothing"}, own...) {
+		want := read(t, w.get(path))
+		resp := ask("GET", path, "")
+		size := resp.ContentLength
+		z, err := gzip.NewReader(resp.Body)
+		if err != nil || resp.Header.Get("Content-Encoding") != "gzip" || !strings.Contains(strings.Join(resp.Header.Values("Vary"), ","), "Accept-Encoding") {
+			t.Fatalf("%q: %v, %v", path, err, resp.Header)
+		}
+		got, err := io.ReadAll(z)
+		if err != nil || strings.TrimSpace(string(got)) != want || size*2 > int64(len(want)) {
+			t.Errorf("%q: %v, %d bytes of %d", path, err, size, len(want))
+		}
+	}
+	if resp := ask("POST", "box", "tracker=0000-0000-0000-0000-0000"); resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Encoding") != "" {
+		t.Errorf("an answer to what was typed: %d, %v", resp.StatusCode, resp.Header)
 	}
 }
 

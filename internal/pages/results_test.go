@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -31,6 +32,7 @@ import (
 	"strikevote/internal/protocol/ledger"
 	"strikevote/internal/protocol/receipt"
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tally"
 	"strikevote/internal/protocol/tlog"
 	recordfiles "strikevote/internal/record"
 	"strikevote/internal/record/layout"
@@ -209,7 +211,7 @@ func TestResultStages(t *testing.T) {
 		},
 		{
 			audittest.Options{},
-			[]string{"Certified on", "by Member 1 and Member 2.", "The certificate, on one page to print", "1 dispute"},
+			[]string{"Certified on", "by Member 1 and Member 2.", "The certificate, on one page to print", "1 member whose report “It was not me” the committee upheld before it signed"},
 			[]string{"not yet certified", "The committee answers this when"},
 			"Final mark of the box (29 entries)",
 		},
@@ -341,22 +343,59 @@ func TestResultAlone(t *testing.T) {
 	}
 }
 
-// TestDownloads refuses a download beside too many others, for a moment and without a word
-// in the log, which anybody could fill so.
+// TestDownloads refuses a download beside too many others, in words, for a moment and
+// without a line in the log, which anybody could fill so. One network cannot keep all
+// others from the record.
 func TestDownloads(t *testing.T) {
 	t.Parallel()
 	c := newCounted(t, audittest.Options{Stage: layout.Locked})
 	var log strings.Builder
 	c.site.Log = slog.New(slog.NewTextHandler(&log, nil))
-	c.site.Downloading(8)
-	resp := c.get("record.zip")
-	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || log.Len() > 0 {
-		t.Errorf("the ninth is answered %d, and the log says %q", resp.StatusCode, &log)
+	c.site.Address = func(r *http.Request) netip.Addr { return netip.MustParseAddr(r.Header.Get("X-Test")) }
+	ask := func(method, from string) *http.Response {
+		r := httptest.NewRequest(method, c.address("record.zip"), nil)
+		r.Header.Set("X-Test", from)
+		return c.ask(r)
 	}
-	c.site.Downloading(7)
+	var ends []func()
+	begin := func(from string) {
+		t.Helper()
+		done, err := c.site.Download(netip.MustParseAddr(from))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends = append(ends, done)
+	}
+	refused := func(from string, status int, says string) {
+		t.Helper()
+		resp := ask("GET", from)
+		body := read(t, resp)
+		if h := resp.Header; resp.StatusCode != status || h.Get("Retry-After") != "60" || h.Get("Cache-Control") != "no-store" || h.Get("Content-Disposition") != "" ||
+			!strings.HasPrefix(h.Get("Content-Type"), "text/html") || !strings.Contains(body, "<h1>This download is busy now</h1>") || !strings.Contains(body, says) {
+			t.Errorf("from %s: %d, %v, %s", from, resp.StatusCode, h, body)
+		}
+	}
 	for range 2 {
-		if len(c.zipped()) == 0 {
-			t.Error("one that has ended counts on")
+		begin("2001:db8::1")
+	}
+	refused("2001:db8::2", http.StatusTooManyRequests, "Two downloads from your network are under way.")
+	if resp := ask("HEAD", "2001:db8::2"); resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/zip" {
+		t.Errorf("HEAD takes a place: %d", resp.StatusCode)
+	}
+	for i := range 6 {
+		if resp := ask("GET", "192.0.2.1"); resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/zip" {
+			t.Errorf("another network beside %d downloads: %d", 2+i, resp.StatusCode)
+		}
+		begin(fmt.Sprintf("192.0.2.%d", 10+i))
+	}
+	refused("192.0.2.1", http.StatusServiceUnavailable, "Many people are downloading the record.")
+	if log.Len() > 0 {
+		t.Errorf("the log says %q", &log)
+	}
+	ends[7]()
+	for range 2 {
+		if resp := ask("GET", "192.0.2.1"); resp.StatusCode != http.StatusOK {
+			t.Errorf("one that has ended counts on: %d", resp.StatusCode)
 		}
 	}
 }
@@ -384,6 +423,30 @@ func TestFalseFiles(t *testing.T) {
 		c.files[path] = other.files[path]
 		if resp := c.get("result"); resp.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("with another election's %s: status %d", path, resp.StatusCode)
+		}
+	}
+}
+
+// TestCertificateGroups: a certificate that counts groups that the manifest has not is
+// refused, whoever has signed it.
+func TestCertificateGroups(t *testing.T) {
+	t.Parallel()
+	c := newCounted(t, audittest.Options{})
+	honest := c.election
+	for name, forge := range map[string]func(*tally.Certificate){
+		"unknown": func(c *tally.Certificate) { c.Groups[2].ID = 99 },
+		"twice":   func(c *tally.Certificate) { c.Groups[2].ID = c.Groups[1].ID },
+		"missing": func(c *tally.Certificate) { c.Groups = c.Groups[:2] },
+		"more":    func(c *tally.Certificate) { c.Groups = append(c.Groups, tally.GroupCounts{ID: 99}) },
+		"none":    func(c *tally.Certificate) { c.Groups = c.Groups[:0] },
+	} {
+		forged := honest.Clone()
+		forged.Forge.Certificate = forge
+		c.files = forged.Publish(t)
+		for _, path := range []string{"certificate", "result"} {
+			if resp := c.get(path); resp.StatusCode != http.StatusServiceUnavailable {
+				t.Errorf("%s, %s: status %d", name, path, resp.StatusCode)
+			}
 		}
 	}
 }
@@ -533,6 +596,12 @@ func TestTurnoutPage(t *testing.T) {
 	if got := read(t, c.get("turnout.json")); got != string(c.turnout) {
 		t.Errorf("the file is %s", got)
 	}
+	// Members who were added vote before they are told as entitled.
+	const added = "Members who were added after the roll was signed"
+	c.silent("turnout", added)
+	c.turnout = []byte(`{"floor":25,"groups":[{"id":1,"issued":42,"entitled":40},{"id":2,"issued":8,"entitled":30},{"id":3,"issued":25,"entitled":25}],
+		"places":[{"name":"Davis","issued":61,"entitled":60}],"other":{"name":"","issued":14,"entitled":35}}`)
+	c.says("turnout", "Ballots issued: 75 of 97 entitled members (77.3%).", "HX 42 42 100.0%", "Davis 61 61 100.0%", "other 14 35 40.0%", added)
 	c.turnout = []byte(`{"groups":[{"id":9}]}`)
 	if resp := c.get("turnout"); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("of another election: status %d", resp.StatusCode)
@@ -732,13 +801,26 @@ func TestFindGrows(t *testing.T) {
 		c.files[checkpoint] = &fstest.MapFile{Data: bytes.Join(lines[:5], nil)}
 		want := "found"
 		if anew {
-			c.site, want = &pages.Site{Lookup: c.site.Lookup}, "unknown"
+			c.site, want = &pages.Site{Lookup: c.site.Lookup}, "later"
 		}
 		if got := state(trackers[0]); got != want {
 			t.Errorf("with a newer one that is not, started anew %v: %s", anew, got)
 		}
-		if got := state(trackers[600]); got != "unknown" {
-			t.Errorf("a ballot that no cosigned checkpoint holds: %s", got)
+		if anew {
+			body := read(t, c.search(trackers[0]))
+			if !strings.Contains(body, `data-state="later">`) || !strings.Contains(body, "We cannot look yet.") || !strings.Contains(body, trackers[0]) {
+				t.Errorf("the page says nothing of it: %s", body)
+			}
+		} else {
+			want = "unknown"
+		}
+		if got := state(trackers[600]); got != want {
+			t.Errorf("a ballot that no cosigned checkpoint holds, started anew %v: %s", anew, got)
+		}
+		// Once witnesses have cosigned the same state it is found.
+		c.grow(before, entries)
+		if got := state(trackers[600]); got != "found" {
+			t.Errorf("after witnesses have seen it: %s", got)
 		}
 	}
 }

@@ -75,20 +75,34 @@ func (s *Site) getContent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	number, cache := 0, brief
+	number := 0
 	if text := chi.URLParam(r, "number"); text != "" {
 		if number, err = strconv.Atoi(text); err != nil || number < 1 || number > math.MaxInt32 || strconv.Itoa(number) != text {
 			return ErrNotFound
 		}
-		cache = forever
 	}
 	b, err := source.Edition(r.Context(), number)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", cache)
-	_, _ = w.Write(b) // the reader went away
+	e, err := parseEdition(b)
+	if err != nil {
+		return err
+	}
+	newest := e
+	if number > 0 {
+		if newest, err = s.edition(r.Context(), id); err != nil {
+			return err
+		}
+	}
+	if len(newest.Withdrawn) > 0 {
+		if b, err = json.Marshal(e.shown(newest.Withdrawn)); err != nil {
+			return err
+		}
+	}
+	// What is withdrawn tomorrow must not be in caches for a year.
+	w.Header().Set("Cache-Control", brief)
+	web.WritePacked(w, r, http.StatusOK, "application/json", b)
 	return nil
 }
 
@@ -102,7 +116,14 @@ func (s *Site) getBytes(w http.ResponseWriter, r *http.Request) error {
 	if err := suite.UnmarshalHex(hash[:], []byte(chi.URLParam(r, "hash"))); err != nil {
 		return ErrNotFound
 	}
-	return s.send(w, r, id, hash, "application/octet-stream", "document", forever)
+	newest, err := s.edition(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	if newest.withheld(hash) {
+		return ErrNotFound
+	}
+	return s.send(w, r, id, hash, "application/octet-stream", "document")
 }
 
 // getDocument serves a file that the newest edition names.
@@ -117,7 +138,7 @@ func (s *Site) getDocument(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, d := range f.Edition.Content.Documents {
 		if d.File == chi.URLParam(r, "name") {
-			return s.send(w, r, id, d.SHA256, kindOf(d.File), d.File, brief)
+			return s.send(w, r, id, d.SHA256, kindOf(d.File), d.File)
 		}
 	}
 	return ErrNotFound
@@ -126,7 +147,7 @@ func (s *Site) getDocument(w http.ResponseWriter, r *http.Request) error {
 // send answers with a document. It came from outside, perhaps from the other side of
 // the table: no browser may run anything of it at this origin, whatever it takes it
 // for, so it is saved rather than shown.
-func (s *Site) send(w http.ResponseWriter, r *http.Request, id suite.ElectionID, hash suite.Hash, kind, name, cache string) error {
+func (s *Site) send(w http.ResponseWriter, r *http.Request, id suite.ElectionID, hash suite.Hash, kind, name string) error {
 	source, err := s.source(r.Context(), id)
 	if err != nil {
 		return err
@@ -139,7 +160,7 @@ func (s *Site) send(w http.ResponseWriter, r *http.Request, id suite.ElectionID,
 	h.Set("Content-Type", kind)
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
-	h.Set("Cache-Control", cache)
+	h.Set("Cache-Control", brief)
 	_, _ = w.Write(*b) // the reader went away
 	// While somebody still reads it nobody else reads it from the database.
 	runtime.KeepAlive(b)

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -27,7 +28,15 @@ type trackers struct {
 	size   int64   // entries of the log that were read
 	sorted []print // by first, then by index
 	note   []byte  // the newest checkpoint that enough witnesses had cosigned
+	opened tlog.Checkpoint
+	// bare is the newest checkpoint where it had too few cosignatures. Signatures are
+	// verified once for each checkpoint, and not for everybody who looks.
+	bare []byte
 }
+
+// errUnseen is returned while no checkpoint is known that enough witnesses have
+// cosigned, as after a start: whether a ballot is there cannot be said yet.
+var errUnseen = errors.New("no checkpoint that enough witnesses have cosigned is known yet")
 
 // A print is where the ballot stands whose id begins so.
 type print struct {
@@ -38,7 +47,7 @@ type print struct {
 // find looks for a tracker in the log up to its newest checkpoint that enough
 // witnesses have cosigned, and returns the proof of its entry (c2sp.org/tlog-proof)
 // with the entry as extra: all that somebody needs who believes nobody. It returns nil
-// for a tracker that is not there, or not yet.
+// for a tracker that is not there, or not yet, and [errUnseen] where that cannot be said.
 func (t *trackers) find(ctx context.Context, r Record, m *election.Manifest, prefix []byte) (*tlog.Proof, error) {
 	note, c, err := t.checkpoint(ctx, r, m)
 	if err != nil || note == nil {
@@ -61,8 +70,9 @@ func (t *trackers) find(ctx context.Context, r Record, m *election.Manifest, pre
 }
 
 // checkpoint returns the newest checkpoint of the ballots that enough witnesses have
-// cosigned, as far as was seen, or nil. One that was signed a moment ago has none: a
-// proof under it would be refused by its reader.
+// cosigned, as far as was seen, nil where the box has published nothing yet, or
+// [errUnseen]. One that was signed a moment ago has no cosignatures: a proof under it
+// would be refused by its reader.
 func (t *trackers) checkpoint(ctx context.Context, r Record, m *election.Manifest) ([]byte, tlog.Checkpoint, error) {
 	policy, err := m.BallotsPolicy()
 	if err != nil {
@@ -70,24 +80,28 @@ func (t *trackers) checkpoint(ctx context.Context, r Record, m *election.Manifes
 	}
 	newest, err := r.Resource(ctx, layout.Checkpoint(layout.Ballots))
 	if errors.Is(err, ErrNotFound) {
-		return nil, tlog.Checkpoint{}, nil // the box has published nothing yet
+		return nil, tlog.Checkpoint{}, nil
 	}
 	if err != nil {
 		return nil, tlog.Checkpoint{}, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, note := range [][]byte{newest, t.note} {
-		opened, err := policy.Open(note)
-		if err == nil {
-			t.note = note
-			return note, opened.Checkpoint, nil
-		}
-		if len(note) > 0 && !errors.Is(err, tlog.ErrThreshold) {
+	if !bytes.Equal(newest, t.note) && !bytes.Equal(newest, t.bare) {
+		opened, err := policy.Open(newest)
+		switch {
+		case err == nil:
+			t.note, t.opened = newest, opened.Checkpoint
+		case errors.Is(err, tlog.ErrThreshold):
+			t.bare = newest
+		default:
 			return nil, tlog.Checkpoint{}, fmt.Errorf("reading the newest checkpoint: %w", err)
 		}
 	}
-	return nil, tlog.Checkpoint{}, nil
+	if t.note == nil {
+		return nil, tlog.Checkpoint{}, errUnseen
+	}
+	return t.note, t.opened, nil
 }
 
 // candidates reads what came since and returns the entries below a size that may be a

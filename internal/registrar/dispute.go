@@ -2,8 +2,10 @@ package registrar
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
 	"time"
@@ -11,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"strikevote/internal/platform/postgres"
-	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/token"
 )
@@ -30,8 +31,17 @@ type Report struct {
 	Who      string // an address or a number, as typed; may be empty
 }
 
-// Format keeps a report out of logs and error texts.
-func (Report) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("report [redacted]")) }
+// Format keeps a report out of logs and error texts. What embeds one has the same.
+func (Report) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(reportRedacted)) }
+
+// LogValue is Format for a structured log, which does not ask Format.
+func (Report) LogValue() slog.Value { return slog.StringValue(reportRedacted) }
+
+// MarshalJSON is Format for what is written as JSON, such as a log's attribute inside of
+// another value. Nothing of the program sends a report as JSON.
+func (Report) MarshalJSON() ([]byte, error) { return json.Marshal(reportRedacted) }
+
+const reportRedacted = "report [redacted]"
 
 var (
 	// ErrReportEmpty is returned for a report that says nothing.
@@ -81,20 +91,22 @@ var (
 )
 
 // withoutCodes takes out every code. It looks from each word on: one before the code
-// must not hide it.
+// must not hide it. A word of four letters before a code is one of 32 times the beginning
+// of what passes for a code too, which ends before the real one does: what overlaps is
+// taken out as one.
 func withoutCodes(text string) string {
 	var b strings.Builder
-	at := 0
+	at, end := 0, 0 // what is written, and where the code ends that is being taken out
 	for _, word := range wordText.FindAllStringIndex(text, -1) {
-		if word[0] < at {
-			continue // part of a code
-		}
 		code := codeText.FindString(text[word[0]:])
 		if _, err := token.ParseCode(strings.Join(wordText.FindAllString(code, -1), "")); err != nil {
 			continue
 		}
-		b.WriteString(text[at:word[0]] + "[code]")
-		at = word[0] + len(code)
+		if word[0] >= end {
+			b.WriteString(text[at:word[0]] + "[code]")
+		}
+		end = max(end, word[0]+len(code))
+		at = end
 	}
 	return b.String() + text[at:]
 }
@@ -232,8 +244,6 @@ var (
 	// ErrDecided is returned for a report that two have decided, and to whoever has
 	// said their word.
 	ErrDecided = errors.New("this report is decided, or you have said your word on it")
-	// ErrDecideLate is returned once the certificate says how many were upheld.
-	ErrDecideLate = errors.New("the result is certified, with the number of reports that were upheld: it cannot change any more")
 )
 
 // CheckDispute returns the error that [Registrar.DecideDispute] would, and records
@@ -260,19 +270,11 @@ func (r *Registrar) mayDecide(ctx context.Context, number int, by string) (strin
 	if name == "" {
 		return "", fmt.Errorf("a report is decided by two of the committee, who are: %s", strings.Join(names, ", "))
 	}
-	phase, err := r.Phase(ctx)
-	if err != nil {
-		return "", err
-	}
-	if phase.Phase == election.PhaseCertified {
-		return "", ErrDecideLate
-	}
 	return name, nil
 }
 
 // DecideDispute records what one of the committee makes of a report. Two different
-// ones who say the same decide it. It returns [ErrNoDispute], [ErrDecided] or
-// [ErrDecideLate].
+// ones who say the same decide it. It returns [ErrNoDispute] or [ErrDecided].
 func (r *Registrar) DecideDispute(ctx context.Context, number int, by string, upheld bool) error {
 	name, err := r.mayDecide(ctx, number, by)
 	if err != nil {
@@ -305,11 +307,22 @@ func (r *Registrar) DecideDispute(ctx context.Context, number int, by string, up
 	return nil
 }
 
-// Upheld counts the reports that two of the committee uphold.
-func (r *Registrar) Upheld(ctx context.Context) (uint64, error) {
+// Upheld counts the members whose report two of the committee uphold: several reports
+// with one link, or with the link and the code of one member, are about one ballot. Of
+// reports that came without a link nobody can say whether they are of one member, and
+// each counts.
+func (r *Registrar) Upheld(ctx context.Context) (uint64, error) { return r.UpheldWith(ctx, 0) }
+
+// UpheldWith is what [Registrar.Upheld] would be with one report more.
+func (r *Registrar) UpheldWith(ctx context.Context, number int) (uint64, error) {
 	var n uint64
 	err := r.c.Pool.QueryRow(ctx, `
-		SELECT count(*) FROM (SELECT FROM registrar.dispute_word WHERE upheld GROUP BY number HAVING count(*) >= $1) AS decided`, enough).Scan(&n)
+		SELECT count(*) FROM (
+			SELECT DISTINCT d.on_roll, d.group_id, d.roll_index, CASE WHEN d.on_roll IS NULL THEN d.number END
+			FROM registrar.dispute d
+			WHERE d.number = $2 OR d.number IN (
+				SELECT w.number FROM registrar.dispute_word w WHERE w.upheld GROUP BY w.number HAVING count(*) >= $1)
+		) AS members`, enough, number).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("counting the reports that are upheld: %w", err)
 	}

@@ -1,15 +1,19 @@
 package registrar_test
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"testing"
 
-	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/election/electiontest"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/token"
 	"strikevote/internal/registrar"
 )
 
@@ -79,8 +83,13 @@ func TestReportSame(t *testing.T) {
 			t.Errorf("report %d: %q, issued %t", i+1, d.Member, d.Issued)
 		}
 	}
-	if got := fmt.Sprintf("%v %+v %#v %s", list[0], list[0], list[0], list[0].Report); strings.Contains(got, "CANARY") {
-		t.Errorf("a report prints as %s", got)
+	var logged bytes.Buffer
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("a", "dispute", list[0], "report", list[0].Report, "all", list)
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("a", "dispute", list[0], "report", list[0].Report, "all", list)
+	encoded, err := json.Marshal(list)
+	got := fmt.Sprintf("%v %+v %#v %s %x %q", list[0], list[0], list[0], list[0].Report, list[0], list) + logged.String() + string(encoded)
+	if err != nil || strings.Contains(got, "CANARY") || strings.Contains(got, fmt.Sprintf("%x", "CANARY")) || !strings.Contains(got, "[redacted]") {
+		t.Errorf("a report prints as %s (%v)", got, err)
 	}
 	if strings.Contains(w.out.String(), "CANARY") {
 		t.Errorf("the log says %s", w.out.String())
@@ -96,9 +105,9 @@ func TestReportText(t *testing.T) {
 	f := w.front()
 	link, code := w.link(1, 3, true)
 	typed := code.Reveal()
-	text := "My code " + typed + ", and " + strings.ReplaceAll(typed, "-", " ") + " or " + strings.ToLower(strings.ReplaceAll(typed, "-", "")) +
+	text := "My code: " + typed + ", and " + strings.ReplaceAll(typed, "-", " ") + " or " + strings.ToLower(strings.ReplaceAll(typed, "-", "")) +
 		".\r\nLink: https://booth.example/v1/#t=" + link.Base64() + "&m=1 \u202eand\x00 <b>K7QF-2M9T-XW4C-8RJD-5NHB</b>"
-	want := "My code [code], and [code] or [code].\nLink: https://booth.example/v1/#t=[link]&m=1 and <b>K7QF-2M9T-XW4C-8RJD-5NHB</b>"
+	want := "My code: [code], and [code] or [code].\nLink: https://booth.example/v1/#t=[link]&m=1 and <b>K7QF-2M9T-XW4C-8RJD-5NHB</b>"
 	first, _ := f.report(t, "192.0.2.1", fields{"happened": text, "phone": typed})
 	again, _ := f.report(t, "192.0.2.2", fields{"happened": text, "phone": typed})
 	other, _ := f.report(t, "192.0.2.2", fields{"happened": text, "phone": "1"})
@@ -138,6 +147,27 @@ func TestReportText(t *testing.T) {
 	}
 	if list, err = w.r.Disputes(t.Context()); err != nil || list[4].Happened != hostile {
 		t.Errorf("got %v, %v", list, err)
+	}
+}
+
+// TestReportTextBefore: with one of 32 codes the word before it is the beginning of what
+// passes for a code too, and ends before it does.
+func TestReportTextBefore(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for i := range 1000 {
+		sum := sha256.Sum256([]byte{byte(i), byte(i >> 8)})
+		typed := token.Code([]byte(suite.Base32(sum[:], 100))).Reveal()
+		want := "My code [code], and [code]."
+		if _, err := token.ParseCode("code" + strings.ReplaceAll(typed, "-", "")[:17]); err == nil {
+			found, want = found+1, "My [code], and [code]."
+		}
+		if got := registrar.Written("My code " + typed + ", and " + typed + "."); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if found == 0 {
+		t.Error("no such code was among them")
 	}
 }
 
@@ -214,15 +244,42 @@ func TestDecideDispute(t *testing.T) {
 	if err != nil || list[0].State != registrar.DisputeUpheld || list[1].State != registrar.DisputeRejected || list[2].State != registrar.DisputeOpen || len(list[1].Rejected) != 2 {
 		t.Errorf("got %v %v %v, %v", list[0].State, list[1].State, list[2].State, err)
 	}
-	if _, err := w.db.Owner.Exec(ctx, `UPDATE registrar.election SET phase = $1`, election.PhaseCertified); err != nil {
-		t.Fatal(err)
-	}
-	decide(3, names[0], true, registrar.ErrDecideLate)
 	if _, err := w.db.Service.Exec(ctx, `DELETE FROM registrar.dispute_word`); err == nil {
 		t.Error("a word can be taken back")
 	}
 	if _, err := w.db.Owner.Exec(ctx, `UPDATE registrar.dispute SET happened = 'x'`); err == nil {
 		t.Error("a report can be changed")
+	}
+}
+
+// TestUpheldDistinct: several reports of one member, by link or by code, are about one
+// ballot, and those without a link are of nobody who is known.
+func TestUpheldDistinct(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.at(electiontest.Open)
+	f, ctx := w.front(), t.Context()
+	link, code := w.link(1, 3, true)
+	other, _ := w.link(1, 4, true)
+	for _, in := range []fields{
+		{"token": link.Base64(), "happened": "one"}, {"code": code.Reveal(), "happened": "two"}, {"token": link.Base64(), "happened": "three"},
+		{"token": other.Base64(), "happened": "four"}, {"happened": "five"}, {"happened": "six"},
+	} {
+		f.report(t, "192.0.2.1", in)
+	}
+	for i, want := range []uint64{1, 1, 1, 2, 3, 4} {
+		with, err := w.r.UpheldWith(ctx, i+1)
+		if err != nil || with != want {
+			t.Errorf("with report %d it would be %d, want %d (%v)", i+1, with, want, err)
+		}
+		for _, m := range w.m.Committee.Members[:2] {
+			if err := w.r.DecideDispute(ctx, i+1, m.Name, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, err := w.r.Upheld(ctx); err != nil || n != want {
+			t.Errorf("after report %d %d are upheld, want %d (%v)", i+1, n, want, err)
+		}
 	}
 }
 

@@ -117,6 +117,13 @@ func (s *Service) showError(w http.ResponseWriter, r *http.Request, status int) 
 	case m.registrar == nil:
 		p = page(r, nil, "")
 		p.Heading, p.Says = p.Text("link.rest"), p.Text("link.rest.then")
+	case status == http.StatusRequestEntityTooLarge:
+		p = page(r, m.registrar.manifest, "")
+		p.Heading, p.Says = p.Text("link.unread"), p.Text("link.report.long")+" "+p.Text("link.unread.then")
+	case status == http.StatusBadRequest || status == http.StatusForbidden || status == http.StatusUnsupportedMediaType:
+		// To wait a minute would not help.
+		p = page(r, m.registrar.manifest, "")
+		p.Heading, p.Says = p.Text("link.unread"), p.Text("link.unread.then")
 	default:
 		p = page(r, m.registrar.manifest, "")
 		p.Heading, p.Says = p.Text("link.busy"), p.Text("link.busy.then")

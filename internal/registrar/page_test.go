@@ -154,12 +154,15 @@ func TestPagesRefuse(t *testing.T) {
 	for _, tt := range []struct {
 		path, body string
 		status     int
+		says       string
 	}{
-		{"/link", "to=%zz", 400},
-		{"/link", "to=" + strings.Repeat("a", 5<<10), 413},
-		{"/report", "happened=" + strings.Repeat("a", 17<<10), 413},
+		{"/link", "to=%zz", 400, "Open this page again"},
+		{"/link", "to=" + strings.Repeat("a", 5<<10), 413, "This is too long."},
+		{"/report", "happened=" + strings.Repeat("a", 17<<10), 413, "This is too long."},
 	} {
-		if rec := f.ask("192.0.2.1", tt.path, tt.body, "Content-Type", formType); rec.Code != tt.status || !strings.Contains(rec.Body.String(), "Nothing was recorded or sent.") {
+		rec := f.ask("192.0.2.1", tt.path, tt.body, "Content-Type", formType)
+		if body := rec.Body.String(); rec.Code != tt.status || !strings.Contains(body, "Nothing was recorded or sent.") || !strings.Contains(body, tt.says) ||
+			!strings.Contains(body, "<h1>We could not read what was sent</h1>") || strings.Contains(body, "in a minute") {
 			t.Errorf("%s: %d %s", tt.path, rec.Code, rec.Body)
 		}
 	}

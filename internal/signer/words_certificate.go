@@ -111,8 +111,8 @@ func turnout(b *strings.Builder, m *election.Manifest, c *tally.Certificate) {
 
 // open shows the open questions and what they could do.
 func open(b *strings.Builder, c *tally.Certificate) {
-	fmt.Fprintf(b, "\nIssued or accepted and not cast: %d\nReports \"not me\" that you uphold: %d. This number is the committee's own word.\n", c.NotCast, c.Disputed)
-	b.WriteString("  \"Not me\" is the report of a member who heard that a ballot was issued in their name and did\n  not ask for one; you uphold it if you believe it, and such a ballot cannot be taken out again.\n")
+	fmt.Fprintf(b, "\nIssued or accepted and not cast: %d\nMembers whose report \"not me\" you uphold: %d. This number is the committee's own word.\n", c.NotCast, c.Disputed)
+	b.WriteString("  \"Not me\" is the report of a member who heard that a ballot was issued in their name and did\n  not ask for one; two of you uphold it, by name and not by signature, if you believe it, and such a\n  ballot cannot be taken out again. Once you have signed, the number stands.\n")
 	if c.Material {
 		b.WriteString("MATERIAL: the open questions could change the outcome. It means that the outcome could be another\n  if the ballots not cast and the undecided envelopes were added, or the upheld ones taken away.\n")
 		return

@@ -96,6 +96,15 @@ func (s *stand) validSamples(link string) []sample {
 		add(half, "POST", "/E/ledger/cosignatures", plain, "— witness.example/1 AAAA\n")
 		add(half, "POST", "/E/ballots/cosignatures", plain, strings.Repeat("a", 1023)+"\n")
 	}
+	for _, path := range []string{"", "E", "E/", "E/who", "E/secrecy", "E/questions", "E/box", "E/turnout", "E/result", "E/certificate", "E/check", "E/view", "E/documents",
+		"E/contacts", "E/who?lang=ko", "E/turnout.json", "E/result.csv", "E/record.zip", "E/documents/offer.pdf", "E/content", "E/content/1",
+		"E/content/files/" + strings.Repeat("0", 64), "assets/licences.txt"} {
+		add("board", "GET", "/e/"+path, "", "")
+	}
+	add("board", "POST", "/e/E/box", forms, "tracker=0000-0000-0000-0000-0000")
+	for _, path := range []string{"turnout.json", "content", "content/1", "content/files/" + strings.Repeat("0", 64)} {
+		add("ledger", "GET", "/e/E/"+path, "", "")
+	}
 	for _, path := range []string{"ceremony", "manifest", "certificate", "declaration", "agenda", "acts", "slips"} {
 		add("console", "GET", "/v1/E/"+path, "", "")
 	}

@@ -15,7 +15,7 @@ import { cleanBase32, group4, hex, unb64url, unhex } from "./suite.js";
 
 const signs = 20;
 const patience = 20000; // milliseconds
-const answers = ["found", "unknown", "code", "length", "letters"]; // as internal/pages has them
+const answers = ["found", "unknown", "later", "code", "length", "letters"]; // as internal/pages has them
 
 const form = document.getElementById("find");
 const input = document.getElementById("tracker");
@@ -89,8 +89,8 @@ async function look(typed, id) {
   if (answers.indexOf(said.state) < 0) {
     throw new Error("no answer");
   }
-  if (said.state === "unknown" && id) {
-    return (await received(id).catch(() => false)) ? "received" : "unknown";
+  if ((said.state === "unknown" || said.state === "later") && id) {
+    return (await received(id).catch(() => false)) ? "received" : said.state;
   }
   if (said.state !== "found") {
     return said.state;
