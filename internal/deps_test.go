@@ -77,6 +77,7 @@ const policy = `
 	# The side that knows names.
 	mailer                     @std math/rand/v2 @pgx @prometheus @gomail @qr platform/postgres platform/durable /templates
 	+                          protocol/suite protocol/election protocol/token protocol/outcome language wording @width
+	mailer/smtp                @std @gomail @idna mailer
 	registrar                  @std @chi @pgx @prometheus platform/web platform/postgres mailer roll
 	+                          protocol/suite protocol/election protocol/token protocol/credential
 	+                          protocol/credential/issuer protocol/tlog protocol/act protocol/ledger record/layout
@@ -227,6 +228,7 @@ var capabilities = map[string]string{
 	"@excelize":   "github.com/xuri/excelize/v2",
 	"@goldmark":   "github.com/yuin/goldmark",
 	"@gomail":     "github.com/wneessen/go-mail",
+	"@idna":       "golang.org/x/net/idna",
 	"@language":   "golang.org/x/text/language",
 	"@note":       "golang.org/x/mod/sumdb/note",
 	"@pgx":        "github.com/jackc/pgx/v5",

@@ -1,0 +1,203 @@
+package smtp
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"strikevote/internal/mailer"
+)
+
+// A batch is the mails of one call of Send, on their way.
+type batch struct {
+	mails   []mailer.Mail
+	answers []mailer.Answer
+	last    time.Time // nothing is begun afterwards; zero: whenever
+	enough  func()    // nobody need wait for a connection any more
+
+	mu      sync.Mutex
+	todo    []int          // guarded by mu
+	begun   int            // mails that are neither answered nor in todo; guarded by mu
+	lost    int            // connections that broke since the last answer; guarded by mu
+	served  int            // mails that the server itself answered for; guarded by mu
+	refused int            // those among them that it refused; guarded by mu
+	taken   int            // guarded by mu
+	failure *mailer.Answer // why no connection could be made; guarded by mu
+	pause   *mailer.Answer // said for one mail, and good for all; guarded by mu
+}
+
+const (
+	// losses is how many mails in a row may break their connections, over all of them,
+	// before the server is held to be down.
+	losses = 10
+	// suspicious is how many mails must be refused, and no other answer come, until
+	// that is held to be about us.
+	suspicious = 10
+	// perConnection is for how many mails another connection is worth its greetings.
+	perConnection = 5
+)
+
+// Send hands over mails, on as many connections as there are. See [mailer.Sender].
+func (s *Sender) Send(ctx context.Context, mails []mailer.Mail) []mailer.Answer {
+	b := &batch{mails: mails, answers: make([]mailer.Answer, len(mails))}
+	for i := range mails {
+		b.answers[i].Reason = mailer.ReasonDown
+		b.todo = append(b.todo, i)
+	}
+	if d, ok := ctx.Deadline(); ok {
+		// A mail that is begun too late is cut off, and may be sent twice.
+		b.last = d.Add(-time.Until(d) / 4)
+	}
+	// A server that takes few connections lets the others wait for its greeting. They do
+	// not keep a batch whose mails went over those that it took.
+	connecting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	b.enough = cancel
+	var wg sync.WaitGroup
+	for range min(s.c.Connections, (len(mails)+perConnection-1)/perConnection) {
+		wg.Go(func() { s.work(ctx, connecting, b) })
+	}
+	wg.Wait()
+	b.close()
+	return b.answers
+}
+
+// work sends mails of a batch on one connection after the other.
+func (s *Sender) work(ctx, connecting context.Context, b *batch) {
+	var c *session
+	again := -1
+	for {
+		if c == nil {
+			if b.down() {
+				return
+			}
+			var failure *mailer.Answer
+			if c, failure = s.get(connecting); failure != nil {
+				b.fail(failure)
+				return
+			}
+		}
+		i, ok := b.next(ctx)
+		if !ok {
+			break
+		}
+		m, wrong := s.message(b.mails[i])
+		if wrong != nil {
+			b.answer(i, *wrong, false)
+			continue
+		}
+		before := c.sent
+		a, usable := c.send(ctx, m)
+		if a.Verdict == mailer.NotTaken && !usable && before > 0 && again != i {
+			// Servers end a connection after some number of mails. That says nothing of
+			// this one, nor of the next connection.
+			s.drop(c)
+			c, again = nil, i
+			b.back(i)
+			continue
+		}
+		b.answer(i, a, usable)
+		if !usable {
+			s.drop(c)
+			c = nil
+			b.lose()
+		}
+	}
+	s.put(c)
+}
+
+func (b *batch) next(ctx context.Context) (int, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.pause != nil || ctx.Err() != nil || !b.last.IsZero() && time.Now().After(b.last) {
+		b.enough()
+		return 0, false
+	}
+	if len(b.todo) == 0 {
+		return 0, false
+	}
+	i := b.todo[0]
+	b.todo = b.todo[1:]
+	b.begun++
+	return i, true
+}
+
+func (b *batch) back(i int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.todo = append([]int{i}, b.todo...)
+	b.begun--
+}
+
+func (b *batch) lose() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lost++
+}
+
+// down reports whether it is no use to connect again.
+func (b *batch) down() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lost < losses {
+		return false
+	}
+	b.failure = judge(errLost, greeting)
+	return true
+}
+
+// fail keeps why one of the connections is no more. The others go on, for a server that
+// takes few connections at once refuses only those beyond.
+func (b *batch) fail(a *mailer.Answer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failure = a
+}
+
+func (b *batch) answer(i int, a mailer.Answer, served bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.answers[i] = a
+	if b.begun--; b.begun == 0 && len(b.todo) == 0 {
+		b.enough()
+	}
+	if a.Pause > 0 {
+		b.pause = &a
+	}
+	if !served {
+		return
+	}
+	b.lost = 0
+	b.served++
+	switch a.Verdict {
+	case mailer.Accepted:
+		b.taken++
+	case mailer.Refused:
+		b.refused++
+	}
+}
+
+// close says what becomes of the mails that were not tried.
+func (b *batch) close() {
+	why := b.pause
+	if why == nil && b.failure != nil {
+		// One connection that could be used is enough to go on.
+		if why = b.failure; b.served > 0 {
+			why = &mailer.Answer{Reason: why.Reason}
+		}
+	}
+	if why != nil {
+		for _, i := range b.todo {
+			b.answers[i] = *why
+		}
+	}
+	// A server that refuses everybody has nothing against the members: it does not know
+	// us. Nobody may lose their link for good by that.
+	if b.refused >= suspicious && b.taken == 0 && b.refused == b.served {
+		for i, a := range b.answers {
+			if a.Verdict == mailer.Refused {
+				b.answers[i] = mailer.Answer{Reason: mailer.ReasonSettings, Pause: pauseSettings}
+			}
+		}
+	}
+}
