@@ -34,7 +34,7 @@ sources := cmd internal migrations templates
 arithmetic := ./internal/protocol/... ./internal/audit/...
 unraced    := $(arithmetic) ./internal/bundle/... ./internal/model ./internal/torture ./internal/browser ./cmd/strikevote
 # Packages whose tests attack; those tests are named TestTorture and more.
-tortured   := ./internal/torture ./internal/audit ./internal/ballotbox ./internal/registrar ./internal/board ./internal/witness
+tortured   := ./internal/torture ./internal/audit ./internal/ballotbox ./internal/registrar ./internal/mailer ./internal/board ./internal/witness
 
 # Members, tellers, witnesses and auditors have other systems than the service.
 systems := darwin/arm64 windows/amd64

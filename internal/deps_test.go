@@ -77,6 +77,8 @@ const policy = `
 	# The side that knows names.
 	mailer                     @std math/rand/v2 @pgx @prometheus @gomail @qr platform/postgres platform/durable /templates
 	+                          protocol/suite protocol/election protocol/token protocol/outcome language wording @width
+	mailer/mailcheck           @std @suffixes mailer/sendgrid
+	mailer/sendgrid            @std math/rand/v2 @sendgrid @rest @idna @norm mailer
 	mailer/smtp                @std @gomail @idna mailer
 	registrar                  @std @chi @pgx @prometheus platform/web platform/postgres mailer roll
 	+                          protocol/suite protocol/election protocol/token protocol/credential
@@ -135,7 +137,7 @@ const policy = `
 	+                          protocol/credential protocol/credential/issuer protocol/dkg protocol/share
 	+                          protocol/ledger protocol/receipt protocol/tlog protocol/tally protocol/token
 	+                          protocol/outcome /migrations
-	/cmd/strikevote            @std math/rand/v2 monitor @chi @pgx @prometheus @progress @term demo deployment registrar ballotbox board
+	/cmd/strikevote            @std math/rand/v2 mailer/mailcheck mailer/sendgrid mailer/smtp monitor @chi @pgx @prometheus @progress @term demo deployment registrar ballotbox board
 	+                          booth pages committee ceremony agenda signer mailer voter teller witness roll record
 	+                          record/layout record/statement audit platform/web platform/metrics platform/postgres
 	+                          platform/postgres/cluster platform/secret platform/host
@@ -153,9 +155,11 @@ const policy = `
 	torture                    @std testing
 	browser                    @std testing
 	platform/web/webtest       @std testing
+	mailer/mailcheck/dnstest   @std testing @dnsmessage
 	bundle/bundletest          @std testing @edwards @wycheproof protocol/suite protocol/group protocol/ballot
 	+                          protocol/credential protocol/credential/issuer protocol/election/electiontest
 	+                          protocol/election protocol/token protocol/ledger protocol/receipt protocol/tlog record/layout language
+	mailer/sendgrid/sendgridtest @std math/rand/v2 testing @jsonschema
 	platform/postgres/pgtest   @std @pgx testing platform/postgres platform/postgres/cluster /migrations
 	protocol/election/electiontest testing sync protocol/suite protocol/group protocol/election protocol/credential
 	+                          protocol/credential/issuer protocol/act protocol/ledger protocol/tlog protocol/dkg
@@ -223,21 +227,26 @@ var capabilities = map[string]string{
 	"@brotli":     "github.com/andybalholm/brotli",
 	"@charmap":    "golang.org/x/text/encoding/charmap",
 	"@chi":        "github.com/go-chi/chi/v5",
+	"@dnsmessage": "golang.org/x/net/dns/dnsmessage",
 	"@edwards":    "filippo.io/edwards25519",
 	"@esbuild":    "github.com/evanw/esbuild/pkg/api",
 	"@excelize":   "github.com/xuri/excelize/v2",
 	"@goldmark":   "github.com/yuin/goldmark",
 	"@gomail":     "github.com/wneessen/go-mail",
 	"@idna":       "golang.org/x/net/idna",
+	"@jsonschema": "github.com/santhosh-tekuri/jsonschema/v6",
 	"@language":   "golang.org/x/text/language",
+	"@norm":       "golang.org/x/text/unicode/norm",
 	"@note":       "golang.org/x/mod/sumdb/note",
 	"@pgx":        "github.com/jackc/pgx/v5",
 	"@progress":   "github.com/schollz/progressbar/v3",
 	"@prometheus": "github.com/prometheus/client_golang",
 	"@promodel":   "github.com/prometheus/client_model",
 	"@qr":         "rsc.io/qr",
+	"@rest":       "github.com/sendgrid/rest",
 	"@ristretto":  "github.com/gtank/ristretto255",
 	"@sendgrid":   "github.com/sendgrid/sendgrid-go",
+	"@suffixes":   "golang.org/x/net/publicsuffix",
 	"@sync":       "golang.org/x/sync/errgroup",
 	"@term":       "golang.org/x/term",
 	"@tlog":       "golang.org/x/mod/sumdb/tlog",

@@ -85,15 +85,45 @@ type Config struct {
 	// files are plain, and whoever has a copy of the disk has the keys.
 	MasterKeyFile string `env:"MASTER_KEY_FILE" credential:"master-key" group:"Keys" example:"/etc/strikevote/master.key"`
 
-	// Folder that gets the mails. Empty: mail in the data folder.
-	MailDir string `env:"MAIL_DIR" group:"Mail" example:"/var/lib/strikevote/mail"`
-	// Who the mails are from.
+	// Who carries the mails: sendgrid, smtp, or both, the first that takes a mail; or
+	// outbox alone, a folder that gets them and from which nobody sends them.
+	MailSenders senders `env:"MAIL_SENDERS" default:"outbox" group:"Mail" example:"sendgrid,smtp"`
+	// Who the mails are from. Whoever carries them wants a domain of the union's own.
 	MailFromName    string      `env:"MAIL_FROM_NAME" default:"Union ballot"`
 	MailFromAddress mailAddress `env:"MAIL_FROM_ADDRESS" example:"ballot@union.example"`
+	// Folder of the outbox. Empty: mail in the data folder.
+	MailDir string `env:"MAIL_DIR" example:"/var/lib/strikevote/mail"`
 	// The time zone of dates in mails. Empty: this machine's.
 	TimeZone zone `env:"TIME_ZONE" example:"America/Los_Angeles"`
 	// Over which time invitations leave, at random.
 	MailSpread time.Duration `env:"MAIL_SPREAD" default:"1h"`
+
+	// The key of SendGrid's API: with Mail Send, and read access to what strikevote
+	// doctor mail looks at.
+	SendGridKeyFile string `env:"SENDGRID_KEY_FILE" credential:"sendgrid-key" group:"SendGrid" example:"/etc/strikevote/sendgrid.key"`
+	// Where its API is. An account in the EU has https://api.eu.sendgrid.com.
+	SendGridURL origin `env:"SENDGRID_URL" default:"https://api.sendgrid.com"`
+	// The public key of its signed event webhook, as its pages show it. Without it nobody
+	// learns which mails came back.
+	SendGridWebhookKey string `env:"SENDGRID_WEBHOOK_KEY" example:"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE9zQBVsKKn1uOTSIMaGEFWZ6JTmij5+GwWN0z8O3mYRIicsh0Xcl4Xt9x68sBpASHWiz/EH+sfznI/Pu6LEEO5g=="`
+	// yes: it only checks the mails, and none arrives. For tests.
+	SendGridSandbox yesno `env:"SENDGRID_SANDBOX" default:"no"`
+
+	// The mail server that takes the mails. Port 0 is 465 with tls, otherwise 587.
+	SMTPHost string `env:"SMTP_HOST" group:"A mail server" example:"smtp.union.example"`
+	SMTPPort port   `env:"SMTP_PORT" default:"0"`
+	// How the way there is encrypted: starttls, tls, or none, which is for a server on
+	// this machine only.
+	SMTPTLS encryption `env:"SMTP_TLS" default:"starttls"`
+	// Name and password, if it wants them.
+	SMTPUser         string `env:"SMTP_USER" example:"ballot@union.example"`
+	SMTPPasswordFile string `env:"SMTP_PASSWORD_FILE" credential:"smtp-password" example:"/etc/strikevote/smtp.password"`
+	// Where bounces go. Each mail has an address of its own there, like
+	// bounce+0123…@union.example, so the mail system has to deliver what has a + in it.
+	SMTPBounceAddress mailAddress `env:"SMTP_BOUNCE_ADDRESS" example:"bounce@union.example"`
+	// Maildir that gets the bounces and that serve reads. Empty: they are given to
+	// strikevote mail bounce, or nobody counts them.
+	MailBounces string `env:"MAIL_BOUNCES" example:"/var/mail/bounces"`
 
 	// How many requests one network may make: so many at once, and so many in each
 	// period. Whole hospitals share one address, so keep them high. The box has no

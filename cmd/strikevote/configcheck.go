@@ -24,6 +24,7 @@ func (c *Config) check() []error {
 	c.checkAddresses(bad)
 	c.checkOrigins(bad)
 	c.checkUpstreams(bad)
+	c.checkMail(bad)
 	if c.Pace <= 0 {
 		bad("PACE", "work would be looked for without a pause; write 1s")
 	}

@@ -33,7 +33,8 @@ the default. Names that begin with STRIKEVOTE_ and are no setting are an error.
 
 Secrets are files, never settings, and not readable for everybody. Where a setting
 that names one is empty, a systemd credential is used: master-key,
-registrar-database-passwords, box-database-passwords, tls-cert, tls-key.`,
+registrar-database-passwords, box-database-passwords, tls-cert, tls-key, sendgrid-key,
+smtp-password.`,
 		subs: []command{
 			{name: "sample", args: "", short: "print every setting with what it is for", run: runConfigSample, long: `
 Prints a file to begin with. Every setting in it is a comment, so that as it is it
@@ -87,6 +88,9 @@ func runConfigCheck(_ context.Context, e *env, fs *flag.FlagSet, args []string) 
 	c, _, err := loadAll(e, fs, args)
 	if err != nil {
 		return err
+	}
+	for _, w := range c.warnings() {
+		fmt.Fprintln(e.err, "warning: "+w)
 	}
 	if err := c.checkFiles(); err != nil {
 		return err
@@ -162,6 +166,9 @@ func (c *Config) checkFiles() error {
 		}
 	}
 	if _, err := c.certificates(nil); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := c.senders(nil); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -283,8 +290,11 @@ func (c *Config) service(log *slog.Logger) (deployment.Config, error) {
 	d.Front = deployment.Front{Proxies: web.Proxies(c.TLSTerminator), Plain: string(c.ListenHTTP), Rates: map[string]web.Rate{
 		"booth": web.Rate(c.RateBooth), "registrar": web.Rate(c.RateRegistrar), "board": web.Rate(c.RateBoard), "console": web.Rate(c.RateConsole),
 	}}
-	d.Front.Certificates, err = c.certificates(log)
-	return d, err
+	var cerr, serr error
+	d.Front.Certificates, cerr = c.certificates(log)
+	d.Senders, serr = c.senders(log)
+	d.Webhook, err = c.webhook()
+	return d, errors.Join(cerr, serr, err)
 }
 
 // needsPrivate reports whether a database has to be started by this program.

@@ -73,10 +73,11 @@ func TestDeployGuide(t *testing.T) {
 	t.Parallel()
 	guide := deployFiles(t)["README.md"]
 	blocks := regexp.MustCompile("(?s)```\n(STRIKEVOTE_.*?)```").FindAllStringSubmatch(guide, -1)
-	if len(blocks) != 5 {
+	if len(blocks) != 7 {
 		t.Fatalf("%d blocks of settings", len(blocks))
 	}
-	proxy, own, names, box, databases := blocks[0][1], blocks[1][1], blocks[2][1], blocks[3][1], blocks[4][1]
+	proxy, own, names, box, databases := blocks[0][1], blocks[1][1], blocks[2][1], blocks[3][1], blocks[6][1]
+	sendGrid, relay := blocks[4][1], blocks[5][1]
 	without := func(text string, names ...string) string {
 		var b strings.Builder
 		for line := range strings.Lines(text) {
@@ -90,6 +91,8 @@ func TestDeployGuide(t *testing.T) {
 		"behind a proxy": proxy, "by itself": without(proxy, "LISTEN_B", "LISTEN_R", "LISTEN_C", "TLS_") + own,
 		"the names": without(proxy, "LISTEN_BOX") + names, "the box": without(proxy, "LISTEN_B", "LISTEN_R", "LISTEN_C") + box,
 		"databases": proxy + databases,
+		"SendGrid":  without(proxy, "MAIL_") + sendGrid + prefix + "SENDGRID_KEY_FILE=/etc/strikevote/all.sendgrid-key\n",
+		"a relay":   without(proxy, "MAIL_") + relay,
 	} {
 		c, _, err := loaded(map[string]string{fileVariable: written(t, text, 0o644)})
 		if err != nil || c.OriginBox == "" {

@@ -32,7 +32,8 @@ what to do. -ready only asks the running service whether it is ready, for health
 checks of containers.
 
 Exit code 0: nothing failed. 3: something did. 1: it could not be checked.`,
-		run: runDoctor,
+		run:  runDoctor,
+		subs: []command{mailDoctorCommand()},
 	}
 }
 

@@ -21,7 +21,7 @@ func electionCommand() command {
 		short: "make an election, seal it, and see where it stands",
 		long: `
 For the operator of a deployment. In this order: sample, new, ceremony, pages, propose, seal;
-then, while it runs: show, mail, extend, close, cancel, envelopes, decide, disputes, dispute;
+then, while it runs: show, extend, close, cancel, envelopes, decide, disputes, dispute;
 and export.
 
 What matters is decided by two of the committee: these commands put it before them,
@@ -62,10 +62,6 @@ signed; the invitations leave then.` + operatorHelp},
 // openCommands are for an election that is sealed.
 func openCommands() []command {
 	return []command{
-		{name: "mail", args: "-data DIR [-yes] KIND", short: "queue a mail to everybody it is for", run: runElectionMail, long: `
-KIND is announcement, reminder or closing. The last two reach only those to whom
-no ballot was issued when the mail leaves; nobody sees who that is. An announcement leaves
-before voting opens, the others while it is open and not in its last hour.` + operatorHelp},
 		{name: "extend", args: "-data DIR -by YOU [-yes] 'YYYY-MM-DD HH:MM'", short: "propose a later close", run: runElectionExtend, long: `
 Proposes an act that moves the close to a later moment, not beyond the latest close of
 the manifest. The moment is read in the election's time zone, or that of -zone. It takes

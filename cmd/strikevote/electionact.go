@@ -5,14 +5,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"strikevote/internal/booth"
 	"strikevote/internal/deployment"
-	"strikevote/internal/mailer"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/receipt"
 	"strikevote/internal/protocol/suite"
@@ -110,39 +107,6 @@ func runElectionWithdraw(ctx context.Context, e *env, fs *flag.FlagSet, args []s
 			return err
 		}
 		fmt.Fprintf(e.out, "Taken back: %v\n", gone)
-		return nil
-	})
-}
-
-func runElectionMail(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	var o operation
-	o.add(e, fs, true)
-	spread := fs.Duration("spread", 0, "send over this while, in random order")
-	kinds := []string{mailer.Announcement, mailer.Reminder, mailer.Closing}
-	if err := o.parse(fs, args, 1, "name one kind of mail: "+strings.Join(kinds, ", ")); err != nil {
-		return err
-	}
-	kind := fs.Arg(0)
-	if !slices.Contains(kinds, kind) {
-		return usageError("the kinds of mail are %s", strings.Join(kinds, ", "))
-	}
-	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		if err := d.CheckMail(ctx, id, kind, *spread); err != nil {
-			return err
-		}
-		fmt.Fprintf(e.out, "The %s would be queued for everybody whom it is for.\n", kind)
-		if o.dry(e) {
-			return nil
-		}
-		n, err := d.QueueMail(ctx, id, kind, *spread)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			fmt.Fprintln(e.out, "No mail is queued: everybody whom it is for got one. A reminder may be repeated after 20 hours.")
-			return nil
-		}
-		fmt.Fprintf(e.out, "%d mails are queued; the service sends them.\n", n)
 		return nil
 	})
 }

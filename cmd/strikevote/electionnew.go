@@ -35,7 +35,7 @@ func runElectionNew(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 	if !d.Conducts() {
 		return errBoxOnly
 	}
-	if err := knownOrigins(d.Origins(), o.data); err != nil {
+	if err := knownOrigins(d.Origins(), o.loaded.Data); err != nil {
 		return err
 	}
 	draft, zone, err := parseElectionFile(text, d.Origins(), *rehearsal)

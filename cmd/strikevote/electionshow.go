@@ -12,6 +12,7 @@ import (
 	"strikevote/internal/ceremony"
 	"strikevote/internal/committee"
 	"strikevote/internal/deployment"
+	"strikevote/internal/mailer"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
@@ -167,8 +168,16 @@ func describeRoll(e *env, v *deployment.Overview) {
 
 func showMails(e *env, v *deployment.Overview) {
 	for _, m := range v.Mails {
-		fmt.Fprintf(e.out, "mail       %s: %d %s\n", m.Kind, m.Count, m.State)
+		fmt.Fprintf(e.out, "mail       %s: %d %s%s\n", m.Kind, m.Count, m.State, because(m.Reason))
 	}
+}
+
+// because says why a mail did not arrive, where that is known.
+func because(why mailer.Reason) string {
+	if why == mailer.ReasonNone {
+		return ""
+	}
+	return " (" + string(why) + ")"
 }
 
 // next says what is to be done.
@@ -199,7 +208,7 @@ func nextSealed(v *deployment.Overview) string {
 	case election.PhaseSealed:
 		return "wait for the opening; the witnesses must follow both logs before any mail leaves"
 	case election.PhaseOpen:
-		return "members vote; to remind those who did not, until an hour before the close: strikevote election mail reminder"
+		return "members vote; to remind those who did not, until an hour before the close: strikevote mail send reminder"
 	case election.PhaseClosed:
 		for _, g := range v.Counts {
 			if g.Undecided() > 0 {

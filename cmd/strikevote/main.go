@@ -25,6 +25,7 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 	exitFalse  = 3
+	exitLater  = 75 // EX_TEMPFAIL: who gave a mail keeps it and comes again
 )
 
 // An env is what a command may touch of the outside, so that tests run
@@ -36,6 +37,7 @@ type env struct {
 	environ  func() []string // nil: what getenv knows of the settings
 	program  string          // how this program was called
 	terminal bool            // whether err is one: progress bars, or plain lines
+	watched  bool            // whether out is one: a person reads, and no file keeps it
 }
 
 // A command is one word after the program's name.
@@ -45,12 +47,12 @@ type command struct {
 	short string // one line in the list
 	long  string // what -h teaches
 	run   func(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
-	subs  []command // in place of run: its first argument names one of them
+	subs  []command // its first argument names one of them; where there is a run too, it may
 }
 
 func commands() []command {
 	return []command{
-		demoCommand(), serveCommand(), electionCommand(), rollCommand(),
+		demoCommand(), serveCommand(), electionCommand(), rollCommand(), mailCommand(),
 		voteCommand(), verifyCommand(), tellerCommand(), committeeCommand(), witnessCommand(), monitorCommand(),
 		migrateCommand(), backupCommand(), restoreCommand(), configCommand(), keysCommand(), doctorCommand(), benchCommand(), versionCommand(),
 	}
@@ -61,12 +63,14 @@ var (
 	errUsage = errors.New("usage")
 	// errFalse ends with exit code 3: it was checked and it is false.
 	errFalse = errors.New("checked and false")
+	// errLater ends with exit code 75, whatever else it is.
+	errLater = errors.New("try again later")
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	e := &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, environ: os.Environ, program: os.Args[0], terminal: isTerminal(os.Stderr)}
+	e := &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, environ: os.Environ, program: os.Args[0], terminal: isTerminal(os.Stderr), watched: isTerminal(os.Stdout)}
 	code := run(ctx, e, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -103,7 +107,7 @@ func run(ctx context.Context, e *env, args []string) int {
 }
 
 func (c command) invoke(ctx context.Context, e *env, args []string) int {
-	if len(c.subs) > 0 {
+	if len(c.subs) > 0 && (c.run == nil || len(args) > 0 && slices.ContainsFunc(c.subs, func(sub command) bool { return sub.name == args[0] })) {
 		return c.invokeSub(ctx, e, args)
 	}
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
@@ -116,6 +120,9 @@ func (c command) invoke(ctx context.Context, e *env, args []string) int {
 	case errors.Is(err, flag.ErrHelp):
 		c.help(e.out, fs)
 		return exitOK
+	case errors.Is(err, errLater):
+		fmt.Fprintf(e.err, "strikevote %s: %v\n", c.name, err)
+		return exitLater
 	case errors.Is(err, errUsage):
 		fmt.Fprintf(e.err, "strikevote %s: %s\nhint: strikevote %s -h\n", c.name, strings.TrimPrefix(err.Error(), errUsage.Error()+": "), c.name)
 		return exitUsage
@@ -181,8 +188,12 @@ func usage(w io.Writer) {
 // helpSubs explains a command by its parts.
 func (c command) helpSubs(w io.Writer) {
 	fmt.Fprintf(w, "usage: strikevote %s %s\n\n%s\n\n", c.name, c.args, strings.TrimSpace(c.long))
+	c.list(w)
+}
+
+func (c command) list(w io.Writer) {
 	for _, sub := range c.subs {
-		fmt.Fprintf(w, "  %-10s %s\n", sub.name, sub.short)
+		fmt.Fprintf(w, "  %-12s %s\n", sub.name, sub.short)
 	}
 	fmt.Fprintf(w, "\nstrikevote %s NAME -h explains one.\n", c.name)
 }
@@ -195,5 +206,9 @@ func (c command) help(w io.Writer, fs *flag.FlagSet) {
 		fmt.Fprint(w, "\nFlags:\n")
 		fs.SetOutput(w)
 		fs.PrintDefaults()
+	}
+	if len(c.subs) > 0 {
+		fmt.Fprintln(w)
+		c.list(w)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // are, which election is meant, and whether it is to be done.
 type operation struct {
 	settings *loader
-	data     string // of the settings
+	loaded   *Config // the settings, once the deployment is open
 	id, by   string
 	yes      bool
 }
@@ -60,7 +60,7 @@ func (o *operation) open(ctx context.Context, e *env, parts ...deployment.Part) 
 	if s.Data == "" {
 		return nil, errNoData
 	}
-	o.data = s.Data
+	o.loaded = s
 	if _, err := os.Stat(s.Data); err != nil {
 		return nil, fmt.Errorf("looking for the data folder: %w; start strikevote serve -data DIR first", err)
 	}

@@ -189,7 +189,7 @@ func showUndelivered(ctx context.Context, e *env, d *deployment.Deployment, id s
 		fmt.Fprintln(e.out, "No mail was refused.")
 	}
 	for _, m := range members {
-		fmt.Fprintf(e.out, "%s  %s, %s, %s\n", m.Number, m.Name, m.Unit, m.Campus)
+		fmt.Fprintf(e.out, "%s  %s, %s, %s: %s%s\n", m.Number, m.Name, m.Unit, m.Campus, m.State, because(m.Reason))
 	}
 	return nil
 }

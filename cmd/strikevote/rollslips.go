@@ -60,7 +60,7 @@ func runRollSlips(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 			numbers = append(numbers, s.Number)
 		}
 		fmt.Fprintf(e.out, "\nIt is permission %d, and waits for the committee: strikevote committee sign -key FILE %s\n", n, d.Console(id))
-		fmt.Fprintf(e.out, "Then print them: strikevote roll slips -data %s -by %q -numbers %s -print %d -o slips.html -yes\n", o.data, by, strings.Join(numbers, ","), n)
+		fmt.Fprintf(e.out, "Then print them: strikevote roll slips -data %s -by %q -numbers %s -print %d -o slips.html -yes\n", o.loaded.Data, by, strings.Join(numbers, ","), n)
 		return nil
 	})
 }

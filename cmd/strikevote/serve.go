@@ -71,6 +71,10 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 	if err := host.NoCoreDumps(); err != nil {
 		c.Log.WarnContext(ctx, "a crash would write keys to a disk", "err", err)
 	}
+	for _, w := range s.warnings() {
+		c.Log.WarnContext(ctx, w)
+	}
+	defer closeSenders(c.Senders)
 	d, err := deployment.Open(ctx, c)
 	if err != nil {
 		return err
@@ -79,7 +83,11 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 	if d.Address("booth") != "" {
 		go booth.Pack() // before members come, so that nobody has the larger form
 	}
+	watching, stop := context.WithCancel(ctx)
+	wait := s.watchBounces(watching, d, c.Log)
 	err = d.Serve(ctx)
+	stop()
+	wait()
 	if cerr := d.Close(); err == nil {
 		err = cerr
 	}

@@ -60,7 +60,7 @@ func tell(t *testing.T, name string, apart bool) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "until": until, "capture": capture, "find": find, "edit": edit, "moment": momentIn,
-			"roster": roster, "ports": ports, "fetch": fetch, "mail": mailTo, "start": s.start, "step": s.step,
+			"roster": roster, "ports": ports, "fetch": fetch, "mail": mailTo, "provider": provider, "bounced": bounced, "start": s.start, "step": s.step,
 		},
 	})
 }

@@ -74,7 +74,7 @@ func (d *Deployment) Named(ctx context.Context, id suite.ElectionID, a act.Amend
 }
 
 // Undelivered lists the members whose mail was refused for good.
-func (d *Deployment) Undelivered(ctx context.Context, id suite.ElectionID) ([]registrar.Member, error) {
+func (d *Deployment) Undelivered(ctx context.Context, id suite.ElectionID) ([]registrar.Undelivered, error) {
 	e := d.running(id)
 	if e == nil {
 		return nil, errNotSealed

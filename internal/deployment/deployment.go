@@ -57,13 +57,18 @@ type Config struct {
 	Front   Front
 	// Master seals the key files. Nil: they are plain.
 	Master *secret.Sealer
-	Mail   string         // folder that gets the mails
-	From   mailer.Address // the mails are from; empty: a sender that exists nowhere
-	Zone   *time.Location // of dates in mails; nil: this machine's
-	Log    *slog.Logger   // may be nil
-	Pace   time.Duration  // how often due work is looked for; 0 is a second
-	Spread time.Duration  // over which invitations leave, at random; 0 is at once
-	Now    func() time.Time
+	Mail   string // folder that gets the mails that no sender of Senders does
+	// Senders carry the mails, the first that takes one. None: they stay in the folder
+	// Mail. A demo's always do.
+	Senders []mailer.Sender
+	From    mailer.Address // the mails are from; empty: a sender that exists nowhere
+	Zone    *time.Location // of dates in mails; nil: this machine's
+	// Webhook reads what the carrier of the mails tells of them. Nil: nobody is asked.
+	Webhook Webhook
+	Log     *slog.Logger  // may be nil
+	Pace    time.Duration // how often due work is looked for; 0 is a second
+	Spread  time.Duration // over which invitations leave, at random; 0 is at once
+	Now     func() time.Time
 }
 
 // A Deployment is a running service with all its elections. It is safe for
@@ -80,6 +85,7 @@ type Deployment struct {
 	registrars *registrar.Service
 	boxes      *ballotbox.Service
 	registry   *prometheus.Registry
+	mailCounts *mailCounts
 	client     *http.Client // carries acts and the ledger's end to the box
 	opening    sync.Mutex   // held while an election is opened
 	// The conductor's own: what it complained about last, and when it looks again
@@ -145,6 +151,7 @@ func open(ctx context.Context, c Config, before, listen func(*Deployment) error)
 		// The time is enough for the last batches of a large election.
 		client: &http.Client{Timeout: 2 * time.Minute, Transport: new(http.Transport)},
 	}
+	d.mailCounts = newMailCounts(d.registry)
 	d.registrars, d.boxes = registrar.NewService(c.Log, metrics.HTTP(d.registry, listenRegistrar)), ballotbox.NewService(c.Log)
 	d.registrars.Behind(c.Front.Proxies.Client)
 	if err := d.open(ctx, before, listen); err != nil {

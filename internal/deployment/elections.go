@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -40,9 +41,10 @@ type running struct {
 	ledger, ballots *board.Log // with their signers
 	registrar       *registrar.Registrar
 	box             *ballotbox.Box
-	minter          *mailer.Minter // nil once the keys of links are destroyed
-	mailer          *mailer.Mailer // guarded by mails
-	unsent          string         // why mails waited last; guarded by mails
+	minter          *mailer.Minter                // nil once the keys of links are destroyed
+	mailer          *mailer.Mailer                // guarded by mails
+	unsent          string                        // why mails waited last; guarded by mails
+	watched         atomic.Pointer[mailer.Mailer] // the mailer, for whoever watches and does not wait
 	// What mails tell of the certified result; it has a lock of its own.
 	told struct {
 		sync.Mutex

@@ -21,6 +21,7 @@ func (d *Deployment) watchable() {
 		expires = c.Expires
 	}
 	registerGauges(d.registry, d.c.Data, d.checks(), expires)
+	d.registerMails()
 }
 
 // registerGauges lets a monitor see what /readyz sees, how much room there is,

@@ -212,7 +212,7 @@ func (d *Deployment) handler(name string) (http.Handler, web.Limits) {
 	case listenBooth:
 		return d.boothHandler(), web.Limits{}
 	case listenRegistrar:
-		return d.registrars.Handler(), web.Limits{}
+		return d.registrarHandler(), web.Limits{}
 	case listenBox:
 		return d.boxes.Handler(), web.Limits{}
 	case listenBoard:

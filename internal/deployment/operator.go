@@ -297,7 +297,7 @@ func (d *Deployment) MailsSent(ctx context.Context, id suite.ElectionID) (int, e
 	}
 	sent := 0
 	for _, c := range counts {
-		if c.Kind == mailer.Invitation && c.State == "sent" {
+		if c.Kind == mailer.Invitation && c.Left() {
 			sent += c.Count
 		}
 	}

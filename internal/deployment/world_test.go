@@ -22,6 +22,7 @@ import (
 
 	"strikevote/internal/ceremony"
 	"strikevote/internal/platform/postgres/cluster"
+	"strikevote/internal/platform/postgres/pgtest"
 	"strikevote/internal/protocol/ballot"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
@@ -34,7 +35,7 @@ import (
 )
 
 // TestMain checks at the end that no deployment left a goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Tests{M: m}) }
 
 // folder returns a folder that the database's account can enter.
 func folder(t *testing.T) string {

@@ -43,6 +43,11 @@ const (
 	Result       = "result"       // to all, once certified
 )
 
+// Nobody is the kind of a row for a link that was asked for by somebody who is not on
+// the roll. It waits as a mail does and is none: it has the place of a member by chance,
+// and is dropped unseen.
+const Nobody = "nobody"
+
 // Kinds returns every kind of mail.
 func Kinds() []string {
 	return []string{Announcement, Invitation, Reminder, Closing, Resend, Corrected, Replaced, Issued, Envelope, Deposited, Result}
@@ -92,6 +97,8 @@ type Config struct {
 	Outcome func(ctx context.Context) (*Outcome, error)
 	Now     func() time.Time
 	Log     *slog.Logger
+	// Observe is told of each mail that a sender has answered for. It may be nil.
+	Observe func(kind string, v Verdict)
 	// Lease is how long other processes keep off mails that one is sending; 0 means
 	// two minutes. It is longer than sending a batch takes.
 	Lease time.Duration

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +21,10 @@ const (
 	lease = 2 * time.Minute
 
 	sendTimeout = 45 * time.Second
+
+	// grace is for how long a sender goes on when the process is told to stop: cut off
+	// at once, its mails would be of unknown fate, and leave again.
+	grace = 5 * time.Second
 
 	// maxAttempts bounds retries; with the pauses between them they go on for
 	// about a day.
@@ -136,8 +141,12 @@ func (m *Mailer) prepare(ctx context.Context, j *job) bool {
 	if j.kind == Replaced {
 		j.email = j.former
 	}
-	if j.email == "" || m.keyless(j) || j.attempts > maxAttempts { // the latter if its process is killed each time
+	if j.email == "" {
 		j.state, j.reason = failed, ReasonAddress
+		return false
+	}
+	if m.keyless(j) || j.attempts > maxAttempts { // the latter if its process is killed each time
+		j.state, j.reason = failed, ReasonOther
 		return false
 	}
 	mail, err := m.compose(ctx, j)
@@ -150,18 +159,31 @@ func (m *Mailer) prepare(ctx context.Context, j *job) bool {
 }
 
 // name writes which sender is about to get the jobs, before it gets them: whoever
-// goes on after a crash must know who may have taken them.
-func (m *Mailer) name(ctx context.Context, jobs []*job, s Sender, until time.Time) error {
+// goes on after a crash must know who may have taken them. It returns those that are
+// still this process's: one that was stopped for longer than its lease, or waited for a
+// slow sender, must not send what another has sent meanwhile.
+func (m *Mailer) name(ctx context.Context, jobs []*job, s Sender, until time.Time) ([]*job, error) {
 	ids := make([][]byte, len(jobs))
 	for i, j := range jobs {
 		ids[i] = j.id
 	}
-	_, err := m.c.Pool.Exec(ctx, `UPDATE registrar.outbox SET sender = $2 WHERE id = ANY($1) AND state = 'leased' AND lease_until = $3`,
+	// Locked by id, as by [Count], so that neither ever waits for the other in a ring.
+	rows, err := m.c.Pool.Query(ctx, `WITH held AS MATERIALIZED (SELECT id FROM registrar.outbox WHERE id = ANY($1) ORDER BY id FOR UPDATE)
+		UPDATE registrar.outbox o SET sender = $2 FROM held
+		WHERE o.id = held.id AND o.state = 'leased' AND o.lease_until = $3 RETURNING o.id`,
 		ids, s.Name(), until)
 	if err != nil {
-		return fmt.Errorf("naming the sender of mails: %w", err)
+		return nil, fmt.Errorf("naming the sender of mails: %w", err)
 	}
-	return nil
+	named, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		return nil, fmt.Errorf("naming the sender of mails: %w", err)
+	}
+	ours := make(map[string]bool)
+	for _, id := range named {
+		ours[string(id)] = true
+	}
+	return slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return !ours[string(j.id)] }), nil
 }
 
 // unneeded says which mails have become pointless since they were queued.
@@ -173,6 +195,8 @@ func unneeded(j *job, now time.Time) bool {
 		return j.used != "" || now.Unix() > j.close-LastHour
 	case Replaced, Issued, Deposited, Result:
 		return false
+	case Nobody:
+		return true
 	default:
 		return j.used == "strike"
 	}
@@ -230,7 +254,11 @@ func (m *Mailer) settle(ctx context.Context, jobs []*job, until time.Time) error
 	// A process that is told to stop still marks what it sent.
 	ctx = context.WithoutCancel(ctx)
 	b := new(pgx.Batch)
-	var done, needless [][]byte
+	var all, done, needless [][]byte
+	for _, j := range jobs {
+		all = append(all, j.id)
+	}
+	b.Queue(lockMails, all) // one transaction with the rest
 	for _, j := range jobs {
 		switch j.state {
 		case sent:

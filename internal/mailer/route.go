@@ -2,6 +2,7 @@ package mailer
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -52,17 +53,21 @@ func (r *route) keep(s Sender, answers []Answer, now time.Time) (news bool, reas
 	last := r.held[s.Name()]
 	var h hold
 	for _, x := range answers {
-		if x.Verdict == NotTaken && x.Pause > 0 {
+		if (x.Verdict == NotTaken || x.Verdict == Unknown) && x.Pause > 0 {
 			if at := now.Add(x.Pause); at.After(h.until) {
 				h = hold{at, x.Reason}
 			}
 		}
 	}
+	took := func(x Answer) bool { return x.Verdict == Accepted || x.Verdict == Refused }
+	if h.until.IsZero() && !slices.ContainsFunc(answers, took) {
+		return false, ReasonNone // that nothing is to be waited for does not say that it works
+	}
 	r.held[s.Name()] = h
 	return h.reason != last.reason, h.reason
 }
 
-// Holds returns why each sender is held back that is: a Reason by its name.
+// holds returns why each sender is held back that is: a Reason by its name.
 func (r *route) holds(now time.Time) map[string]Reason {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,26 +109,30 @@ func (m *Mailer) sendAll(ctx context.Context, jobs []*job, until time.Time) erro
 		if len(now) == 0 {
 			continue
 		}
-		if err := m.name(ctx, now, s, until); err != nil {
+		now, err := m.name(ctx, now, s, until)
+		if err != nil {
 			return err
 		}
-		for _, j := range m.hand(ctx, s, now) {
-			j.sender = ""
-			later = append(later, j)
-		}
-		waiting = later
+		// One that the sender may have taken at an earlier attempt goes on waiting for
+		// it: that it has not taken it now says nothing of then.
+		waiting = append(later, m.hand(ctx, s, now)...)
 	}
 	return nil
 }
 
 // hand gives one sender its mails and returns those that it has certainly not taken.
 func (m *Mailer) hand(ctx context.Context, s Sender, jobs []*job) (left []*job) {
+	if len(jobs) == 0 {
+		return nil
+	}
 	mails := make([]Mail, len(jobs))
 	for i, j := range jobs {
 		mails[i] = j.mail
 	}
-	sctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
 	answers := s.Send(sctx, mails)
+	stop()
 	cancel()
 	if news, reason := m.route.keep(s, answers, m.c.Now()); news && reason != ReasonNone {
 		m.c.Log.ErrorContext(ctx, "a sender of mails is not to be asked for now; mails wait", "sender", s.Name(), "reason", string(reason))
@@ -137,6 +146,9 @@ func (m *Mailer) hand(ctx context.Context, s Sender, jobs []*job) (left []*job) 
 			r = answers[i]
 		}
 		j.reason = r.Reason
+		if m.c.Observe != nil {
+			m.c.Observe(j.kind, r.Verdict)
+		}
 		switch r.Verdict {
 		case Accepted:
 			j.state = sent

@@ -26,8 +26,8 @@ type Answer struct {
 	// Reason is why a mail is refused, or why it is not taken.
 	Reason Reason
 	// Pause is how long the sender is not to be asked again, for whatever mail: it
-	// said so, or its settings are wrong and a person has to mend them. Only with
-	// [NotTaken].
+	// said so, or its settings are wrong and a person has to mend them, or its answers
+	// are lost one after the other. Only with [NotTaken] and [Unknown].
 	Pause time.Duration
 }
 
@@ -46,6 +46,19 @@ const (
 	// same sender; if it was taken, two mails arrive and carry one link.
 	Unknown
 )
+
+// String returns a word for it, as in metrics.
+func (v Verdict) String() string {
+	switch v {
+	case Accepted:
+		return "accepted"
+	case Refused:
+		return "refused"
+	case Unknown:
+		return "unknown"
+	}
+	return "not_taken"
+}
 
 // A Reason is one word of a fixed set. It stands in the database and in metrics, so
 // it never quotes what a mail system said: that may hold an address.

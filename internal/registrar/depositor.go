@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"strikevote/internal/mailer"
 	"strikevote/internal/platform/postgres"
@@ -131,26 +132,52 @@ func (r *Registrar) Named(ctx context.Context, a act.Amend) (number, name string
 	return number, name, nil
 }
 
-// Undelivered lists the members whose last link was refused for good. Reminders do
-// not count: they leave only to those who have not voted, so that whoever had one
-// refused, or had an earlier refusal made up for, would be known by it. No more do
-// notices, which go to those who have.
-func (r *Registrar) Undelivered(ctx context.Context) ([]Member, error) {
+// An Undelivered is a member whose last link did not arrive.
+type Undelivered struct {
+	Member
+	State  string // failed: it never left; bounced, blocked: it came back
+	Reason mailer.Reason
+}
+
+// Undelivered lists the members whose last link was refused for good, by who carries
+// the mails or by the member's own mail system. Reminders do not count: they leave only
+// to those who have not voted, so that whoever had one refused, or had an earlier
+// refusal made up for, would be known by it. No more do notices, which go to those who
+// have.
+func (r *Registrar) Undelivered(ctx context.Context) ([]Undelivered, error) {
 	rows, err := r.c.Pool.Query(ctx, `
-		SELECT m.member_no, m.name, m.unit, m.campus FROM registrar.member m
-		WHERE (SELECT o.state FROM registrar.outbox o
+		SELECT m.member_no, m.name, m.unit, m.campus, COALESCE(o.delivery, o.state), COALESCE(o.reason, '') FROM registrar.member m
+		CROSS JOIN LATERAL (SELECT CASE WHEN state = 'sent' THEN delivery END AS delivery, state, reason FROM registrar.outbox o
 			WHERE o.on_roll AND o.group_id = m.group_id AND o.roll_index = m.roll_index AND o.kind = ANY ($1)
-			ORDER BY o.not_before DESC LIMIT 1) = 'failed'
+			ORDER BY o.not_before DESC LIMIT 1) o
+		WHERE o.state = 'failed' OR o.delivery IN ('bounced', 'blocked')
 		ORDER BY m.campus, m.name, m.member_no`, []string{mailer.Invitation, mailer.Resend, mailer.Corrected})
 	if err != nil {
 		return nil, fmt.Errorf("listing undelivered mails: %w", scrub(err))
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Member, err error) {
-		err = row.Scan(&m.Number, &m.Name, &m.Unit, &m.Campus)
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Undelivered, err error) {
+		err = row.Scan(&m.Number, &m.Name, &m.Unit, &m.Campus, &m.State, &m.Reason)
 		return m, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing undelivered mails: %w", scrub(err))
+	}
+	return list, nil
+}
+
+// Addressees returns the numbers, names and addresses of everybody on a roll who has an
+// address, in the database of a draft too.
+func Addressees(ctx context.Context, pool *pgxpool.Pool) ([]Member, error) {
+	rows, err := pool.Query(ctx, `SELECT member_no, name, email FROM registrar.member WHERE email IS NOT NULL ORDER BY member_no COLLATE "C"`)
+	if err != nil {
+		return nil, fmt.Errorf("reading addresses: %w", scrub(err))
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Member, err error) {
+		err = row.Scan(&m.Number, &m.Name, &m.Email)
+		return m, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading addresses: %w", scrub(err))
 	}
 	return list, nil
 }

@@ -804,7 +804,7 @@ func TestOutbox(t *testing.T) {
 	if n := w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'resend'`); n != 2 {
 		t.Errorf("%d links sent again, want 2", n)
 	}
-	if counts, err := w.r.Mails(ctx); err != nil || fmt.Sprint(counts) != "[{announcement queued 70} {closing queued 70} {invitation queued 70} {reminder queued 140} {resend queued 2}]" {
+	if counts, err := w.r.Mails(ctx); err != nil || fmt.Sprint(counts) != "[{announcement queued  70} {closing queued  70} {invitation queued  70} {reminder queued  140} {resend queued  2}]" {
 		t.Errorf("got %v, %v", counts, err)
 	}
 }

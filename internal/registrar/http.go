@@ -18,6 +18,7 @@ import (
 	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/credential"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -272,8 +273,16 @@ func (s *Service) postResend(r *Registrar, w http.ResponseWriter, req *http.Requ
 	web.WriteJSON(w, http.StatusOK, struct {
 		Message string `json:"message"`
 	}{"If you are on the roll, your link is on its way, to the address on the roll only. It is the same link as before. It can take ten minutes. " +
-		"Nothing came? Look among unwanted mail, then call " + r.manifest.Help.Phone + "."})
+		"Nothing came? Look among unwanted mail, then " + helpline(r.manifest.Help) + "."})
 	return nil
+}
+
+// helpline says whom to ask.
+func helpline(h election.Help) string {
+	if h.Phone == "" {
+		return "write to " + h.Email
+	}
+	return "call " + h.Phone
 }
 
 // resend sends a link again within the limits, and says nothing of them.

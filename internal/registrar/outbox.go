@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -146,9 +147,14 @@ func cleanWho(typed string) (who string, ok bool) {
 	return who, who != "" && len(who) <= 320 && utf8.ValidString(who) && !strings.ContainsFunc(who, unicode.IsControl)
 }
 
-// resend is one statement that writes one row, of the same size, whoever was
-// asked for: for nobody the row says so and is never sent. Writing it, and
-// waiting for the disk, takes far longer than all that differs. Before the opening
+// resend is one statement that writes one row, of the same size and into the same
+// indexes, whoever was asked for: for nobody the row says so, waits in the queue as any
+// other, and is dropped when its turn comes. It has the place of a member by chance,
+// $4 and $5: were it always the same, the page of the index for it would be at hand,
+// and those of members would have to be fetched, and written whole, after each
+// checkpoint. That was to be seen from outside. What is read of a member is read of
+// this one. Writing the row, and waiting for the disk, takes far longer than all that
+// still differs. Before the opening
 // everybody is nobody: no link leaves before the witnesses have signed the first
 // checkpoints, and asking for one is open to all.
 const resend = `
@@ -157,15 +163,38 @@ const resend = `
 		WHERE (lower(email) = lower($1) OR member_no = $1) AND email IS NOT NULL
 		UNION ALL
 		SELECT false, group_id, roll_index, 'envelope' FROM registrar.applicant WHERE lower(email) = lower($1)),
-	due AS (
-		SELECT * FROM found f
+	taken AS (
+		SELECT * FROM found
+		UNION ALL
+		SELECT true, group_id, roll_index, 'nobody' FROM registrar.member
+		WHERE group_id = $4 AND roll_index = $5 AND NOT EXISTS (SELECT FROM found)),
+	fresh AS MATERIALIZED (
+		SELECT * FROM taken f
 		WHERE EXISTS (SELECT FROM registrar.election WHERE phase IN ('open', 'closed'))
 			AND NOT EXISTS (SELECT FROM registrar.outbox o WHERE o.kind = f.kind AND o.on_roll = f.on_roll
-				AND o.group_id = f.group_id AND o.roll_index = f.roll_index AND o.not_before > $3))
+				AND o.group_id = f.group_id AND o.roll_index = f.roll_index AND o.not_before > $3)),
+	due AS (SELECT * FROM fresh WHERE kind <> 'nobody')
 	INSERT INTO registrar.outbox (id, kind, on_roll, group_id, roll_index, state, not_before)
 	SELECT uuid_send(gen_random_uuid()), kind, on_roll, group_id, roll_index, 'queued', $2::timestamptz FROM due
 	UNION ALL
-	SELECT uuid_send(gen_random_uuid()), 'nobody', true, 0, 0, 'sent', $2::timestamptz WHERE NOT EXISTS (SELECT FROM due)`
+	SELECT uuid_send(gen_random_uuid()), 'nobody', true, $4::integer, $5::integer, 'queued', $2::timestamptz WHERE NOT EXISTS (SELECT FROM due)`
+
+// somewhere returns a place on the roll by chance.
+func (r *Registrar) somewhere() Place {
+	var all uint64
+	for _, g := range r.manifest.Groups {
+		all += uint64(g.RollSize)
+	}
+	id := randomID()
+	n := binary.BigEndian.Uint64(id[:]) % max(1, all)
+	for _, g := range r.manifest.Groups {
+		if n < uint64(g.RollSize) {
+			return Place{Group: g.ID, Index: uint32(n)}
+		}
+		n -= uint64(g.RollSize)
+	}
+	return Place{}
+}
 
 // Resend queues the link again for everybody with an address or a number; at
 // most once in ten minutes. It says nothing about whether there is such a
@@ -183,7 +212,7 @@ func (r *Registrar) Resend(ctx context.Context, addressOrNumber string) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	now := r.c.Now().UTC()
+	now, at := r.c.Now().UTC(), r.somewhere()
 	err := postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		// Two that look at once would both find that nothing was sent: one member's
 		// mailbox could be filled. The lock is one for all, since whoever asks may
@@ -191,7 +220,7 @@ func (r *Registrar) Resend(ctx context.Context, addressOrNumber string) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(resendLock)); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, resend, who, now, now.Add(-10*time.Minute))
+		_, err := tx.Exec(ctx, resend, who, now, now.Add(-10*time.Minute), at.Group, at.Index)
 		return err
 	})
 	if err != nil {
@@ -205,13 +234,34 @@ const resendLock = 0x726573656e64 // "resend"
 
 // A MailCount says how many mails of a kind are in a state.
 type MailCount struct {
-	Kind, State string
-	Count       int
+	Kind string
+	// State is queued, sent, delivered, delayed, bounced, blocked, complained or failed:
+	// the last that is known.
+	State  string
+	Reason mailer.Reason // why, in a word; empty where nothing went wrong
+	Count  int
 }
 
-// Mails counts the outbox, but for notices: their number is that of voters.
+// mailCounts leaves out notices, whose number is that of voters. Reminders it counts
+// by whether their turn has come, and by nothing else: whoever has voted gets none,
+// which looks like one that was sent, and so every number that came of sending one,
+// that waits to be sent again, failed, was delivered or came back, would be a number of
+// people who had not voted. When somebody's turn comes depends on nobody's vote.
+const mailCounts = `
+	SELECT kind, state, reason, count(*) FROM (
+		SELECT kind, CASE
+			WHEN kind <> ALL ($1) THEN CASE WHEN attempts = 0 THEN 'queued' ELSE 'sent' END
+			WHEN state = 'sent' AND delivery <> 'processed' THEN delivery
+			WHEN state = 'leased' THEN 'queued'
+			ELSE state END AS state,
+			CASE WHEN kind = ANY ($1) AND state IN ('sent', 'failed') THEN COALESCE(reason, '') ELSE '' END AS reason
+		FROM registrar.outbox WHERE kind <> ALL ($2)) x
+	GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`
+
+// Mails counts the outbox, and nothing in it by which somebody could see how many have
+// voted.
 func (r *Registrar) Mails(ctx context.Context) ([]MailCount, error) {
-	rows, err := r.c.Pool.Query(ctx, `SELECT kind, state, count(*) FROM registrar.outbox WHERE kind NOT IN ('issued', 'deposited', 'nobody') GROUP BY 1, 2 ORDER BY 1, 2`)
+	rows, err := r.c.Pool.Query(ctx, mailCounts, mailer.NeutralKinds(), []string{mailer.Issued, mailer.Deposited, mailer.Nobody})
 	if err != nil {
 		return nil, fmt.Errorf("counting mails: %w", err)
 	}
@@ -221,3 +271,6 @@ func (r *Registrar) Mails(ctx context.Context) ([]MailCount, error) {
 	}
 	return counts, nil
 }
+
+// Left reports whether mails in this state have left.
+func (c MailCount) Left() bool { return c.State != "queued" && c.State != "failed" }

@@ -1,6 +1,10 @@
 package registrar_test
 
 import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +26,16 @@ func TestUndelivered(t *testing.T) {
 	}{
 		{"nothing failed", []mail{{mailer.Invitation, "sent"}}, false},
 		{"the invitation failed", []mail{{mailer.Invitation, "failed"}}, true},
+		{"it came", []mail{{mailer.Invitation, "delivered"}}, false},
+		{"it waits there", []mail{{mailer.Invitation, "delayed"}}, false},
+		{"it came and was taken for spam", []mail{{mailer.Invitation, "complained"}}, false},
+		{"it came back", []mail{{mailer.Invitation, "bounced"}}, true},
+		{"it was not wanted", []mail{{mailer.Invitation, "blocked"}}, true},
+		{"it came back, and was sent again", []mail{{mailer.Invitation, "bounced"}, {mailer.Resend, "delivered"}}, false},
+		{"it was sent again, and came back", []mail{{mailer.Invitation, "delivered"}, {mailer.Resend, "bounced"}}, true},
+		{"a notice came back", []mail{{mailer.Invitation, "delivered"}, {mailer.Issued, "bounced"}}, false},
+		{"reminded in vain", []mail{{mailer.Invitation, "delivered"}, {mailer.Reminder, "bounced"}, {mailer.Closing, "blocked"}}, false},
+		{"it came back, and a reminder came", []mail{{mailer.Invitation, "bounced"}, {mailer.Reminder, "delivered"}}, true},
 		{"corrected since", []mail{{mailer.Invitation, "failed"}, {mailer.Corrected, "sent"}}, false},
 		{"the correction waits", []mail{{mailer.Invitation, "failed"}, {mailer.Corrected, "queued"}}, false},
 		{"the correction failed", []mail{{mailer.Invitation, "sent"}, {mailer.Corrected, "failed"}}, true},
@@ -35,11 +49,7 @@ func TestUndelivered(t *testing.T) {
 	}
 	for i, tt := range cases {
 		for j, m := range tt.mails {
-			_, err := w.db.Owner.Exec(t.Context(), `INSERT INTO registrar.outbox (id, kind, group_id, roll_index, state, not_before)
-				VALUES (uuid_send(gen_random_uuid()), $1, 1, $2, $3, $4)`, m.kind, i, m.state, w.clock().Add(time.Duration(j)*time.Minute))
-			if err != nil {
-				t.Fatal(err)
-			}
+			w.mailed(m.kind, i, m.state, "", w.clock().Add(time.Duration(j)*time.Minute))
 		}
 	}
 	list, err := w.r.Undelivered(t.Context())
@@ -49,10 +59,107 @@ func TestUndelivered(t *testing.T) {
 	listed := map[string]bool{}
 	for _, m := range list {
 		listed[m.Number] = true
+		if !slices.Contains([]string{"failed", "bounced", "blocked"}, m.State) || strings.Contains(fmt.Sprintf("%v %+v", m, list), "CANARY") {
+			t.Errorf("listed as %s: %v", m.State, m)
+		}
 	}
 	for i, tt := range cases {
 		if got := listed[electiontest.MemberNo(1, uint32(i))]; got != tt.listed {
 			t.Errorf("%s: listed %t", tt.what, got)
 		}
+	}
+}
+
+// mailed writes a mail as it is after it was sent: its state, or what was told of it.
+func (w *world) mailed(kind string, index int, state, reason string, at time.Time) {
+	w.t.Helper()
+	delivery := ""
+	if !slices.Contains([]string{"queued", "leased", "sent", "failed"}, state) {
+		state, delivery = "sent", state
+	}
+	_, err := w.db.Owner.Exec(context.Background(), `INSERT INTO registrar.outbox (id, kind, group_id, roll_index, state, delivery, reason, attempts, not_before)
+		VALUES (uuid_send(gen_random_uuid()), $1, 1, $2, $3, NULLIF($4, ''), NULLIF($5, ''), 1, $6)`, kind, index, state, delivery, reason, at)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestMails counts by what is known of each mail, and why.
+func TestMails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.at(electiontest.Open)
+	for i, m := range [][2]string{{"queued"}, {"leased"}, {"sent"}, {"processed"}, {"delivered"}, {"delivered"}, {"delayed", "full"}, {"bounced", "address"}, {"bounced", "suppressed"},
+		{"blocked", "policy"}, {"complained", "spam"}, {"failed", "address"}, {"failed"}} {
+		w.mailed(mailer.Invitation, i, m[0], m[1], w.clock())
+	}
+	w.mailed(mailer.Result, 0, "delivered", "", w.clock())
+	got, err := w.r.Mails(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "[{invitation blocked policy 1} {invitation bounced address 1} {invitation bounced suppressed 1} {invitation complained spam 1} {invitation delayed full 1} " +
+		"{invitation delivered  2} {invitation failed  1} {invitation failed address 1} {invitation queued  2} {invitation sent  2} {result delivered  1}]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("got %v", got)
+	}
+	left := 0
+	for _, c := range got {
+		if c.Left() {
+			left += c.Count
+		}
+	}
+	if left != 10 {
+		t.Errorf("%d have left", left)
+	}
+}
+
+// TestMailsSecret sends reminders to members of whom some have voted, and tells of them
+// whatever can be told of those who had not, in every way in which sending can end. The
+// numbers are the same whoever voted, and so is the list of those whom nothing reached.
+func TestMailsSecret(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.at(electiontest.Open)
+	told := func(voted func(member int) bool) string {
+		t.Helper()
+		if _, err := w.db.Owner.Exec(t.Context(), `DELETE FROM registrar.outbox`); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 48 {
+			w.mailed(mailer.Invitation, i, []string{"delivered", "bounced"}[i%2], "", w.clock())
+			for _, kind := range []string{mailer.Reminder, mailer.Closing} {
+				state := "sent" // as one that was not needed
+				if !voted(i) {
+					state = []string{"queued", "leased", "sent", "failed", "processed", "delayed", "delivered", "bounced", "blocked", "complained"}[i%10]
+				}
+				w.mailed(kind, i, state, "", w.clock().Add(time.Minute))
+			}
+			if voted(i) {
+				w.mailed(mailer.Issued, i, []string{"queued", "failed", "delivered", "bounced"}[i%4], "", w.clock().Add(time.Second))
+			}
+		}
+		counts, err := w.r.Mails(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := w.r.Undelivered(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := fmt.Sprint(counts)
+		for _, m := range list {
+			s += " " + m.Number + m.State
+		}
+		return s
+	}
+	nobody := told(func(int) bool { return false })
+	for what, voted := range map[string]func(int) bool{"everybody": func(int) bool { return true }, "half": func(i int) bool { return i%4 < 2 }, "one": func(i int) bool { return i == 7 }} {
+		if got := told(voted); got != nobody {
+			t.Errorf("%s voted: %s, and nobody: %s", what, got, nobody)
+		}
+	}
+	if !strings.Contains(nobody, "{reminder sent  48}") || !strings.Contains(nobody, "{invitation bounced  24}") || strings.Contains(nobody, "issued") {
+		t.Errorf("got %s", nobody)
 	}
 }

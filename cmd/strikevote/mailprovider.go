@@ -1,0 +1,333 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"strikevote/internal/deployment"
+	"strikevote/internal/mailer"
+	"strikevote/internal/mailer/sendgrid"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/registrar"
+)
+
+// testTime bounds what a test mail may take.
+const testTime = time.Minute
+
+func runMailTest(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	l := settings(e, fs, "DATA")
+	only := fs.String("sender", "", "only this sender")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	if fs.NArg() != 1 {
+		return usageError("name one address")
+	}
+	var to mailAddress
+	if err := to.UnmarshalText([]byte(fs.Arg(0))); err != nil {
+		return usageError("%v", err)
+	}
+	c, err := l.load()
+	if err != nil {
+		return err
+	}
+	good, err := c.sendTest(ctx, e, string(to), *only)
+	if err != nil {
+		return err
+	}
+	if !good {
+		return errFalse
+	}
+	fmt.Fprintln(e.out, "Now look whether it arrives, and not among spam; its source should say spf=pass, dkim=pass, dmarc=pass.")
+	return nil
+}
+
+// sendTest sends one mail by each sender and says what it answered. It reports whether
+// all took it.
+func (c *Config) sendTest(ctx context.Context, e *env, to, only string) (bool, error) {
+	list, err := c.senders(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return false, err
+	}
+	defer closeSenders(list)
+	from := string(c.MailFromAddress)
+	if len(list) == 0 {
+		if c.Data == "" && c.MailDir == "" {
+			return false, errNoData
+		}
+		list = []mailer.Sender{&mailer.Directory{Path: c.mailDir()}}
+		if from == "" {
+			from = "ballot@union.example"
+		}
+	}
+	if only != "" {
+		list = slices.DeleteFunc(list, func(s mailer.Sender) bool { return s.Name() != only })
+		if len(list) == 0 {
+			return false, usageError("%sMAIL_SENDERS does not name %s", prefix, only)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, testTime)
+	defer cancel()
+	good := true
+	for _, s := range list {
+		m := testMail(mailer.Address{Name: c.MailFromName, Address: from}, to)
+		answers := s.Send(ctx, []mailer.Mail{m})
+		if len(answers) != 1 {
+			return false, errors.New("the sender did not answer")
+		}
+		fmt.Fprintf(e.out, "%s: %s\n", s.Name(), answerWords(answers[0]))
+		good = good && answers[0].Verdict == mailer.Accepted
+	}
+	return good, nil
+}
+
+// testMail is a mail that is no ballot.
+func testMail(from mailer.Address, to string) mailer.Mail {
+	const text = "This is a test of the union's ballot mail. It is no ballot, and there is nothing to do."
+	m := mailer.Mail{
+		From: from, ReplyTo: from.Address, To: to, Subject: "Test of the union's ballot mail", Text: text + "\n",
+		HTML: "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Test</title></head><body><p>" + text + "</p></body></html>\n",
+		Date: time.Now(), Language: "en",
+	}
+	_, _ = rand.Read(m.ID[:]) // never fails
+	return m
+}
+
+func answerWords(a mailer.Answer) string {
+	why := ""
+	switch a.Reason {
+	case mailer.ReasonNone:
+	case mailer.ReasonDown:
+		why = ": it was not reached, or does not work"
+	default:
+		why = ": " + mailReason(a.Reason)
+	}
+	switch a.Verdict {
+	case mailer.Accepted:
+		return "it took the mail"
+	case mailer.Refused:
+		return "it refused the mail for good" + why
+	case mailer.Unknown:
+		return "its answer was lost; the mail may arrive" + why
+	}
+	return "it did not take the mail" + why
+}
+
+// account returns the account with SendGrid that the settings name.
+func (c *Config) account() (*sendgrid.Account, error) {
+	if c.SendGridKeyFile == "" {
+		return nil, usageError("there is no account with SendGrid: %sSENDGRID_KEY_FILE is empty", prefix)
+	}
+	g, err := c.sendGrid(nil)
+	if err != nil {
+		return nil, err
+	}
+	return sendgrid.NewAccount(g)
+}
+
+// listWords says what a list does to whoever is on it.
+func listWords(l sendgrid.List) (what, do string, stops bool) {
+	switch l {
+	case sendgrid.SpamReports:
+		return "pressed \"spam\" once", "ask them, then strikevote mail clear NUMBER", true
+	case sendgrid.Bounces:
+		return "the address did not exist once", "ask for another address, strikevote roll address; or strikevote mail clear NUMBER", true
+	case sendgrid.Invalid:
+		return "the address is none, to the provider", "ask for another address, strikevote roll address", true
+	case sendgrid.Unsubscribes:
+		return "unsubscribed once; ballots go to them all the same", "nothing", false
+	}
+	return "was refused once; the next mail is tried", "nothing, but watch strikevote mail status", false
+}
+
+// A suppressed is what a list says of the roll.
+type suppressed struct {
+	list    sendgrid.List
+	entries int
+	members []registrar.Member
+}
+
+// compare reads the lists and finds the roll's members on them. The roll stays here.
+func compare(ctx context.Context, e *env, a *sendgrid.Account, roll []registrar.Member) ([]suppressed, error) {
+	of := make(map[string][]registrar.Member) // couples share a mailbox
+	for _, m := range roll {
+		address := strings.ToLower(m.Email)
+		of[address] = append(of[address], m)
+	}
+	bar := newProgress(e)
+	defer bar.done()
+	var all []suppressed
+	for _, l := range sendgrid.Lists() {
+		s := suppressed{list: l}
+		seen := make(map[string]bool)
+		err := a.Entries(ctx, l, func(list []sendgrid.Entry) error {
+			s.entries += len(list)
+			bar.step("list of "+l.Words(), s.entries, s.entries)
+			for _, x := range list {
+				if address := strings.ToLower(strings.TrimSpace(x.Email)); !seen[address] {
+					seen[address] = true
+					s.members = append(s.members, of[address]...)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func runMailSuppressions(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operation
+	o.add(e, fs, false)
+	list := fs.Bool("list", false, "print which members, by number; on a terminal with names and addresses")
+	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		a, err := o.loaded.account()
+		if err != nil {
+			return err
+		}
+		roll, err := d.Addressees(ctx, id)
+		if err != nil {
+			return err
+		}
+		all, err := compare(ctx, e, a, roll)
+		if err != nil {
+			return err
+		}
+		return reportSuppressed(e, all, len(roll), *list)
+	})
+}
+
+func reportSuppressed(e *env, all []suppressed, roll int, list bool) error {
+	t := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "list\tentries\tof the roll\twhat it means\twhat to do")
+	stopped := make(map[string]bool)
+	for _, s := range all {
+		what, do, stops := listWords(s.list)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\n", s.list.Words(), s.entries, len(s.members), what, do)
+		for _, m := range s.members {
+			if stops {
+				stopped[m.Number] = true
+			}
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("printing the lists: %w", err)
+	}
+	fmt.Fprintf(e.out, "\n%d of %d members with an address would get no mail, and nobody would be told.\n", len(stopped), roll)
+	if list {
+		listSuppressed(e, all)
+	}
+	if len(stopped) > 0 {
+		return errFalse
+	}
+	return nil
+}
+
+// listSuppressed prints who is on the lists. What is not a terminal may be kept, sent
+// on or logged, so that there are only numbers there.
+func listSuppressed(e *env, all []suppressed) {
+	for _, s := range all {
+		for _, m := range s.members {
+			fmt.Fprintf(e.out, "%s  %s", m.Number, s.list.Words())
+			if e.watched {
+				fmt.Fprintf(e.out, "  %s, %s", m.Name, m.Email)
+			}
+			fmt.Fprintln(e.out)
+		}
+	}
+}
+
+func runMailClear(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
+	var o operation
+	o.add(e, fs, true)
+	o.named(fs)
+	if err := o.parse(fs, args, 1, "name the member by number"); err != nil {
+		return err
+	}
+	by, err := o.who()
+	if err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
+		a, err := o.loaded.account()
+		if err != nil {
+			return err
+		}
+		m, err := addressee(ctx, d, id, fs.Arg(0))
+		if err != nil {
+			return err
+		}
+		lists, err := listsOf(ctx, e, a, m.Email)
+		if err != nil || len(lists) == 0 {
+			return err
+		}
+		if o.dry(e) {
+			return nil
+		}
+		for _, l := range lists {
+			if err := a.Clear(ctx, l, m.Email); err != nil {
+				return err
+			}
+		}
+		queued, err := d.NoteCleared(ctx, id, m.Number, by)
+		if err != nil {
+			return err
+		}
+		if !queued {
+			fmt.Fprintln(e.out, "\nThe provider mails the member again. The link leaves with the invitations, once voting is open.")
+			return nil
+		}
+		fmt.Fprintln(e.out, "\nThe provider mails the member again, and the link leaves in a moment.")
+		return nil
+	})
+}
+
+// addressee returns a member who has an address, by number.
+func addressee(ctx context.Context, d *deployment.Deployment, id suite.ElectionID, number string) (registrar.Member, error) {
+	roll, err := d.Addressees(ctx, id)
+	if err != nil {
+		return registrar.Member{}, err
+	}
+	i := slices.IndexFunc(roll, func(m registrar.Member) bool { return m.Number == number })
+	if i < 0 {
+		return registrar.Member{}, errors.New("no member of the roll has this number and an address")
+	}
+	return roll[i], nil
+}
+
+// listsOf says on which lists an address is, and returns them.
+func listsOf(ctx context.Context, e *env, a *sendgrid.Account, address string) ([]sendgrid.List, error) {
+	var lists []sendgrid.List
+	for _, l := range sendgrid.Lists() {
+		on, err := a.Listed(ctx, l, address)
+		if err != nil {
+			return nil, err
+		}
+		if !on {
+			continue
+		}
+		what, _, _ := listWords(l)
+		fmt.Fprintf(e.out, "The member's address is on the provider's list of %s: %s.\n", l.Words(), what)
+		lists = append(lists, l)
+	}
+	if len(lists) == 0 {
+		fmt.Fprintln(e.out, "The member's address is on none of the provider's lists. To send the link again: strikevote roll resend")
+		return nil, nil
+	}
+	fmt.Fprintln(e.out, "It would be taken off, and the link sent again.")
+	return lists, nil
+}

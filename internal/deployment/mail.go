@@ -1,0 +1,142 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"strikevote/internal/mailer"
+	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/suite"
+	"strikevote/internal/registrar"
+	"strikevote/migrations"
+)
+
+// MailStatus returns where the mails of an election stand.
+func (d *Deployment) MailStatus(ctx context.Context, id suite.ElectionID) (*mailer.Status, error) {
+	e := d.running(id)
+	if e == nil {
+		return nil, errNotSealed
+	}
+	return mailer.ReadStatus(ctx, e.registrarPool)
+}
+
+// PauseMail holds all mails of an election back, and reports whether they left until
+// now.
+func (d *Deployment) PauseMail(ctx context.Context, id suite.ElectionID, by string) (bool, error) {
+	e := d.running(id)
+	if e == nil {
+		return false, errNotSealed
+	}
+	changed, err := mailer.Pause(ctx, e.registrarPool)
+	if err != nil || !changed {
+		return false, err
+	}
+	return true, d.committee.Note(ctx, id, by, "held all mails back")
+}
+
+// ResumeMail lets the mails of an election leave again, those that are late over a
+// while, and reports whether they were held back.
+func (d *Deployment) ResumeMail(ctx context.Context, id suite.ElectionID, spread time.Duration, by string) (bool, error) {
+	e, err := d.active(id)
+	if err != nil {
+		return false, err
+	}
+	changed, err := mailer.Resume(ctx, e.registrarPool, d.c.Now(), spread)
+	if err != nil || !changed {
+		return false, err
+	}
+	return true, d.committee.Note(ctx, id, by, "let mails leave again")
+}
+
+// Addressees returns everybody on the roll of an election who has an address, before
+// its sealing too. They are for the machine of the registrar alone.
+func (d *Deployment) Addressees(ctx context.Context, id suite.ElectionID) ([]registrar.Member, error) {
+	pool, done, err := d.rollPool(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return registrar.Addressees(ctx, pool)
+}
+
+// rollPool returns the pool of an election's roll, and what gives it back.
+func (d *Deployment) rollPool(ctx context.Context, id suite.ElectionID) (*pgxpool.Pool, func(), error) {
+	if e := d.running(id); e != nil {
+		return e.registrarPool, func() {}, nil
+	}
+	pool, err := openSide(ctx, d.servers.registrar, id, migrations.Registrar)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pool, pool.Close, nil
+}
+
+// NoteCleared notes that a member was taken off a provider's lists, and queues their
+// link again. Before the opening there is none to queue: it leaves with the
+// invitations, and queued is false.
+func (d *Deployment) NoteCleared(ctx context.Context, id suite.ElectionID, number, by string) (queued bool, err error) {
+	if err := d.committee.Note(ctx, id, by, "had the mail provider mail a member again"); err != nil {
+		return false, err
+	}
+	phase, err := d.Phase(ctx, id)
+	if err != nil || phase != election.PhaseOpen && phase != election.PhaseClosed {
+		return false, err
+	}
+	return true, d.ResendLink(ctx, id, number)
+}
+
+// errNoService is returned where nobody answers for the service.
+var errNoService = errors.New("the service does not run here, so no mail leaves")
+
+var heldLine = regexp.MustCompile(`^strikevote_mail_sender_held\{reason="([a-z]+)",sender="([a-z]+)"\} 1$`)
+
+// MailHolds asks the running service why senders of mails are not asked at the moment,
+// by their names. It returns an error where it does not run on this machine.
+func (d *Deployment) MailHolds(ctx context.Context) (map[string]mailer.Reason, error) {
+	addrs := map[string]bool{d.c.Listen[listenAdmin]: true}
+	all, err := d.readServings()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range all {
+		addrs[s.Health] = true
+	}
+	client := &http.Client{Timeout: healthTime, Transport: &http.Transport{DisableKeepAlives: true}}
+	x := &examination{Checkup: Checkup{Config: d.c, Client: client}}
+	held := make(map[string]mailer.Reason)
+	answered := false
+	for addr := range addrs {
+		if addr == "" {
+			continue
+		}
+		a, err := x.get(ctx, "http://"+addr+"/metrics")
+		if err != nil || a.status != http.StatusOK {
+			continue
+		}
+		answered = true
+		for name, reason := range heldIn(a.body) {
+			held[name] = reason
+		}
+	}
+	if !answered {
+		return nil, errNoService
+	}
+	return held, nil
+}
+
+// heldIn reads them from a service's metrics.
+func heldIn(metrics string) map[string]mailer.Reason {
+	held := make(map[string]mailer.Reason)
+	for line := range strings.Lines(metrics) {
+		if m := heldLine.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+			held[m[2]] = mailer.Reason(m[1])
+		}
+	}
+	return held
+}

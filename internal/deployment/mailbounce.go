@@ -1,0 +1,59 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"strikevote/internal/committee"
+	"strikevote/internal/mailer"
+	"strikevote/internal/platform/postgres/cluster"
+	"strikevote/migrations"
+)
+
+// CountMail keeps what a mail system tells of mails, of whatever election they are, and
+// returns how many events were of ours.
+func (d *Deployment) CountMail(ctx context.Context, events []mailer.Event) (int, error) {
+	return d.countEvents(ctx, events)
+}
+
+// CountAlone does the same for a program that the mail system starts for each bounce:
+// it reads no key, and starts no database.
+func CountAlone(ctx context.Context, c Config, events []mailer.Event) (err error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	s := servers{registrar: c.Registrar}
+	if s.registrar == nil {
+		s.registrar, err = cluster.Attach(ctx, cluster.Config{
+			Dir: filepath.Join(c.Data, "postgres", "registrar"), Name: "registrar", Log: c.Log, Roles: migrations.RegistrarRoles,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	papers, err := s.openCommittee(ctx)
+	if err != nil {
+		return err
+	}
+	defer papers.Close()
+	ids, err := committee.New(committee.Config{Pool: papers, Log: c.Log, Now: time.Now, Status: notSealed}).Elections(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, id := range ids {
+		pool, err := openSide(ctx, s.registrar, id, migrations.Registrar)
+		if absent(err) {
+			continue // it is being made, or wiped
+		}
+		if err == nil {
+			_, err = mailer.Count(ctx, pool, events)
+			pool.Close()
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

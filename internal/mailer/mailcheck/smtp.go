@@ -1,0 +1,181 @@
+package mailcheck
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/smtp"
+	"net/textproto"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Relay is a mail server that takes the union's mails. It redacts itself.
+type Relay struct {
+	Host           string
+	Port           int
+	User, Password string
+	TLS            string      // starttls, tls or none
+	Config         *tls.Config // of tests; nil: what a usual one is
+}
+
+// Format hides the password, whatever the verb.
+func (Relay) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[relay]") }
+
+// relayTime bounds the talk with a mail server.
+const relayTime = 30 * time.Second
+
+// SMTP connects to a mail server, as who sends does, and leaves before any mail.
+func SMTP(ctx context.Context, r Relay) []Finding {
+	var x findings
+	ctx, cancel := context.WithTimeout(ctx, relayTime)
+	defer cancel()
+	x.relay(ctx, r)
+	return x
+}
+
+func (x *findings) relay(ctx context.Context, r Relay) {
+	at := net.JoinHostPort(r.Host, strconv.Itoa(r.Port))
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", at)
+	if err != nil {
+		x.fail("SMTP server", "see that the host and the port are right, and that this machine may connect there: many providers of servers block port 25, not 587", "%s does not answer: %s", at, scrub(err))
+		return
+	}
+	defer conn.Close()
+	// Whatever hangs below ends with the context.
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	c := r.Config.Clone()
+	if c == nil {
+		c = new(tls.Config)
+	}
+	c.ServerName = r.Host
+	if r.TLS == "tls" {
+		t := tls.Client(conn, c)
+		if err := t.HandshakeContext(ctx); err != nil {
+			x.fail("SMTP TLS", "see that port and STRIKEVOTE_SMTP_TLS belong together: tls is usual on 465, starttls on 587", "%s", scrub(err))
+			return
+		}
+		conn = t
+	}
+	client, err := smtp.NewClient(conn, r.Host)
+	if err != nil {
+		x.fail("SMTP server", "see that port and STRIKEVOTE_SMTP_TLS belong together: tls is usual on 465, starttls on 587", "%s does not greet as a mail server does: %s", at, scrub(err))
+		return
+	}
+	defer client.Close()
+	x.talk(client, r, c)
+	_ = client.Quit() // nothing was sent
+}
+
+func (x *findings) talk(client *smtp.Client, r Relay, c *tls.Config) {
+	if err := client.Hello("localhost"); err != nil {
+		x.fail("SMTP server", "ask whoever runs it", "it does not want to talk with this machine: %s", scrub(err))
+		return
+	}
+	x.ok("SMTP server", "%s answers", r.Host)
+	if r.TLS == "starttls" {
+		if ok, _ := client.Extension("STARTTLS"); !ok {
+			x.fail("SMTP TLS", "use another port, or STRIKEVOTE_SMTP_TLS=tls", "the server offers no STARTTLS: links and password would pass in the open")
+			return
+		}
+		if err := client.StartTLS(c); err != nil {
+			x.fail("SMTP TLS", "see that STRIKEVOTE_SMTP_HOST is the name in the server's certificate", "%s", scrub(err))
+			return
+		}
+	}
+	if state, ok := client.TLSConnectionState(); ok {
+		x.ok("SMTP TLS", "%s, with a certificate that is good until %s", tls.VersionName(state.Version), state.PeerCertificates[0].NotAfter.UTC().Format(time.DateOnly))
+	} else {
+		x.warn("SMTP TLS", "use TLS for every server that is not on this machine", "nothing is encrypted on the way to it")
+	}
+	x.auth(client, r)
+	x.size(client)
+}
+
+func (x *findings) auth(client *smtp.Client, r Relay) {
+	const check = "SMTP login"
+	offered, methods := client.Extension("AUTH")
+	switch {
+	case r.User == "" && offered:
+		x.warn(check, "set STRIKEVOTE_SMTP_USER and STRIKEVOTE_SMTP_PASSWORD_FILE, unless the server takes this machine's mail without", "the server wants a name and a password, and none is set")
+		return
+	case r.User == "":
+		x.ok(check, "none is needed to talk with it")
+		return
+	case !offered:
+		x.fail(check, "see that port and STRIKEVOTE_SMTP_TLS are right: most servers take a password only over TLS", "the server takes no password here")
+		return
+	}
+	var how smtp.Auth
+	switch list := strings.Fields(strings.ToUpper(methods)); {
+	case slices.Contains(list, "PLAIN"):
+		how = smtp.PlainAuth("", r.User, r.Password, r.Host)
+	case slices.Contains(list, "LOGIN"):
+		how = login{r.User, r.Password}
+	default:
+		x.warn(check, "send a test with strikevote mail test", "it was not tried: the server offers %s only", methods)
+		return
+	}
+	if err := client.Auth(how); err != nil {
+		x.fail(check, "see that user and password are right; some providers want a password made for programs", "the server refuses it: %s", scrub(err))
+		return
+	}
+	x.ok(check, "name and password are right")
+}
+
+// login is the older way to give a name and a password, which some servers still want.
+type login struct{ user, password string }
+
+// Start begins it, over TLS or on this machine only.
+func (l login) Start(s *smtp.ServerInfo) (string, []byte, error) {
+	if ip := net.ParseIP(s.Name); !s.TLS && s.Name != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return "", nil, errors.New("no password without TLS")
+	}
+	return "LOGIN", nil, nil
+}
+
+// Next answers what the server asks for.
+func (l login) Next(asked []byte, more bool) ([]byte, error) {
+	switch {
+	case !more:
+		return nil, nil
+	case strings.HasPrefix(strings.ToLower(string(asked)), "user"):
+		return []byte(l.user), nil
+	}
+	return []byte(l.password), nil
+}
+
+// least is how many bytes a mail may have that every one of ours fits in.
+const least = 256 << 10
+
+func (x *findings) size(client *smtp.Client) {
+	const check = "SMTP size"
+	_, text := client.Extension("SIZE")
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil || n == 0:
+		x.ok(check, "the server names no limit")
+	case n < least:
+		x.fail(check, "ask whoever runs it for more", "the server takes mails of at most %d bytes", n)
+	default:
+		x.ok(check, "mails may be %d MB long", n>>20)
+	}
+}
+
+// scrub returns what went wrong without what a server said: that may be anything, and
+// name whom it refused.
+func scrub(err error) string {
+	var said *textproto.Error
+	if errors.As(err, &said) {
+		return fmt.Sprintf("it answered %d", said.Code)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err.Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,105 @@
+package mailcheck_test
+
+import (
+	"bufio"
+	"net"
+	"strings"
+	"testing"
+
+	"strikevote/internal/mailer/mailcheck"
+)
+
+// relay answers each command of a mail server by its first word, until the test ends,
+// and returns its port and what it was told.
+func relay(t *testing.T, answers map[string]string) (port int, told func() string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan string, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		var all strings.Builder
+		_, _ = c.Write([]byte(answers[""] + "\r\n"))
+		for in := bufio.NewScanner(c); in.Scan(); {
+			all.WriteString(in.Text() + "\n")
+			word, _, _ := strings.Cut(in.Text(), " ")
+			_, _ = c.Write([]byte(answers[word] + "\r\n"))
+			if word == "QUIT" {
+				break
+			}
+		}
+		done <- all.String()
+	}()
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().(*net.TCPAddr).Port, func() string { return <-done }
+}
+
+// TestSMTP talks with servers that are each wrong in one way. None gets a mail.
+func TestSMTP(t *testing.T) {
+	t.Parallel()
+	const hello = "250-relay\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN"
+	good := map[string]string{"": "220 relay", "EHLO": hello, "AUTH": "235 welcome", "QUIT": "221 bye"}
+	with := func(word, answer string) map[string]string {
+		m := map[string]string{word: answer}
+		for k, v := range good {
+			if k != word {
+				m[k] = v
+			}
+		}
+		return m
+	}
+	for _, tt := range []struct {
+		name        string
+		answers     map[string]string
+		tls         string
+		check, says string
+		want        mailcheck.State
+	}{
+		{"good", good, "none", "SMTP login", "are right", mailcheck.OK},
+		{"size", good, "none", "SMTP size", "50 MB", mailcheck.OK},
+		{"no TLS", good, "none", "SMTP TLS", "nothing is encrypted", mailcheck.Warn},
+		{"no STARTTLS", good, "starttls", "SMTP TLS", "no STARTTLS", mailcheck.Fail},
+		{"no TLS from the beginning", good, "tls", "SMTP TLS", "TLS", mailcheck.Fail},
+		{"wrong password", with("AUTH", "535 5.7.8 vera@union.example: no"), "none", "SMTP login", "refuses it: it answered 535", mailcheck.Fail},
+		{"no login", with("EHLO", "250-relay\r\n250 SIZE 0"), "none", "SMTP login", "takes no password", mailcheck.Fail},
+		{"small", with("EHLO", "250-relay\r\n250-SIZE 1000\r\n250 AUTH PLAIN"), "none", "SMTP size", "1000 bytes", mailcheck.Fail},
+		{"strange login", with("EHLO", "250-relay\r\n250 AUTH GSSAPI"), "none", "SMTP login", "was not tried", mailcheck.Warn},
+		{"away", with("", "554 go away"), "none", "SMTP server", "it answered 554", mailcheck.Fail},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			port, told := relay(t, tt.answers)
+			list := mailcheck.SMTP(t.Context(), mailcheck.Relay{Host: "127.0.0.1", Port: port, User: "vera", Password: "hunter2", TLS: tt.tls})
+			if got := has(list, tt.check, tt.says); got != tt.want {
+				t.Errorf("%d, want %d of\n%s", got, tt.want, lines(list))
+			}
+			if text := lines(list); strings.Contains(text, "hunter2") || strings.Contains(text, "vera@") {
+				t.Errorf("it holds what nobody is to read: %s", text)
+			}
+			if text := told(); strings.Contains(text, "MAIL") || strings.Contains(text, "RCPT") || strings.Contains(text, "DATA") {
+				t.Errorf("a mail was begun: %s", text)
+			}
+		})
+	}
+}
+
+// TestSMTPAway finds nobody.
+func TestSMTPAway(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	list := mailcheck.SMTP(t.Context(), mailcheck.Relay{Host: "127.0.0.1", Port: port, TLS: "starttls"})
+	if len(list) != 1 || list[0].State != mailcheck.Fail {
+		t.Error(lines(list))
+	}
+}
