@@ -39,7 +39,7 @@ func (s *suicide) Send(ctx context.Context, mails []mailer.Mail) []mailer.Answer
 }
 
 // TestCrash kills a process between sending mails and marking them: nobody is
-// left out, and what is sent twice, at most a batch, is the same mail.
+// left out, at most a batch is sent twice, and both mails have one link.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	if url := os.Getenv(crashURL); url != "" {
@@ -91,8 +91,8 @@ func TestCrash(t *testing.T) {
 	if o.states() != "sent 230" || len(links) != n {
 		t.Errorf("%d members have mail, states %s", len(links), o.states())
 	}
-	if len(files) != n {
-		t.Errorf("%d files for %d mails: one that is sent again has its name", len(files), n)
+	if twice := len(files) - n; twice < 1 || twice > mailer.Batch {
+		t.Errorf("%d mails were sent twice, want 1 to %d", twice, mailer.Batch)
 	}
 }
 

@@ -3,6 +3,7 @@ package mailer
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -61,8 +62,11 @@ func (d *Directory) write(ctx context.Context, m Mail) Answer {
 	if err != nil {
 		return Answer{Verdict: Refused, Reason: ReasonAddress}
 	}
-	// A mail that is tried again has the same name, and replaces what was there.
-	if err := writeFile(d.Path, hex.EncodeToString(m.ID[:])+".eml", b, !d.Unsynced); err != nil {
+	// A mail that leaves twice is two files, as it would be two mails in a mailbox:
+	// nothing hides that it did.
+	var attempt [4]byte
+	rand.Read(attempt[:])
+	if err := writeFile(d.Path, fmt.Sprintf("%x-%x.eml", m.ID, attempt), b, !d.Unsynced); err != nil {
 		return Answer{Reason: ReasonDown}
 	}
 	return Answer{Verdict: Accepted}

@@ -158,7 +158,7 @@ func TestDirectory(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	if got := eml(t, dir); len(got) != 1 || filepath.Base(got[0]) != "ab000000000000000000000000000000.eml" {
+	if got := eml(t, dir); len(got) != 2 || !strings.HasPrefix(filepath.Base(got[0]), "ab000000000000000000000000000000-") {
 		t.Errorf("got %v", got)
 	}
 	m := sample()
@@ -170,7 +170,7 @@ func TestDirectory(t *testing.T) {
 	if got := (&mailer.Directory{Path: dir}).Send(t.Context(), []mailer.Mail{m}); got[0].Verdict != mailer.Refused {
 		t.Errorf("no address: got %v", got)
 	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
 		t.Errorf("%d files, %v", len(left), err)
 	}
 }
