@@ -22,7 +22,9 @@ writes a folder to fill in, which explains itself.
 it with, such as documents/offer.pdf or en/stories/2. Nobody is given it any more, and
 earlier editions are given without it; the page of the documents says that something was
 taken back, and when, with the title of a document. The database keeps it, and so may
-whoever has read it. Take it out of the folder too, or it is shown again the next time.` + operatorHelp}
+whoever has read it. Take it out of the folder too, or it is shown again the next time.
+A story that only an earlier edition has, or has in other words or with a name, is taken
+back as en/stories/2@1, the second of edition 1.` + operatorHelp}
 }
 
 func runElectionPages(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
@@ -127,6 +129,9 @@ func withdrawPages(ctx context.Context, e *env, o *operation, names []string) er
 		}
 		for _, w := range next.Withdrawn[len(now.Withdrawn):] {
 			fmt.Fprintf(e.out, "%s is given to nobody any more, and taken out of every edition up to %d.\n", w.Name, w.Last)
+			if strings.Contains(w.Name, "/stories/") {
+				fmt.Fprintf(e.out, "CAREFUL: where an earlier edition had this story in other words and with another name, title or campus, it stays. Look at each: %scontent/1 and so on.\n", d.Pages(id))
+			}
 		}
 		if o.dry(e) {
 			return nil

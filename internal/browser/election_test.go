@@ -2,6 +2,8 @@ package browser_test
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"testing"
 
 	"strikevote/internal/browser"
@@ -13,13 +15,14 @@ import (
 func TestElection(t *testing.T) {
 	t.Parallel()
 	s := newDemo(t, browser.Pick(150, 500))
-	// Opened before the close and looked at again after it: one who has voted and
-	// one who has not.
-	voted, late := open(t, sharedChromium(t)), open(t, sharedChromium(t))
+	// Opened before the close and looked at again after it: one who has voted, one who
+	// has not, and one who was about to.
+	voted, late, left := open(t, sharedChromium(t)), open(t, sharedChromium(t)), open(t, sharedChromium(t))
 	votes := s.letter(t)
 	tracker := happyPath(t, s, voted, votes)
 	late.visit(s.letter(t).link)
 	late.await("start")
+	left.toCheck(s.letter(t), "Yes")
 
 	t.Run("open", func(t *testing.T) {
 		for name, test := range whileOpen {
@@ -31,7 +34,7 @@ func TestElection(t *testing.T) {
 	})
 	s.finish(t)
 	afterClose(t, s, voted, votes, tracker)
-	tooLate(t, s, late)
+	tooLate(t, s, late, left)
 	t.Run("certified", func(t *testing.T) {
 		for name, test := range whenCertified {
 			t.Run(name, func(t *testing.T) {
@@ -53,6 +56,7 @@ var whileOpen = map[string]func(*testing.T, *stand){
 	"back and reload":       backAndReload,
 	"double press":          doublePress,
 	"two tabs":              twoTabs,
+	"cast while turning":    castWhileTurning,
 	"offline":               offlineBetween,
 	"reply lost":            replyLost,
 	"killed":                killed,
@@ -72,8 +76,10 @@ var whileOpen = map[string]func(*testing.T, *stand){
 	"false checkpoint":      falseCheckpoint,
 	"false signature":       falseSignature,
 	"false promise":         falsePromise,
+	"false words":           falseWords,
 	"scanners":              scanners,
 	"choice nowhere":        choiceNowhere,
+	"slept through":         sleptThrough,
 	"test this device":      testDevice,
 	"weight":                weight,
 	"slow":                  slowPhone,
@@ -84,6 +90,7 @@ var whileOpen = map[string]func(*testing.T, *stand){
 var whenCertified = map[string]func(*testing.T, *stand){
 	"accessible at the end": accessibleEnd,
 	"audit in the browser":  auditInBrowser,
+	"scanned twice":         scannedTwice,
 }
 
 // happyPath votes on a phone in few presses, and returns the tracker.
@@ -129,12 +136,21 @@ func afterClose(t *testing.T, s *stand, p *Page, l letter, tracker string) {
 }
 
 // tooLate presses Start on a page that was opened before the close, and opens a link
-// after it: no ballot is to be had, and the page says what that means.
-func tooLate(t *testing.T, s *stand, p *Page) {
+// after it: no ballot is to be had, and the page says what that means. So it does where
+// Cast is pressed that late, with the close that was in force and not the one that this
+// page was told of: the vote closed early.
+func tooLate(t *testing.T, s *stand, p, left *Page) {
 	t.Helper()
 	p.press("Start")
 	p.await("closed")
 	p.says("Voting has closed", "No ballot was issued with this link")
+	closed := regexp.MustCompile(`It closed .*? time\.`).FindString(p.text())
+	left.press("Cast my ballot")
+	left.await("closed")
+	left.says("Voting has closed")
+	if got := left.text(); closed == "" || !strings.Contains(got, closed) {
+		t.Errorf("a page says %q, and one that was left open: %s", closed, got)
+	}
 	p.visit("about:blank")
 	p.visit(s.letter(t).link)
 	if screen := p.await("closed", "start"); screen == "start" {

@@ -170,6 +170,39 @@ func choiceNowhere(t *testing.T, s *stand) {
 	p.nothingLeft(t, l, "when the link is opened again", opening)
 }
 
+// sleptThrough chooses an answer in one tab and casts it from another, while the first
+// cannot hear of it: what was chosen is gone as soon as somebody comes back to it.
+func sleptThrough(t *testing.T, s *stand) {
+	b, l := sharedChromium(t), s.letter(t)
+	p := open(t, b)
+	p.toCheck(l, "Abstain")
+	p.visit("about:blank")
+	other := p.tab()
+	other.toCheck(l, "Abstain")
+	other.press("Cast my ballot")
+	other.await("done")
+	s.done(other)
+	p.visit(l.link)
+	p.await("voted")
+	if got := p.traces("abstain", "choices"); len(got) > 0 {
+		t.Errorf("in the tab that slept the choice stands in %q", got)
+	}
+
+	// And where it was cast from another device.
+	p, l = open(t, b), s.letter(t)
+	p.toCheck(l, "Abstain")
+	other = open(t, b)
+	other.toCheck(l, "Abstain")
+	other.press("Cast my ballot")
+	other.await("done")
+	s.done(other)
+	p.reload()
+	p.await("elsewhere")
+	if got := p.traces("abstain", "choices"); len(got) > 0 {
+		t.Errorf("on the device that did not cast it the choice stands in %q", got)
+	}
+}
+
 func (p *Page) nothingLeft(t *testing.T, l letter, when, opening string) {
 	t.Helper()
 	if got := p.traces("abstain", opening); len(got) > 0 {

@@ -2,7 +2,10 @@ package browser_test
 
 import (
 	"bytes"
+	"regexp"
 	"testing"
+
+	"github.com/chromedp/cdproto/fetch"
 )
 
 // flip changes a letter or digit near the end of a text, but not in its last signs:
@@ -139,3 +142,33 @@ func otherPromise(t *testing.T, b []byte) []byte {
 	b[at] = map[bool]byte{true: '0', false: '1'}[b[at] == '1']
 	return b
 }
+
+// falseWords has the registrar say what cannot be of this vote, or can be shown on no
+// screen: the page says that something is wrong, rather than nothing.
+func falseWords(t *testing.T, s *stand) {
+	for name, change := range map[string]func(*exchange){
+		"a question that there is none of": func(x *exchange) { x.give(403, []byte(`{"error":"factor_required","message":"x"}`)) },
+		"a wrong answer to it":             func(x *exchange) { x.give(403, []byte(`{"error":"factor_wrong","message":"2 tries left"}`)) },
+		"a rest until no time": func(x *exchange) {
+			x.ev.ResponseHeaders = append(x.ev.ResponseHeaders, &fetch.HeaderEntry{Name: "Retry-After", Value: "99999999999999999999"})
+			x.give(429, []byte(`{"error":"factor_locked","message":"x"}`))
+		},
+		"a close at no time": func(x *exchange) { x.change(atNoTime) },
+	} {
+		p, l := open(t, sharedChromium(t)), s.letter(t)
+		p.visit(l.link)
+		p.await("start")
+		p.atAnswer(toStatus, -1, change)
+		p.press("Start")
+		t.Log(name)
+		p.await("server")
+		p.says("Nothing is lost")
+		p.leave()
+		p.press("Try again")
+		p.await("question")
+	}
+}
+
+var closeAt = regexp.MustCompile(`"close":[0-9]+`)
+
+func atNoTime(b []byte) []byte { return closeAt.ReplaceAll(b, []byte(`"close":9007199254740991`)) }

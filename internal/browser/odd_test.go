@@ -121,3 +121,61 @@ func smallScreen(t *testing.T, s *stand) {
 	atTop("done")
 	s.done(p)
 }
+
+// scannedTwice scans the code of one tracker, and that of another one while the box is
+// still asked for the first: the answer that stays is that of the tracker in the field.
+func scannedTwice(t *testing.T, s *stand) {
+	p := open(t, sharedChromium(t))
+	p.visit(s.page("box"))
+	p.wait("the field for a tracker", `document.querySelector("#tracker")`)
+	first, second := strings.Repeat("A", 43), strings.Repeat("B", 42)+"A"
+	asked, let := make(chan struct{}), make(chan struct{})
+	p.atRequest("/box", 1, func(x *exchange) {
+		close(asked)
+		<-let
+		x.pass()
+	})
+	p.run(`location.hash = "#` + first + `"`)
+	<-asked
+	p.run(`location.hash = "#` + second + `"`)
+	p.wait("the second tracker", `document.getElementById("tracker").value === "0G84-210G-8421-0G84-210G"`)
+	close(let)
+	p.wait("the answer for the second", `[...document.querySelectorAll("[data-state=unknown] [data-tracker]")].some(e => e.offsetParent && e.textContent === "0G84-210G-8421-0G84-210G")`)
+}
+
+// castWhileTurning turns pages back and forth and presses Cast while the ballot is still
+// being sealed anew: what was shown is cast, and the page says so all the way.
+func castWhileTurning(t *testing.T, s *stand) {
+	p, l := open(t, sharedChromium(t)), s.letter(t)
+	p.script(`if (crypto.subtle) {
+	  const derive = crypto.subtle.deriveBits.bind(crypto.subtle);
+	  window.held = [];
+	  crypto.subtle.deriveBits = async (...given) => {
+	    if (window.holding) await new Promise((go) => held.push(go));
+	    return derive(...given);
+	  };
+	}`)
+	p.toCheck(l, "Yes")
+	p.back()
+	p.await("question")
+	p.run("window.holding = true; history.forward()")
+	p.wait("a ballot being sealed", "held.length === 1")
+	p.run("history.back()")
+	p.wait("the question again", `location.hash === "#q1"`)
+	p.run("history.forward()")
+	p.wait("another", "held.length === 2")
+	p.run("window.holding = false; held[0]()")
+	p.await("check")
+	lost := p.atRequest(toIssue, -1, func(x *exchange) { x.lose() })
+	p.press("Cast my ballot: YES")
+	<-lost
+	p.run("held[1]()")
+	p.awaitWords("No connection.")
+	if screen := p.screen(); screen != "cast" {
+		t.Errorf("while it is cast the page shows %q", screen)
+	}
+	p.leave()
+	p.press("Try now")
+	p.await("done")
+	s.done(p)
+}

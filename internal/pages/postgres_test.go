@@ -137,15 +137,16 @@ func TestWithdraw(t *testing.T) {
 	first := sides
 	first.View = pages.Text{"en": "CANARY view"}
 	first.Documents = []pages.Document{document("offer.pdf", "CANARY offer"), document("other.pdf", "another")}
-	first.Stories = []pages.Story{story("Nurse", "CANARY first words"), story("Clerk", "stays")}
+	first.Stories = []pages.Story{story("Nurse", "CANARY first words"), story("Clerk", "stays"), story("Cook", "CANARY left out since")}
 	show(first)
 	second := sides
 	second.View = pages.Text{"en": "CANARY view, mended", "es": "queda"}
 	second.Documents = []pages.Document{document("offer.pdf", "CANARY offer, mended"), document("other.pdf", "another")}
 	second.Stories = []pages.Story{story("Clerk", "stays"), story("Nurse", "CANARY other words")}
 	show(second)
-	names := []string{"documents/offer.pdf", "en/view.md", "en/stories/2"}
-	for bad, why := range map[string]string{"documents/none.pdf": "what is shown: documents/offer.pdf, documents/other.pdf, en/against.md", "en/for.md": "stand alone", "settings.json": "nothing is shown as"} {
+	names := []string{"documents/offer.pdf", "en/view.md", "en/stories/2", "en/stories/3@1"}
+	for bad, why := range map[string]string{"documents/none.pdf": "what is shown: documents/offer.pdf, documents/other.pdf, en/against.md", "en/for.md": "stand alone", "settings.json": "nothing is shown as",
+		"en/stories/3": "en/stories/2, en/stories/3@1, en/view.md", "en/stories/4@1": "nothing is shown as", "en/stories/1@3": "nothing is shown as"} {
 		if _, err := store.Withdraw(t.Context(), []string{bad}, now, true); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: got %v", bad, err)
 		}
@@ -169,7 +170,7 @@ func TestWithdraw(t *testing.T) {
 		}
 	}
 	e, err := store.Withdraw(t.Context(), names, now.Add(time.Hour), true)
-	if err != nil || e.Number != 3 || len(e.Withdrawn) != 3 {
+	if err != nil || e.Number != 3 || len(e.Withdrawn) != 4 {
 		t.Fatalf("got %v, %+v", err, e)
 	}
 	for _, path := range append(open, "content/3") {
@@ -190,7 +191,7 @@ func TestWithdraw(t *testing.T) {
 			t.Errorf("%s does not say %q: %s", path, want, got)
 		}
 	}
-	if got := get("documents"); strings.Count(got, "A text of the page “The union’s view”") != 2 {
+	if got := get("documents"); strings.Count(got, "A text of the page “The union’s view”") != 3 {
 		t.Errorf("the texts are not named: %s", got)
 	}
 	// The database keeps it, and the lot.
@@ -223,7 +224,7 @@ func TestWithdraw(t *testing.T) {
 		t.Errorf("the edition of before: %s", got)
 	}
 	// Both opinions together may go, and their order stays drawn.
-	if e, err := store.Withdraw(t.Context(), []string{"en/for.md", "en/against.md"}, now.Add(2*time.Hour), true); err != nil || e.Content.Lot == nil || len(e.Withdrawn) != 5 {
+	if e, err := store.Withdraw(t.Context(), []string{"en/for.md", "en/against.md"}, now.Add(2*time.Hour), true); err != nil || e.Content.Lot == nil || len(e.Withdrawn) != 6 {
 		t.Errorf("got %v, %+v", err, e)
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -87,8 +89,28 @@ func (e *Edition) withheld(hash suite.Hash) bool {
 		!slices.ContainsFunc(e.Content.Documents, func(d Document) bool { return d.SHA256 == hash })
 }
 
+// earlier finds the name of a story that stands in an earlier edition only, or in other
+// words: "en/stories/2@1" is the second of edition 1. Without it nobody could take back a
+// story that was left out of the folder first, or shown without its name since.
+var earlier = regexp.MustCompile(`^(.+/stories/[0-9]+)@([0-9]+)$`)
+
+// storyNamed returns the story that a name names: that of the newest edition with its
+// number, unless the name says of which.
+func storyNamed(name string, editions []*Edition, withdrawn []Withdrawn) (found Story, ok bool) {
+	of := editions[len(editions)-1]
+	if parts := earlier.FindStringSubmatch(name); parts != nil {
+		at := slices.IndexFunc(editions, func(e *Edition) bool { return strconv.Itoa(e.Number) == parts[2] })
+		if at < 0 {
+			return Story{}, false
+		}
+		name, of = parts[1], editions[at]
+	}
+	// Its number is that among the stories which are still given to somebody.
+	return of.shown(withdrawn).Content.story(name)
+}
+
 // withdraw returns the edition that follows all others, the newest of which is the last,
-// without the named parts of any. A story is that of the newest edition with its number.
+// without the named parts of any.
 func withdraw(editions []*Edition, names []string, now time.Time) (*Edition, error) {
 	if len(editions) == 0 {
 		return nil, errors.New("nothing was ever shown")
@@ -98,8 +120,9 @@ func withdraw(editions []*Edition, names []string, now time.Time) (*Edition, err
 	next.Number, next.Stored, next.Withdrawn = newest.Number+1, now.UTC().Truncate(time.Second), slices.Clone(newest.Withdrawn)
 	for _, name := range names {
 		w := Withdrawn{Name: name, At: next.Stored, Last: newest.Number}
+		story, is := storyNamed(name, editions, newest.Withdrawn)
 		for _, e := range editions {
-			w.find(e.shown(newest.Withdrawn), newest)
+			w.find(e.shown(newest.Withdrawn), story, is)
 		}
 		if len(w.Parts) == 0 {
 			return nil, fmt.Errorf("nothing is shown as %s; what is shown: %s", name, strings.Join(namesOf(editions, newest.Withdrawn), ", "))
@@ -115,11 +138,18 @@ func withdraw(editions []*Edition, names []string, now time.Time) (*Edition, err
 // namesOf lists what can be withdrawn.
 func namesOf(editions []*Edition, withdrawn []Withdrawn) []string {
 	names := make(map[string]bool)
-	for i, e := range editions {
-		e.shown(withdrawn).Content.only(func(name, _ string) bool {
-			if !strings.Contains(name, "/stories/") || i == len(editions)-1 {
+	told := make(map[suite.Hash]bool) // stories that a later edition has too
+	for i, e := range slices.Backward(editions) {
+		e.shown(withdrawn).Content.only(func(name, part string) bool {
+			hash := hashOf(name, part)
+			switch is := strings.Contains(name, "/stories/"); {
+			case is && told[hash]:
+			case is && i < len(editions)-1:
+				names[fmt.Sprintf("%s@%d", name, e.Number)] = true
+			default:
 				names[name] = true
 			}
+			told[hash] = true
 			return true
 		})
 	}
@@ -146,14 +176,13 @@ func Again(now *Edition, after Content) []Withdrawn {
 	return list
 }
 
-// find adds what an edition has under the name.
-func (w *Withdrawn) find(e, newest *Edition) {
+// find adds what an edition has under the name, which may be that of a story.
+func (w *Withdrawn) find(e *Edition, story Story, is bool) {
 	add := func(list *[]suite.Hash, hash suite.Hash) {
 		if !slices.Contains(*list, hash) {
 			*list = append(*list, hash)
 		}
 	}
-	story, is := newest.Content.story(w.Name)
 	e.Content.only(func(name, part string) bool {
 		switch {
 		case is && strings.Contains(name, "/stories/"):

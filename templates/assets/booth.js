@@ -207,11 +207,9 @@ class Booth extends Casting {
     return this.status ? this.step("q1") : this.begin();
   }
 
-  /** anew forgets an answer that nothing was done with. */
+  /** anew begins once more, with an answer that nothing was done with forgotten. */
   anew() {
-    this.choices = [];
-    this.typed = "";
-    this.keep({ choices: [], typed: "" });
+    this.forgetAnswer();
     this.go("start", null, true);
   }
 

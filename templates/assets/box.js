@@ -23,6 +23,7 @@ const problem = document.getElementById("problem");
 const error = problem.getAttribute("data-error");
 const title = document.title.replace(`${error} `, ""); // the form may have found an error before
 let busy = false;
+let next = null; // what was scanned meanwhile
 
 const all = (selector, within) => Array.prototype.slice.call((within || document).querySelectorAll(selector));
 
@@ -116,6 +117,8 @@ async function received(id) {
 // find looks for what was typed; id is the whole of a ballot's, if it is known.
 async function find(typed, id) {
   if (busy) {
+    // The answer that comes is not of what the field shows now.
+    next = id ? [typed, id] : next;
     return;
   }
   const bad = wrong(typed);
@@ -143,6 +146,11 @@ async function find(typed, id) {
   });
   show(state);
   busy = false;
+  if (next) {
+    const [other, otherID] = next;
+    next = null;
+    find(other, otherID);
+  }
 }
 
 // scanned takes a ballot's id out of the address, where others could read it, and

@@ -70,7 +70,11 @@ export class Casting extends Showing {
     }
   }
 
-  notCast(e) {
+  async notCast(e) {
+    if (e.code === "closed" || e.code === "locked") {
+      // The close may have been moved since this page was opened: it is said when it was.
+      this.status = await this.session.status(this.factor).catch(() => this.status);
+    }
     if (e.code === "storage" && e.details.received) {
       // The ballot is where it belongs; what is left of it on the device is not gone.
       return this.end(true);
@@ -88,6 +92,7 @@ export class Casting extends Showing {
   end(unerased) {
     this.unerased = Boolean(unerased);
     this.received = Math.floor(this.now());
+    this.factor = "";
     this.forgetAnswer();
     this.keep({ received: this.received });
     const envelope = this.session.stage === "deposited";
@@ -103,7 +108,7 @@ export class Casting extends Showing {
     this.choices = [];
     this.typed = "";
     this.recovery = this.entered = null;
-    this.factor = "";
+    this.keep({ choices: undefined, typed: undefined });
   }
 
   /** wait ends after ms, or when somebody presses Try now, or the connection is back. */
@@ -131,7 +136,13 @@ export class Casting extends Showing {
       this.history.to("cast", {});
       this.page.tell(this.t("booth.cast.way"), " ", tell(this));
     } else if (this.session) {
-      this.turnTo(step).catch((e) => this.fail(e, this.then));
+      this.turnTo(step).catch((e) => {
+        // Whoever turns pages and casts, before it is sealed anew, casts what was shown. That
+        // the other is refused then is nothing to be told.
+        if (this.screen !== "cast") {
+          this.fail(e, this.then);
+        }
+      });
     } else if (this.screen) {
       this.history.to(this.screen, this.args, true);
     }
@@ -157,15 +168,19 @@ export class Casting extends Showing {
   otherTab(what) {
     if (what === "kept" && this.screen !== "cast" && last.indexOf(this.screen) < 0) {
       this.forgetAnswer();
-      this.keep({ choices: undefined, typed: undefined });
       this.go("tab", null, true);
     }
   }
 
   // After casting.
 
-  /** rest shows a screen, and looks for the ballot where it is one that says where it is. */
+  /**
+   * rest shows a screen, and looks for the ballot where it is one that says where it is.
+   * What was chosen in this tab leads nowhere from there: another tab or device, of which
+   * this one may not have heard, went on.
+   */
   rest(screen) {
+    this.forgetAnswer();
     this.go(screen, null, true);
     return screen === "voted" || screen === "deposited" ? this.look() : null;
   }

@@ -175,6 +175,12 @@ export const groupOf = (m, id) => m.groups.find((g) => g.id === id);
 /** options returns how many options each question has. */
 export const options = (m) => m.questions.map((q) => q.options.length);
 
+/**
+ * isClose tells whether a moment can be the close in force (SPEC.md section 10). Other
+ * numbers a registrar could only say falsely, and some are no time that can be shown.
+ */
+export const isClose = (m, at) => Number.isSafeInteger(at) && at > m.schedule.open && at <= m.schedule.latest_close;
+
 /** ledgerPolicy returns what a checkpoint of the eligibility ledger must satisfy. */
 export const ledgerPolicy = (m) => policy(m.ledger.key, m.witnesses.keys, m.witnesses.threshold);
 

@@ -10,7 +10,7 @@
 import { bodySize } from "./ballot.js";
 import * as credential from "./credential.js";
 import { Device, begun } from "./device.js";
-import { ballotsPolicy, groupOf, options } from "./election.js";
+import { ballotsPolicy, groupOf, isClose, options } from "./election.js";
 import { Failure } from "./failure.js";
 import { nonsense } from "./http.js";
 import { ballotEntry, parseBallotEntry } from "./ledger.js";
@@ -117,7 +117,7 @@ export class Session extends Device {
     const at = this.place("registrar", "/status");
     const s = await this.http.post(at, this.credentials(factor));
     const whole =
-      Number.isInteger(s.group) && phases.includes(s.phase) && Number.isSafeInteger(s.close) && typeof s.issued === "boolean" &&
+      Number.isInteger(s.group) && phases.includes(s.phase) && isClose(this.manifest, s.close) && typeof s.issued === "boolean" &&
       typeof s.salt === "string" && /^(?:[0-9a-f]{64})?$/.test(s.salt) && Number.isSafeInteger(s.index);
     if (!whole) {
       throw nonsense(at);

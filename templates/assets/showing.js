@@ -108,6 +108,16 @@ export class Showing extends Texts {
 
   /** fail shows what went wrong: a screen of its own, or words under the one that is here. */
   fail(e, act) {
+    try {
+      this.failing(e, act);
+    } catch (_) {
+      // A service named a fault that this vote does not have, such as a question of the
+      // committee that there is none of: then there was no screen to say it on.
+      this.go("server", null, true);
+    }
+  }
+
+  failing(e, act) {
     const details = e.details || {};
     if (e.code === "factor-wrong") {
       const left = details.left;

@@ -7,7 +7,7 @@ import { fakeChannel, fakeDatabase } from "./idb.mjs";
 const given = await vectors("go/session.json");
 const electionId = JSON.parse(given.manifest).election_id;
 const error = (code, message) => ({ error: code, message: message || "Say this." });
-const status = { title: "T", group: 1, phase: "open", close: 1e9, issued: false, salt: "ab".repeat(32), index: 3 };
+const status = { title: "T", group: 1, phase: "open", close: JSON.parse(given.manifest).schedule.close, issued: false, salt: "ab".repeat(32), index: 3 };
 const later = (fn) => Promise.resolve().then(fn);
 
 // services answers as told: how maps the last part of a path to what is said, a
@@ -209,6 +209,7 @@ test("answers that are none", async () => {
   const whole = await ready(device());
   for (const bad of [
     {}, { ...status, group: "1" }, { ...status, group: 9 }, { ...status, phase: "over" }, { ...status, close: "soon" }, { ...status, issued: 1 },
+    { ...status, close: Number.MAX_SAFE_INTEGER }, { ...status, close: 0 }, { ...status, close: status.close + 0.5 },
     { ...status, salt: "xx" }, { ...status, index: -0.5 }, [],
   ]) {
     const s = await open(device({ status: bad }));
