@@ -71,6 +71,8 @@ var whileOpen = map[string]func(*testing.T, *stand){
 	"language":              otherLanguage,
 	"no scripts":            noScripts,
 	"typed code":            typedCode,
+	"told when it closes":   toldClose,
+	"nothing remembered":    nothingRemembered,
 	"link cut":              linkCut,
 	"false manifest":        falseManifest,
 	"false checkpoint":      falseCheckpoint,
@@ -99,6 +101,7 @@ func happyPath(t *testing.T, s *stand, p *Page, l letter) string {
 	p.visit(l.link)
 	p.await("start")
 	p.says("This is your ballot as a member of", "You vote once", "Voting closes")
+	p.wait("Start to be in view", `document.querySelector("main [type=submit]").getBoundingClientRect().bottom <= innerHeight`)
 	if at := evaluate[string](p, "location.href"); len(at) > len(s.origins.Booth+"/v1/#start") {
 		t.Errorf("the secret is left in the address: %d characters", len(at))
 	}
@@ -153,9 +156,13 @@ func tooLate(t *testing.T, s *stand, p, left *Page) {
 	}
 	p.visit("about:blank")
 	p.visit(s.letter(t).link)
-	if screen := p.await("closed", "start"); screen == "start" {
-		p.press("Start")
-		p.await("closed")
-	}
-	p.says("Voting has closed")
+	p.await("closed") // at once
+	p.says("Voting has closed", "No ballot was issued with this link", "The result will be on")
+	p.visit("about:blank")
+	p.visit(s.origins.Booth + "/v1/" + s.id.String())
+	p.await("code")
+	p.fill(s.letter(t).code)
+	p.press("Continue")
+	p.await("closed")
+	p.says("Voting has closed", "The result will be on")
 }

@@ -17,8 +17,6 @@ type faults struct {
 	list []string // guarded by mu
 }
 
-const integrity = "The Integrity-Policy destination 'style' is not supported."
-
 // note listens to the browser.
 func (f *faults) note(ev any) {
 	switch ev := ev.(type) {
@@ -37,9 +35,8 @@ func (f *faults) note(ev any) {
 			f.add("console: %s", strings.Join(words, " "))
 		}
 	case *log.EventEntryAdded:
-		// That a request failed is what many tests are about. The policy is for
-		// browsers that know more destinations than this one.
-		if ev.Entry.Level == log.EntryLevelError && ev.Entry.Source != log.EntrySourceNetwork && ev.Entry.Text != integrity {
+		// That a request failed is what many tests are about.
+		if ev.Entry.Level == log.EntryLevelError && ev.Entry.Source != log.EntrySourceNetwork {
 			f.add("%s: %s", ev.Entry.Source, ev.Entry.Text)
 		}
 	case *audits.EventIssueAdded:

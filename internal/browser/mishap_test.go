@@ -84,6 +84,10 @@ func doublePress(t *testing.T, s *stand) {
 	p.press("Continue")
 	p.says("There is a problem", "Choose one answer")
 	p.pressTwice("Yes")
+	p.chosen("Yes")
+	if p.has("There is a problem") {
+		t.Error("the page asks for an answer that is given")
+	}
 	p.pressTwice("Continue")
 	p.await("check")
 	p.pressTwice("Cast my ballot")
@@ -133,6 +137,11 @@ func offlineBetween(t *testing.T, s *stand) {
 	p.press("Cast my ballot")
 	p.await("cast")
 	p.awaitWords("No connection.")
+	p.reached("Sealed on this device, Issued in your name")
+	p.reload() // still without the box
+	p.await("cast")
+	p.awaitWords("No connection.")
+	p.reached("Sealed on this device, Issued in your name")
 	p.says("Trying again is safe: it can only count once")
 	if !s.issued(t, l) {
 		t.Fatal("the ballot was not issued: the test shows nothing")
@@ -146,6 +155,15 @@ func offlineBetween(t *testing.T, s *stand) {
 	s.done(p)
 	if n := p.sent(toIssue); n != 1 {
 		t.Errorf("%d ballots were asked for", n)
+	}
+}
+
+// reached fails the test unless these steps of casting are marked as done.
+func (p *Page) reached(want string) {
+	p.t.Helper()
+	got := evaluate[string](p, `[...document.querySelectorAll(".reached")].map(e => e.firstChild.data).join(", ")`)
+	if got != want {
+		p.t.Errorf("marked as done: %q, not %q", got, want)
 	}
 }
 
@@ -305,11 +323,12 @@ func sharedComputer(t *testing.T, s *stand) {
 	p.kept(0)
 	p.press("Cast my ballot")
 	p.await("done")
-	p.says("Close this tab now.")
+	p.says("Close this tab now.", "Did you write down a recovery code? Destroy it now.")
 	s.done(p)
 	p.kept(0)
 	p.reload()
-	p.awaitWords("Open your link again")
+	p.await("forgot")
+	p.says("If you saw “You have voted”, you are done")
 }
 
 // kept fails the test unless the browser keeps so many records.

@@ -15,6 +15,7 @@ const (
 	toIssue  = "/issue"
 	toCast   = "/ballots"
 	toStatus = "/status"
+	toPhase  = "/phase"
 )
 
 // toCheck takes a member from the link to the page that asks for the last press.

@@ -2,6 +2,8 @@ package browser_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -10,16 +12,39 @@ import (
 
 	"strikevote/internal/booth"
 	"strikevote/internal/browser"
+	"strikevote/internal/language"
 )
 
 const (
 	// Bytes of the answer in English, with everything in it; a fifth are the library's
-	// groups. Other languages have up to 1,200 more. What a server says before it is
-	// not among them.
+	// groups. What a server says before it is not among them.
 	maxBallotPage = 40_000
-	maxBefore     = 3 // requests that lead to the first question
+	// The same for each other language, whose words take more.
+	maxOtherPage  = 40_960
+	maxBefore     = 4 // requests that lead to the first question
 	maxPublicPage = 40_000
 )
+
+// TestBallotPages packs the ballot page in every language as a server does: what a phone
+// loads is no heavier in one of them.
+func TestBallotPages(t *testing.T) {
+	t.Parallel()
+	booth.Pack()
+	h := booth.Handler(booth.Config{})
+	for _, tag := range language.Tags() {
+		r := httptest.NewRequest(http.MethodGet, "/v1/?lang="+tag.Code, nil)
+		r.Header.Set("Accept-Encoding", "br")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		most := maxOtherPage
+		if tag.Code == "en" {
+			most = maxBallotPage
+		}
+		if size := w.Body.Len(); w.Header().Get("Content-Encoding") != "br" || size == 0 || size > most {
+			t.Errorf("the ballot page in %s weighs %d bytes, more than %d", tag.Code, size, most)
+		}
+	}
+}
 
 // weight measures what a phone has to load to vote and to read.
 func weight(t *testing.T, s *stand) {

@@ -99,6 +99,7 @@ func (s *Service) Handler() http.Handler {
 	router.Route("/v1/{election}", func(r chi.Router) {
 		// Whatever checks links looks with HEAD.
 		r.Use(s.origins, s.limits.requests.ByAddress(s.limits.address), middleware.GetHead)
+		r.Get("/phase", s.handle(s.getPhase))
 		r.Post("/status", s.handle(s.postStatus))
 		r.Post("/issue", s.handle(s.postIssue))
 		r.Post("/deposit", s.handle(s.postDeposit))
@@ -191,6 +192,14 @@ func (s *Service) present(r *Registrar, req *http.Request, in request, do func(C
 		}
 		return do(c)
 	})
+}
+
+func (s *Service) getPhase(r *Registrar, w http.ResponseWriter, req *http.Request) error {
+	state, err := r.Shown(req.Context())
+	if err == nil {
+		web.WriteJSON(w, http.StatusOK, state)
+	}
+	return err
 }
 
 func (s *Service) postStatus(r *Registrar, w http.ResponseWriter, req *http.Request) error {

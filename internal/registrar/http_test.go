@@ -38,6 +38,11 @@ func TestHTTP(t *testing.T) {
 	if len(status) > 0 {
 		t.Errorf("status also says %v", status)
 	}
+	rec = httptest.NewRecorder()
+	w.service(w.r).Handler().ServeHTTP(rec, httptest.NewRequest("GET", fmt.Sprintf("/v1/%s/phase", w.m.ElectionID), nil))
+	if rec.Code != 200 || rec.Body.String() != fmt.Sprintf(`{"phase":"open","close":%d}`+"\n", w.m.Schedule.Close) {
+		t.Errorf("the phase: %d %s", rec.Code, rec.Body)
+	}
 	first := w.post("/issue", fields{"token": link.Base64(), "z": z})
 	again := w.post("/issue", fields{"code": typed.Reveal(), "factor": "", "z": z})
 	if first.Code != 200 || first.Body.String() != again.Body.String() {

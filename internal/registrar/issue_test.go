@@ -83,6 +83,14 @@ func TestCloseWithoutTick(t *testing.T) {
 	if _, err := w.r.Issue(t.Context(), w.show(1, 0), "", request(t)); !errors.Is(err, registrar.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
+	status, err := w.r.Status(t.Context(), w.show(1, 0), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := w.r.Shown(t.Context())
+	if want := (registrar.State{Phase: election.PhaseClosed, Close: electiontest.Close}); err != nil || shown != want || status.Phase != want.Phase {
+		t.Errorf("shown as %v (%v), the status is %v", shown, err, status.Phase)
+	}
 }
 
 func TestRefusedRequests(t *testing.T) {

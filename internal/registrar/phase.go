@@ -91,8 +91,8 @@ func (r *Registrar) next(s State) election.Phase {
 
 // A State is where the election stands.
 type State struct {
-	Phase election.Phase
-	Close int64 // in force
+	Phase election.Phase `json:"phase"`
+	Close int64          `json:"close"` // in force
 }
 
 // Phase returns where the election stands.

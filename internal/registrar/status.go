@@ -35,13 +35,30 @@ func (r *Registrar) Status(ctx context.Context, c Credential, factor string) (*S
 			return nil, err
 		}
 	}
-	out := &Status{Title: r.manifest.Title[0], Group: s.group, Phase: s.phase, Close: s.close, Issued: s.used != "" || s.deposited != nil, Index: s.index}
-	if s.phase == election.PhaseOpen && r.c.Now().Unix() >= s.close {
-		out.Phase = election.PhaseClosed
-	}
+	now := r.byClock(State{Phase: s.phase, Close: s.close})
+	out := &Status{Title: r.manifest.Title[0], Group: s.group, Phase: now.Phase, Close: now.Close, Issued: s.used != "" || s.deposited != nil, Index: s.index}
 	if s.onRoll {
 		salt := ledger.Salt(r.c.Keys.RollKey, r.manifest.ElectionID, s.group, s.index)
 		out.Salt = fmt.Sprintf("%x", salt)
 	}
 	return out, nil
+}
+
+// Shown says where the election stands, to whoever asks: the page that a link opens
+// says when voting closes before it has shown the link to anybody, and the manifest
+// knows of no extension.
+func (r *Registrar) Shown(ctx context.Context) (State, error) {
+	s, err := r.Phase(ctx)
+	if err != nil {
+		return State{}, err
+	}
+	return r.byClock(s), nil
+}
+
+// byClock closes to the second what the clock has closed and nobody has written yet.
+func (r *Registrar) byClock(s State) State {
+	if s.Phase == election.PhaseOpen && r.c.Now().Unix() >= s.Close {
+		s.Phase = election.PhaseClosed
+	}
+	return s
 }

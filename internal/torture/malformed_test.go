@@ -78,6 +78,7 @@ func (s *stand) validSamples(link string) []sample {
 	add("registrar", "POST", "/v1/E/resend", jsons, `{"to":"nobody@mail.example"}`)
 	add("registrar", "POST", "/v1/E/report", jsons, `{"happened":"It was not me.","phone":"555-0101"}`)
 	add("registrar", "GET", "/v1/E/report", "", "")
+	add("registrar", "GET", "/v1/E/phase", "", "")
 	add("registrar", "GET", "/v1/E/link", "", "")
 	add("registrar", "POST", "/v1/E/link", forms, "to=nobody%40mail.example")
 	add("registrar", "POST", "/v1/E/acts", octets, "\x00\x00\x00\x01\x05")

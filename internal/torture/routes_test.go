@@ -49,7 +49,7 @@ func exchange(t *testing.T, addr, method string, raw []byte) (*http.Response, []
 // everywhere are the headers of every answer (over TLS there is one more).
 var everywhere = map[string]string{
 	"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp",
-	"Integrity-Policy": "blocked-destinations=(script style)",
+	"Integrity-Policy": "blocked-destinations=(script)",
 }
 
 // checkAnswer demands the headers of every answer and, of a refusal, the form of

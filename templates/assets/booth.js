@@ -10,7 +10,7 @@ import { parseRecoveryCode } from "./ballot.js";
 import { Casting } from "./casting.js";
 import { cast, deposited, done, voted } from "./cast.js";
 import { sixWords } from "./election.js";
-import { after, complete, electionOf, entry, here, lines, opened, own, screenOf } from "./flow.js";
+import { after, ahead, complete, electionOf, entry, here, lines, opened, own, screenOf } from "./flow.js";
 import { stops } from "./problem.js";
 import { check, missingAnswer, question, test } from "./question.js";
 import { Failure, Memory, openCode, openLink } from "./session.js";
@@ -118,20 +118,27 @@ class Booth extends Casting {
     }
     this.inEnvelope = this.inEnvelope || this.session.inEnvelope;
     this.received = this.saved.received;
+    if (screen === "cast") {
+      return this.cast();
+    }
+    if (screen !== "start" && screen !== "confirm") {
+      return this.rest(screen);
+    }
+    if (screen === "start" && step !== "start" && step !== "unfinished") {
+      return this.begin(step);
+    }
+    this.then = () => this.opened(step);
+    this.told = await this.session.election.stands();
+    const next = this.told && ahead(this.told, this.m.schedule, this.now(), { code: !this.link.href, factor: this.m.factor });
+    if (next) {
+      // Nothing was said of the link: a ballot may have been issued with it.
+      return next === "ask" ? this.begin() : this.go(next, { service: "registrar" }, true);
+    }
     if (screen === "confirm") {
       await this.readWords(this.session.mid);
       return this.go("confirm");
     }
-    if (screen === "cast") {
-      return this.cast();
-    }
-    if (screen !== "start") {
-      return this.rest(screen);
-    }
-    if (step === "unfinished") {
-      return this.go("unfinished", { unsent: "check" }, true);
-    }
-    return step === "start" ? this.go("start", null, true) : this.begin(step);
+    return step === "unfinished" ? this.go("unfinished", { unsent: "check" }, true) : this.go("start", null, true);
   }
 
   async linkWords() {
@@ -223,6 +230,10 @@ class Booth extends Casting {
   choose(question, option) {
     this.choices[question] = option;
     this.keep({ choices: this.choices });
+    if (this.args.problem) {
+      this.args = { index: question };
+      this.draw(false);
+    }
   }
 
   answered(index) {

@@ -80,6 +80,7 @@ export function done(b) {
       unerased(b),
       stub(b),
       actions(save(b), button(b.t("booth.done.print"), () => window.print(), "second")),
+      b.codeShown && b.p("booth.done.destroy"), // whoever has the code can find out the answer
       b.shared && notice(b.p("booth.done.shared")),
       b.desk && actions(button(b.t("booth.done.desk"), () => b.nextMember())),
       el("h2", null, b.t("booth.done.next")),
@@ -152,6 +153,7 @@ export function deposited(b) {
       found(b),
       stub(b),
       actions(save(b)),
+      b.codeShown && b.p("booth.done.destroy"), // whoever has the code can find out the answer
       b.shared && notice(b.p("booth.done.shared")),
       b.desk && actions(button(b.t("booth.done.desk"), () => b.nextMember())),
       paper(b),

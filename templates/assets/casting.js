@@ -30,7 +30,8 @@ export class Casting extends Showing {
     this.then = () => this.cast();
     // From here the session alone knows the answer, sealed, until the box has it.
     this.keep({ choices: undefined, typed: undefined });
-    this.way = { reached: [], again: () => this.hurry() };
+    // It was sealed before, also by an earlier run, which nobody tells of again.
+    this.way = { reached: this.session.stage === "issued" ? ["sealed", "issued"] : ["sealed"], again: () => this.hurry() };
     this.unerased = false;
     this.go("cast", null, this.screen === "factor");
     const timer = setTimeout(() => this.progress({ slow: true }), slow);
@@ -93,6 +94,7 @@ export class Casting extends Showing {
     this.unerased = Boolean(unerased);
     this.received = Math.floor(this.now());
     this.factor = "";
+    this.codeShown = this.recovery || this.session.keeping !== "device";
     this.forgetAnswer();
     this.keep({ received: this.received });
     const envelope = this.session.stage === "deposited";

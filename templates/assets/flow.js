@@ -113,6 +113,21 @@ export function after(status, schedule, now) {
   return status.issued ? "closed-issued" : "closed";
 }
 
+/**
+ * ahead says what the phase alone leads to, before the link or code was shown to anybody:
+ * null where the vote can be started, "ask" where the link is to be asked about, for a
+ * ballot of it may be unfinished. A code is not sent before the six words were compared,
+ * and the committee's question is not asked once nothing can be finished.
+ */
+export function ahead(told, schedule, now, { code, factor }) {
+  const next = after(told, schedule, now);
+  const late = now >= told.close + schedule.grace;
+  if (next === "closed" && !(late && (code || factor))) {
+    return code ? null : "ask";
+  }
+  return next === "question" ? null : next;
+}
+
 /** here is what a status leads to where the ballot that was issued is kept on this very device. */
 export function here(next, session) {
   if (next !== "elsewhere") {

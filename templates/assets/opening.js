@@ -8,11 +8,15 @@ import { ledgerPolicy, mid, parseManifest } from "./election.js";
 import { Failure } from "./failure.js";
 import { Client } from "./http.js";
 import { manifestEntry } from "./ledger.js";
-import { equal } from "./suite.js";
+import { equal, fromUTF8 } from "./suite.js";
 import { leafHash, openCheckpoint } from "./tlog.js";
 
 const maxManifest = 8 << 20;
 const maxNote = 65536;
+const brief = 3000; // ms that a voter waits to be told when voting closes
+
+/** phases are those of a vote. */
+export const phases = ["sealed", "open", "closed", "locked", "tallied", "certified", "cancelled"];
 
 const other = () => new Failure("other-election");
 
@@ -20,7 +24,7 @@ const other = () => new Failure("other-election");
  * openElection fetches an election's manifest from the booth, and throws
  * "other-election" unless it has the hash wanted, null for any, is of that id and
  * names this page's origin as its booth. It returns {manifest, mid, http,
- * witnessed}.
+ * witnessed, stands}.
  */
 export async function openElection(env, id, wanted) {
   if (!/^[0-9a-f]{32}$/.test(id)) {
@@ -46,7 +50,20 @@ export async function openElection(env, id, wanted) {
   if (manifest.election_id !== id || manifest.origins.booth !== env.booth) {
     throw other();
   }
-  return { manifest, mid: got, http, witnessed: once((onWait) => checkWitnessed(http, manifest, got, onWait)) };
+  return { manifest, mid: got, http, stands: () => stands(http, manifest), witnessed: once((onWait) => checkWitnessed(http, manifest, got, onWait)) };
+}
+
+// stands asks the registrar where the vote stands: {phase, close}, null where it does
+// not say. The manifest knows of no extension and no early close. Nothing of a member is
+// sent, and a close that the manifest does not allow is none.
+async function stands(http, { origins, election_id: id, schedule }) {
+  const { answer } = await http.once({ service: "registrar", url: `${origins.registrar}/v1/${id}/phase` }, { method: "GET" }, maxNote, http.now() + brief);
+  try {
+    const { phase, close } = JSON.parse(fromUTF8(answer));
+    return phases.includes(phase) && Number.isSafeInteger(close) && close > schedule.open && close <= schedule.latest_close ? { phase, close } : null;
+  } catch (_) {
+    return null;
+  }
 }
 
 // once remembers a success. A failure may be the network's and is tried again.

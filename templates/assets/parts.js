@@ -25,9 +25,15 @@ export const fold = (label, ...children) => el("details", { className: "fold" },
 /** form takes Enter as well as its button. */
 export const form = (act, ...children) => el("form", { noValidate: true, autocomplete: "off", onsubmit: act }, children);
 
-/** groups writes a tracker or a code so that lines break between its groups only. */
-export const groups = (text, className) => el("span", { className: className || "tracker" },
-  text.split("-").map((group, i) => [i ? "-" : "", i ? el("wbr") : "", el("span", null, group)]));
+/**
+ * groups writes a tracker or a code so that lines break between its groups only, and where
+ * one is too short for all of them, in the middle: a last group alone is overlooked.
+ */
+export function groups(text, className) {
+  const all = text.split("-").map((group, i, { length }) => [el("span", null, group), i + 1 < length && ["-", el("wbr")]]);
+  const half = Math.ceil(all.length / 2);
+  return el("span", { className: className || "tracker" }, el("span", { className: "half" }, all.slice(0, half)), el("span", { className: "half" }, all.slice(half)));
+}
 
 /**
  * field is a labelled input. Its problem, if there is one, stands above it, and
@@ -51,13 +57,13 @@ export function field(b, { id, label, hint, problem, className, tag, ...more }) 
 }
 
 /** tick is a box to tick; more is shown while it is. */
-export function tick({ id, label, hint, checked, more, change }) {
+export function tick({ id, label, checked, more, change }) {
   const below = el("p", { className: "hint", role: "status" }, checked && more);
   const input = el("input", { id, type: "checkbox", checked, onchange: () => {
     change(input.checked);
     fill(below, input.checked && more);
   } });
-  return el("div", null, el("label", { className: "tick" }, input, el("span", null, label, el("span", { className: "hint" }, hint))), below);
+  return el("div", null, el("label", { className: "tick" }, input, el("span", null, label)), below);
 }
 
 /** steps says where a voter is among the steps, in words and in a line. */

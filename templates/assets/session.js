@@ -15,7 +15,7 @@ import { Failure } from "./failure.js";
 import { nonsense } from "./http.js";
 import { ballotEntry, parseBallotEntry } from "./ledger.js";
 import { keyFor } from "./memory.js";
-import { openElection } from "./opening.js";
+import { openElection, phases } from "./opening.js";
 import { verifyPromise } from "./receipt.js";
 import { b64url, checkCharacter, concat, equal, group4, hex, unb64url, unhex, utf8 } from "./suite.js";
 import { checkProof, leafHash, parseProof } from "./tlog.js";
@@ -23,8 +23,6 @@ import { kindEnvelope, kindMember, parseCode, parseLink } from "./token.js";
 
 export { Failure };
 export { Memory, TabMemory } from "./memory.js";
-
-const phases = ["sealed", "open", "closed", "locked", "tallied", "certified", "cancelled"];
 
 /**
  * openLink reads a link, fetches its election and takes up what an interrupted

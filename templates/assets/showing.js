@@ -51,8 +51,8 @@ export class Showing extends Texts {
       return [];
     }
     const s = this.session;
-    const close = this.status && this.status.close > this.m.schedule.close && notice(this.p("booth.extended", {
-      close: this.moment(this.status.close), page: outside(this.public(""), this.t("booth.extended.page")),
+    const close = this.close() > this.m.schedule.close && notice(this.p("booth.extended", {
+      close: this.moment(this.close()), page: outside(this.public(""), this.t("booth.extended.page")),
     }));
     const clock = Math.abs(s.skew) > 1000 * wrongClock && notice(this.p("booth.clock", { time: this.moment(this.now()) }));
     return [close, clock];

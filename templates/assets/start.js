@@ -7,7 +7,7 @@ import { actions, button, field, fold, form, groups, h1, notice, steps, submit, 
 import { outside } from "./page.js";
 
 const sharedTick = (b) => tick({
-  id: "shared", label: b.t("booth.start.shared"), hint: b.t("booth.start.shared.hint"), more: b.t("booth.start.shared.more"),
+  id: "shared", label: b.t("booth.start.shared"), more: b.t("booth.start.shared.more"),
   checked: b.shared, change: (ticked) => b.share(ticked),
 });
 
@@ -22,11 +22,12 @@ export function start(b) {
       steps(b, "start"),
       h1(b.official(b.m.title)),
       b.session.group && b.p("booth.start.group", { group: b.groupName() }),
+      el("p", null, b.say("booth.start.close", { close: b.moment(close) }), " ", left && b.say(key, { n: b.page.words.number(left.n) })),
+      form(b.press(() => b.begin()), sharedTick(b), actions(submit(b.t("booth.start.button")))),
+      // After the button: it is to be seen without a move on a phone.
+      b.p("booth.start.once"),
       statement && el("p", null, statement),
       b.p(b.page.words.count("booth.start.questions", b.m.questions.length), { n: b.m.questions.length }),
-      el("p", null, b.say("booth.start.close", { close: b.moment(close) }), " ", left && b.say(key, { n: b.page.words.number(left.n) })),
-      b.p("booth.start.once"),
-      form(b.press(() => b.begin()), sharedTick(b), actions(submit(b.t("booth.start.button")))),
     ],
   };
 }

@@ -52,7 +52,7 @@ export class Texts {
 
   /** close is the close in force as far as it is known here. */
   close() {
-    return this.status ? this.status.close : this.m.schedule.close;
+    return (this.status || this.told || this.m.schedule).close;
   }
 
   grace() {

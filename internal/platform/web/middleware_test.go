@@ -37,7 +37,7 @@ func TestHeaders(t *testing.T) {
 			"Cross-Origin-Embedder-Policy": "require-corp",
 			"Cache-Control":                "no-store",
 			"Strict-Transport-Security":    "max-age=63072000; includeSubDomains; preload",
-			"Integrity-Policy":             "blocked-destinations=(script style)",
+			"Integrity-Policy":             "blocked-destinations=(script)",
 		} {
 			if got := h.Get(name); got != want {
 				t.Errorf("%s: %s: got %q, want %q", path, name, got, want)

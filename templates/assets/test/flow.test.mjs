@@ -1,4 +1,4 @@
-import { after, complete, electionOf, entry, failed, here, large, neutral, opened, own, screenOf, stepOf, until, where } from "../flow.js";
+import { after, ahead, complete, electionOf, entry, failed, here, large, neutral, opened, own, screenOf, stepOf, until, where } from "../flow.js";
 import { b64url, concat, hex, u8, unhex } from "../suite.js";
 import { same, test } from "./harness.mjs";
 
@@ -114,6 +114,16 @@ test("what a status leads to", () => {
     [status("locked", true), 2000, "closed-issued"], [status("certified", false), 2000, "closed"],
   ];
   cases.forEach(([s, now, want], i) => same(after(s, schedule, now), want, `case ${i}`));
+});
+
+test("what the phase alone leads to", () => {
+  const told = (phase) => ({ phase, close: 1000 });
+  const to = (phase, now, code, factor) => ahead(told(phase), { grace: 600 }, now, { code, factor });
+  same([to("open", 0, false), to("open", 0, true)], [null, null], "open");
+  same(["sealed", "cancelled", "locked"].map((phase) => to(phase, 2000, true)), ["before", "cancelled", "closed"], "a code is not sent for it");
+  same([to("closed", 1599, false, true), to("closed", 1600, false, false)], ["ask", "ask"], "a link, for a ballot may be unfinished");
+  same([to("closed", 1599, true), to("closed", 1600, true)], [null, "closed"], "a code, for the same reason");
+  same(to("closed", 1600, false, true), "closed", "no question that is of no use");
 });
 
 test("failures that keep the page have no screen", () => {

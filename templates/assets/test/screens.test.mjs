@@ -1,6 +1,6 @@
 import { deposited, done, tell, voted } from "../cast.js";
 import { el } from "../dom.js";
-import { field } from "../parts.js";
+import { field, groups } from "../parts.js";
 import { stops } from "../problem.js";
 import { test as opening } from "../question.js";
 import { all, text } from "./elements.mjs";
@@ -45,6 +45,16 @@ test("an answer that could not be erased is not said to be gone", () => {
   same([says(view(false), "booth.done.erased"), says(view(false), "booth.done.unerased")], [true, false], "erased");
   same([says(view(true), "booth.done.erased"), says(view(true), "booth.done.unerased")], [false, true], "not erased");
   same(all(view(true).nodes, "button").some((b) => text([b]) === "common.again"), true, "it is tried again");
+});
+
+test("a recovery code that was shown is destroyed", () => {
+  same([false, true].map((codeShown) => says(done(booth({ codeShown })), "booth.done.destroy")), [false, true], "done");
+});
+
+test("a tracker breaks in its middle", () => {
+  const lines = (t) => groups(t).childNodes.map((half) => text([half]).replace(/\s/g, ""));
+  same(lines("AAAA-BBBB-CCCC-DDDD-EEEE"), ["AAAA-BBBB-CCCC-", "DDDD-EEEE"], "tracker");
+  same(lines("AAAA-BBBB-CCCC-DDDD-EEEE-FFFF-GGG"), ["AAAA-BBBB-CCCC-DDDD-", "EEEE-FFFF-GGG"], "recovery code");
 });
 
 test("a page is closed only where the device keeps the ballot", () => {

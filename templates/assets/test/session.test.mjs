@@ -63,6 +63,24 @@ test("from the link to the published box", async () => {
   same(new TextDecoder().decode(cast.body).includes(given.link.split("#t=")[1].slice(0, 20)), false, "no token for the box");
 });
 
+test("where the vote stands is asked without the link", async () => {
+  const { schedule } = JSON.parse(given.manifest);
+  const stands = async (say) => {
+    const d = device({ phase: say });
+    const told = await (await open(d)).election.stands();
+    same(d.sent.filter((s) => s.path === "phase").map((s) => s.body), [undefined], "one request, with nothing");
+    return told;
+  };
+  const open_ = { phase: "open", close: schedule.latest_close };
+  same(await stands(open_), open_, "extended");
+  for (const [name, say] of [
+    ["no answer", "lost"], ["no JSON", "x"], ["null", "null"], ["no phase", { ...open_, phase: "over" }], ["no number", { ...open_, close: "1" }],
+    ["too late", { ...open_, close: schedule.latest_close + 1 }], ["before it opens", { ...open_, close: schedule.open }],
+  ]) {
+    same(await stands(say), null, name);
+  }
+});
+
 test("what each service is told", async () => {
   const d = device();
   const s = await ready(d);
