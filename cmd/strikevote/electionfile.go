@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"strikevote/internal/mailer"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 )
@@ -91,6 +92,9 @@ func parseElectionFile(b []byte, origins election.Origins, rehearsal bool) (*ele
 	var errs []error
 	for _, fill := range []func(*election.Manifest) error{f.fillRule, f.fillGroups, f.fillCommittee, f.fillSchedule} {
 		errs = append(errs, fill(m))
+	}
+	if f.Help.Email != "" && !mailer.Answerable(f.Help.Email) { // if it is empty, that is said below
+		errs = append(errs, errors.New("help.email: not a mail address like help@union.example, which is where answers to the mails go"))
 	}
 	zone, err := f.zone()
 	// What the rules of a manifest say of parts that could not be read would only

@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"strikevote/internal/mailer/mailcheck/dnstest"
+	"strikevote/internal/protocol/election"
 )
 
 // An accountServer is SendGrid's account: its settings, and the lists it keeps.
@@ -319,6 +320,20 @@ func TestBounceLater(t *testing.T) {
 		}
 		if strings.Contains(fmt.Sprint(&out, &said), "vera") {
 			t.Errorf("%s: it names somebody: %s%s", tt.name, &out, &said)
+		}
+	}
+}
+
+// TestHelpAddress: what a manifest says of the address for help cannot be changed once it
+// is sealed, and every mail names it as the one to answer to.
+func TestHelpAddress(t *testing.T) {
+	t.Parallel()
+	const said = "help.email: not a mail address"
+	for help, bad := range map[string]bool{"help@union.example": false, "help@union": true, "call Maria": true, "Maria <help@union.example>": true} {
+		file := strings.Replace(string(sample), `"email": "help@union.example"`, `"email": "`+help+`"`, 1)
+		_, _, err := parseElectionFile([]byte(file), election.Origins{}, false)
+		if got := err != nil && strings.Contains(err.Error(), said); got != bad {
+			t.Errorf("%q: %v", help, err)
 		}
 	}
 }

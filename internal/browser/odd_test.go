@@ -3,6 +3,8 @@ package browser_test
 import (
 	"strings"
 	"testing"
+
+	"strikevote/internal/language"
 )
 
 // fullAfterCasting votes where nothing more can be written once the ballot is on its
@@ -178,4 +180,22 @@ func castWhileTurning(t *testing.T, s *stand) {
 	p.press("Try now")
 	p.await("done")
 	s.done(p)
+}
+
+// startInView opens a link in each language on a phone: Start can be pressed without a
+// move, and the head takes one line.
+func startInView(t *testing.T, s *stand) {
+	l := s.letter(t)
+	for _, tag := range language.Tags() {
+		p := open(t, sharedChromium(t))
+		p.language(tag.Code)
+		p.visit(l.link)
+		p.await("start")
+		below := evaluate[float64](p, `document.querySelector("main [type=submit]").getBoundingClientRect().bottom - innerHeight`)
+		head := evaluate[float64](p, `document.getElementById("head").offsetHeight`)
+		if lang := evaluate[string](p, "document.documentElement.lang"); lang != tag.Code || below > 0 || head > 80 {
+			t.Errorf("%s, in %q: Start ends %.0f pixels below the screen, the head is %.0f high", tag.Code, lang, below, head)
+		}
+		p.close()
+	}
 }

@@ -21,6 +21,7 @@ func (o *office) status() *mailer.Status {
 func TestPause(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, 50)
+	o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, o.m.Schedule.Close)
 	for i := range 50 {
 		o.queue(mailer.Invitation, i)
 	}
@@ -62,6 +63,38 @@ func TestPause(t *testing.T) {
 	}
 	if changed, err := mailer.Resume(t.Context(), o.db.Service, now, 0); changed || err != nil {
 		t.Errorf("resumed again: %v, %v", changed, err)
+	}
+}
+
+// TestResumeLate ends a pause shortly before the close: everybody still gets what is of
+// use, however long the while is. Results have no end. The negative control is the end of
+// a pause long before.
+func TestResumeLate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ left, invitations, reminders int64 }{{600, 300, 0}, {mailer.LastHour + 1200, 2400, 600}, {24 * 3600, 7200, 7200}} {
+		o := newOffice(t, 60)
+		o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, electiontest.Open+tt.left)
+		for i := range 60 {
+			for _, kind := range []string{mailer.Invitation, mailer.Reminder, mailer.Result} {
+				o.queue(kind, i)
+			}
+		}
+		now := time.Unix(electiontest.Open, 0)
+		if _, err := mailer.Pause(t.Context(), o.db.Service); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := mailer.Resume(t.Context(), o.db.Service, now, 2*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		for kind, most := range map[string]int64{mailer.Invitation: tt.invitations, mailer.Reminder: tt.reminders, mailer.Result: 7200} {
+			var last time.Time
+			if err := o.db.Owner.QueryRow(t.Context(), `SELECT max(not_before) FROM registrar.outbox WHERE kind = $1`, kind).Scan(&last); err != nil {
+				t.Fatal(err)
+			}
+			if after := int64(last.Sub(now).Seconds()); after > most || after < most*3/4 {
+				t.Errorf("%d s before the close: the last %s leaves after %d s, want up to %d", tt.left, kind, after, most)
+			}
+		}
 	}
 }
 

@@ -57,6 +57,11 @@ func Kinds() []string {
 // and overtake them.
 var bulk = []string{Announcement, Invitation, Reminder, Closing, Result}
 
+// notices tell one member what has happened, while others wait for a link to vote: they
+// leave after those. All of them are due since voting opened, so that thousands that an
+// outage held up would stand in front of a link that is asked for now.
+var notices = []string{Issued, Deposited}
+
 // LastHour is how long before the close, in seconds, no reminder leaves any
 // more. An invitation still does: without it a member has no ballot.
 const LastHour = 3600

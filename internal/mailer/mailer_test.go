@@ -9,6 +9,7 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -240,6 +241,32 @@ func TestLastHour(t *testing.T) {
 		}
 		if o.states() != "sent 3" {
 			t.Errorf("states %s", o.states())
+		}
+	}
+}
+
+// TestPhases: what has waited until it is of no use any more does not leave.
+func TestPhases(t *testing.T) {
+	t.Parallel()
+	kinds := []string{mailer.Announcement, mailer.Invitation, mailer.Reminder, mailer.Resend, mailer.Issued}
+	for phase, want := range map[string]string{
+		"sealed":    "announcement invitation reminder resend issued",
+		"open":      "invitation reminder resend issued",
+		"closed":    "invitation reminder resend issued", // about reminders the clock decides
+		"locked":    "issued",
+		"cancelled": "issued",
+	} {
+		var got []string
+		o := newOffice(t, len(kinds))
+		o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', $2, $1)`, o.m.Schedule.Close, phase)
+		for i, kind := range kinds {
+			o.queue(kind, i)
+		}
+		o.config.Observe = func(kind string, _ mailer.Verdict) { got = append(got, kind) }
+		o.drain(o.via(new(inbox)))
+		slices.SortFunc(got, func(a, b string) int { return slices.Index(kinds, a) - slices.Index(kinds, b) })
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v left, want %s", phase, got, want)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/token"
 )
@@ -27,7 +28,8 @@ const (
 	grace = 5 * time.Second
 
 	// maxAttempts bounds retries; with the pauses between them they go on for
-	// about a day.
+	// about a day. Those at which a sender takes no mail of anybody do not count: an
+	// outage may be longer, and says nothing of one mail.
 	maxAttempts = 30
 )
 
@@ -46,10 +48,12 @@ type job struct {
 	jti                                         []byte
 	used                                        string // "", "issue", "deposit", "strike"
 	close                                       int64  // of voting, which an act may have moved
+	phase                                       election.Phase
 
 	mail   Mail
 	state  state // what becomes of it
 	reason Reason
+	spared bool // a sender took no mail of anybody, so that this attempt does not count
 }
 
 // state is what becomes of a job.
@@ -83,7 +87,7 @@ func (m *Mailer) batch(ctx context.Context) (claimed, left int, err error) {
 		switch {
 		case j.state == sent:
 			left++
-		case j.state == again && j.attempts >= maxAttempts:
+		case j.state == again && j.attempts >= maxAttempts && !j.spared:
 			j.state = failed
 		}
 	}
@@ -100,7 +104,7 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 			WHERE state IN ('queued', 'leased') AND not_before <= $1
 			  AND (state = 'queued' OR lease_until < $1)
 			  AND NOT EXISTS (SELECT FROM registrar.mail_pause WHERE paused)
-			ORDER BY kind = ANY($5), not_before, id LIMIT $3
+			ORDER BY kind = ANY($5), kind = ANY($6), not_before, id LIMIT $3
 			FOR UPDATE SKIP LOCKED),
 		claimed AS (
 			UPDATE registrar.outbox o SET state = 'leased', lease_until = $2, attempts = attempts + 1
@@ -109,7 +113,7 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 		SELECT c.id, c.kind, c.attempts, COALESCE(c.sender, ''), c.on_roll, c.group_id, c.roll_index,
 			COALESCE(m.name, a.name, ''), COALESCE(m.email, a.email, ''), COALESCE(m.former_email, ''), COALESCE(m.unit, ''),
 			COALESCE(m.campus, a.campus, ''), COALESCE(m.language, a.language, ''),
-			t.jti, COALESCE(u.kind, ''), COALESCE(e.close_at, $4)
+			t.jti, COALESCE(u.kind, ''), COALESCE(e.close_at, $4), COALESCE(e.phase, '')
 		FROM claimed c
 		LEFT JOIN registrar.election e ON true
 		LEFT JOIN registrar.member m ON c.on_roll AND m.group_id = c.group_id AND m.roll_index = c.roll_index
@@ -117,14 +121,14 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 		LEFT JOIN registrar.used u ON c.on_roll AND u.group_id = c.group_id AND u.roll_index = c.roll_index
 		LEFT JOIN registrar.token t ON t.on_roll = c.on_roll AND t.group_id = c.group_id AND t.roll_index = c.roll_index
 			AND NOT EXISTS (SELECT FROM registrar.token_revoked r WHERE r.token_id = t.token_id)`,
-		m.c.Now().UTC(), until, Batch, m.c.Manifest.Schedule.Close, bulk)
+		m.c.Now().UTC(), until, Batch, m.c.Manifest.Schedule.Close, bulk, notices)
 	if err != nil {
 		return nil, fmt.Errorf("claiming mails: %w", err)
 	}
 	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*job, error) {
 		j := new(job)
 		return j, row.Scan(&j.id, &j.kind, &j.attempts, &j.sender, &j.onRoll, &j.group, &j.index,
-			&j.name, &j.email, &j.former, &j.unit, &j.campus, &j.language, &j.jti, &j.used, &j.close)
+			&j.name, &j.email, &j.former, &j.unit, &j.campus, &j.language, &j.jti, &j.used, &j.close, &j.phase)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claiming mails: %w", err)
@@ -145,7 +149,7 @@ func (m *Mailer) prepare(ctx context.Context, j *job) bool {
 		j.state, j.reason = failed, ReasonAddress
 		return false
 	}
-	if m.keyless(j) || j.attempts > maxAttempts { // the latter if its process is killed each time
+	if m.keyless(j) || over(j) || j.attempts > maxAttempts { // the latter if its process is killed each time
 		j.state, j.reason = failed, ReasonOther
 		return false
 	}
@@ -188,18 +192,32 @@ func (m *Mailer) name(ctx context.Context, jobs []*job, s Sender, until time.Tim
 
 // unneeded says which mails have become pointless since they were queued.
 // Whether a member needs a reminder is decided here, as late as can be, by
-// nobody. One that waited for a retry into the last hour comes too late.
+// nobody. One that waited for a retry into the last hour comes too late. In an election
+// that is cancelled nobody is to vote, and what is announced once voting has opened has
+// been overtaken.
 func unneeded(j *job, now time.Time) bool {
 	switch j.kind {
 	case Reminder, Closing:
-		return j.used != "" || now.Unix() > j.close-LastHour
+		return j.used != "" || now.Unix() > j.close-LastHour || j.phase == election.PhaseCancelled
 	case Replaced, Issued, Deposited, Result:
 		return false
 	case Nobody:
 		return true
+	case Announcement:
+		return j.used == "strike" || j.phase != "" && j.phase != election.PhaseSealed
 	default:
-		return j.used == "strike"
+		return j.used == "strike" || j.phase == election.PhaseCancelled
 	}
+}
+
+// over reports whether a mail needs a link and the vote has ended for good, so that no
+// link would be of use.
+func over(j *job) bool {
+	switch j.phase {
+	case election.PhaseLocked, election.PhaseTallied, election.PhaseCertified, "archived":
+		return linked(j.kind)
+	}
+	return false
 }
 
 // keyless reports whether a mail needs a link and the keys for links are destroyed, so
@@ -271,13 +289,19 @@ func (m *Mailer) settle(ctx context.Context, jobs []*job, until time.Time) error
 				j.id, string(cmp.Or(j.reason, ReasonOther)))
 		case again:
 			// Only while the lease is ours: another process may be at it.
-			b.Queue(`UPDATE registrar.outbox SET state = 'queued', lease_until = NULL, not_before = $3, sender = NULLIF($4, '')
+			attempts := j.attempts
+			if j.spared { // so that there is another one, and one that kills its process still ends
+				attempts = min(attempts, maxAttempts-1)
+			}
+			b.Queue(`UPDATE registrar.outbox SET state = 'queued', lease_until = NULL, not_before = $3, sender = NULLIF($4, ''), attempts = $5
 				WHERE id = $1 AND state = 'leased' AND lease_until = $2`,
-				j.id, until, m.c.Now().UTC().Add(backoff(j.attempts)), j.sender)
+				j.id, until, m.c.Now().UTC().Add(backoff(j.attempts)), j.sender, attempts)
 		}
 	}
-	b.Queue(`UPDATE registrar.outbox SET state = 'sent', lease_until = NULL WHERE id = ANY($1)`, done)
-	b.Queue(`UPDATE registrar.outbox SET state = 'sent', lease_until = NULL, sender = NULL WHERE id = ANY($1)`, needless)
+	// Another process may have given one up meanwhile, for a reason that is none now.
+	b.Queue(`UPDATE registrar.outbox SET state = 'sent', lease_until = NULL,
+		reason = CASE WHEN delivery IN ('delayed', 'bounced', 'blocked', 'complained') THEN reason END WHERE id = ANY($1)`, done)
+	b.Queue(`UPDATE registrar.outbox SET state = 'sent', lease_until = NULL, sender = NULL WHERE id = ANY($1) AND state <> 'failed'`, needless)
 	if err := m.c.Pool.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("marking mails: %w", err)
 	}

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
+	netmail "net/mail"
 	"strings"
 	"sync"
 	"text/template"
 	"time"
+	"unicode"
 
 	"strikevote/internal/language"
 	"strikevote/templates"
@@ -60,7 +62,27 @@ func (r *renderer) mail(kind string, p person, now time.Time) (Mail, error) {
 		m, err = r.write(kind, d)
 	}
 	m.From, m.ReplyTo, m.Date = r.c.From, r.c.Manifest.Help.Email, now
+	// The manifest calls it a text and cannot be changed: with one that is no address
+	// every sender would refuse every mail.
+	if !Answerable(m.ReplyTo) {
+		m.ReplyTo = m.From.Address
+	}
 	return m, err
+}
+
+// Answerable reports whether a text is an address that answers can go to, whoever carries
+// them: one plain address, in ASCII before its host, and a host on the Internet.
+func Answerable(address string) bool {
+	a, err := netmail.ParseAddress(address)
+	if err != nil || a.Address != address {
+		return false
+	}
+	at := strings.LastIndexByte(address, '@')
+	local, host := address[:at], address[at+1:]
+	beyond := func(r rune) bool { return r <= ' ' || r > '~' }
+	odd := func(r rune) bool { return r != '.' && r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+	return len(local) <= 64 && len(address) <= 254 && !strings.ContainsFunc(local, beyond) &&
+		!strings.ContainsFunc(host, odd) && strings.Contains(strings.Trim(host, "."), ".")
 }
 
 // write executes the template of a kind and makes both parts of what it says. The

@@ -140,27 +140,29 @@ func (m *Mailer) hand(ctx context.Context, s Sender, jobs []*job) (left []*job) 
 		m.c.Log.InfoContext(ctx, "a sender of mails works again", "sender", s.Name())
 	}
 	counts := make(map[string]int)
+	took := slices.ContainsFunc(answers, func(a Answer) bool { return a.Verdict == Accepted })
 	for i, j := range jobs {
 		r := Answer{}
 		if i < len(answers) {
 			r = answers[i]
 		}
 		j.reason = r.Reason
+		j.spared = j.spared || !took && r.Pause > 0 && (r.Verdict == NotTaken || r.Verdict == Unknown)
 		if m.c.Observe != nil {
 			m.c.Observe(j.kind, r.Verdict)
+		}
+		if r.Verdict != Accepted && Neutral(j.kind) {
+			counts[r.Verdict.String()]++ // of others the number would be that of members who have voted, or have not
 		}
 		switch r.Verdict {
 		case Accepted:
 			j.state = sent
 		case Refused:
 			j.state = failed
-			counts["refused"]++
 		case Unknown:
 			j.sender = s.Name()
-			counts["unknown"]++
 		default:
 			left = append(left, j)
-			counts["not taken"]++
 		}
 	}
 	for what, n := range counts {

@@ -214,6 +214,90 @@ func TestOvertaking(t *testing.T) {
 	}
 }
 
+// TestLinksFirst: whoever waits for a link does not wait for notices that have piled up,
+// all of which are due since voting opened.
+func TestLinksFirst(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, 250)
+	for i := range 240 {
+		o.queue([]string{mailer.Issued, mailer.Deposited}[i%2], i)
+	}
+	o.queue(mailer.Invitation, 249)
+	o.exec(`UPDATE registrar.outbox SET not_before = not_before - interval '1 hour'`)
+	for i, kind := range []string{mailer.Resend, mailer.Corrected} {
+		o.queue(kind, 240+i)
+	}
+	b := new(inbox)
+	if n := o.drain(o.via(b)); n != 243 {
+		t.Fatalf("%d sent", n)
+	}
+	links := 0
+	for _, m := range b.mails[:mailer.Batch] {
+		if strings.Contains(m.Text, "/v1/#t=") {
+			links++
+		}
+	}
+	if links != 2 || !strings.Contains(b.mails[242].Text, "/v1/#t=") {
+		t.Errorf("%d of 2 links were in the first batch, and the invitation was not the last", links)
+	}
+}
+
+// TestOutage: who carries the mails takes none for days, says so, and then does. Nobody
+// is given up. The negative control is one that takes none and has nothing against us:
+// what it says is of these mails.
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		down   mailer.Answer
+		states string
+	}{
+		"settings":         {mailer.Answer{Reason: mailer.ReasonSettings, Pause: 5 * time.Minute}, "sent 3"},
+		"answers lost":     {mailer.Answer{Verdict: mailer.Unknown, Reason: mailer.ReasonDown, Pause: 5 * time.Minute}, "sent 3"},
+		"these mails":      {mailer.Answer{Reason: mailer.ReasonDown}, "failed 3"},
+		"these mails lost": {mailer.Answer{Verdict: mailer.Unknown, Reason: mailer.ReasonDown}, "failed 3"},
+	} {
+		o := newOffice(t, 3)
+		for i := range 3 {
+			o.queue(mailer.Invitation, i)
+		}
+		up := false
+		m := o.via(&inbox{says: func(int) mailer.Answer {
+			if up {
+				return mailer.Answer{Verdict: mailer.Accepted}
+			}
+			return tt.down
+		}})
+		for range 100 {
+			o.drain(m)
+			o.now.Add(3600 * 5 / 4)
+		}
+		up = true
+		if o.drain(m); o.states() != tt.states {
+			t.Errorf("%s: after the outage: %s, want %s", name, o.states(), tt.states)
+		}
+	}
+}
+
+// TestLogHides: a line of the log that counts reminders would say how many of a batch
+// have not voted.
+func TestLogHides(t *testing.T) {
+	t.Parallel()
+	for kind, said := range map[string]bool{mailer.Reminder: false, mailer.Closing: false, mailer.Issued: false, mailer.Deposited: false, mailer.Invitation: true} {
+		o := newOffice(t, 5)
+		for i := range 5 {
+			o.queue(kind, i)
+		}
+		o.exec(`INSERT INTO registrar.used (group_id, roll_index, kind) VALUES (1, 0, 'strike'), (1, 1, 'strike')`)
+		for _, v := range []mailer.Verdict{mailer.NotTaken, mailer.Unknown, mailer.Refused} {
+			o.drain(o.via(&inbox{says: says(mailer.Answer{Verdict: v, Reason: mailer.ReasonOther})}))
+			o.now.Add(120)
+		}
+		if got := strings.Contains(o.logged.String(), "count=3"); got != said || !said && strings.Contains(o.logged.String(), "count") {
+			t.Errorf("%s: %s", kind, &o.logged)
+		}
+	}
+}
+
 // TestMailPause: while mails are paused none leaves, and then all do.
 func TestMailPause(t *testing.T) {
 	t.Parallel()
@@ -261,6 +345,26 @@ func TestLeaseOver(t *testing.T) {
 		if len(second.mails) != 3 || o.states() != "sent 3" {
 			t.Errorf("stopped for %d s: %d mails, states %s", stopped, len(second.mails), o.states())
 		}
+	}
+}
+
+// TestGivenUpMeanwhile: a process that was stopped while its mails left marks them, though
+// another one has given some of them up, for a reason that is none any more.
+func TestGivenUpMeanwhile(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, 3)
+	for i := range 3 {
+		o.queue(mailer.Invitation, i)
+	}
+	o.drain(o.via(&inbox{says: func(n int) mailer.Answer {
+		if n == 1 {
+			o.exec(`UPDATE registrar.outbox SET state = 'failed', lease_until = NULL, reason = 'down',
+				delivery = CASE WHEN roll_index = 2 THEN 'delivered' END WHERE roll_index > 0`)
+		}
+		return mailer.Answer{Verdict: mailer.Accepted}
+	}}))
+	if s := o.status(); o.states() != "sent 3" || len(s.Tallies[0].Reasons) != 0 {
+		t.Errorf("states %s, reasons %v", o.states(), s.Tallies[0].Reasons)
 	}
 }
 

@@ -171,8 +171,10 @@ func (r *Registrar) NewLink(ctx context.Context, number, email, by, reason strin
 		}
 		if email != "" {
 			// The old address hears of it: whoever reads it may be the member, and the one
-			// who asked may not.
-			tag, err := tx.Exec(ctx, `UPDATE registrar.member SET email = $3, former_email = email
+			// who asked may not. Where the word to an older one has not left yet, that one
+			// is kept: of two corrections the second must not hide the first from it.
+			tag, err := tx.Exec(ctx, `UPDATE registrar.member SET email = $3,
+				former_email = CASE WHEN `+formerWaits+` THEN former_email ELSE email END
 				WHERE group_id = $1 AND roll_index = $2 AND email IS DISTINCT FROM $3`, at.Group, at.Index, email)
 			if err != nil {
 				return err

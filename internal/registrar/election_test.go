@@ -774,7 +774,10 @@ func TestOutbox(t *testing.T) {
 	queue(mailer.Announcement, nil)
 	w.at(electiontest.Open)
 	queue(mailer.Announcement, registrar.ErrMailLate)
-	for _, day := range []struct{ hours, want int }{{0, 70}, {10, 0}, {22, 70}} {
+	for _, day := range []struct{ hours, want int }{{0, 70}, {10, 0}, {22, 0}, {22, 70}} {
+		if day.want > 0 { // else the last one waits still, and two would leave at once
+			w.tried()
+		}
 		if n, err := w.r.Enqueue(ctx, mailer.Reminder, at.Add(time.Duration(day.hours)*time.Hour), 0); n != day.want || err != nil {
 			t.Errorf("reminder after %d hours: %d queued, %v", day.hours, n, err)
 		}
@@ -804,8 +807,58 @@ func TestOutbox(t *testing.T) {
 	if n := w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'resend'`); n != 2 {
 		t.Errorf("%d links sent again, want 2", n)
 	}
-	if counts, err := w.r.Mails(ctx); err != nil || fmt.Sprint(counts) != "[{announcement queued  70} {closing queued  70} {invitation queued  70} {reminder queued  140} {resend queued  2}]" {
+	w.now.Add(11 * 60) // nothing has left meanwhile, as in an outage
+	if err := w.r.Resend(ctx, "M-1-3"); err != nil || w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'resend'`) != 2 {
+		t.Errorf("asked for again while the first waits: %v", err)
+	}
+	if counts, err := w.r.Mails(ctx); err != nil || fmt.Sprint(counts) != "[{announcement queued  70} {closing queued  70} {invitation queued  70} {reminder queued  70} {reminder sent  70} {resend queued  2}]" {
 		t.Errorf("got %v, %v", counts, err)
+	}
+}
+
+// TestShortVote: whoever gets an invitation gets it in time, however short the voting
+// and however long the while is.
+func TestShortVote(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ left, most int64 }{{3600, 1800}, {48 * 3600, 7200}} {
+		w := newWorld(t)
+		w.at(electiontest.Open)
+		from := time.Unix(electiontest.Close-tt.left, 0)
+		if n, err := w.r.Enqueue(t.Context(), mailer.Invitation, from, 2*time.Hour); n != 70 || err != nil {
+			t.Fatalf("%d queued, %v", n, err)
+		}
+		if last := int64(w.count(`SELECT max(EXTRACT(epoch FROM not_before))::bigint FROM registrar.outbox`)) - from.Unix(); last > tt.most || last < tt.most*3/4 {
+			t.Errorf("%d s before the close: the last leaves after %d s, want up to %d", tt.left, last, tt.most)
+		}
+	}
+}
+
+// TestFormerAddress corrects an address twice while mails wait: the member's own hears of
+// it, and not only the one that somebody gave who was not the member. The negative control
+// is a second correction after the first word has left.
+func TestFormerAddress(t *testing.T) {
+	t.Parallel()
+	for _, left := range []bool{false, true} {
+		w := newWorld(t)
+		w.at(electiontest.Open)
+		for i, address := range []string{"first@other.example", "second@other.example"} {
+			if err := w.r.NewLink(t.Context(), "M-1-3", address, "A", "asked"); err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 && left {
+				if _, err := w.db.Owner.Exec(t.Context(), `UPDATE registrar.outbox SET state = 'sent' WHERE kind = 'replaced'`); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		var former string
+		if err := w.db.Owner.QueryRow(t.Context(), `SELECT former_email FROM registrar.member WHERE member_no = 'M-1-3'`).Scan(&former); err != nil {
+			t.Fatal(err)
+		}
+		words, waiting := w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'replaced'`), w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'replaced' AND state = 'queued'`)
+		if waiting != 1 || left != (words == 2) || left != (former == "first@other.example") {
+			t.Errorf("the first left before: %v; %d words, %d wait, the next goes to the member's own: %v", left, words, waiting, former != "first@other.example")
+		}
 	}
 }
 

@@ -249,6 +249,7 @@ func TestResend(t *testing.T) {
 		t.Errorf("%d links are sent again, want 3", n)
 	}
 	// Whoever was admitted got a link within ten minutes, like whoever just asked.
+	w.tried()
 	w.now.Add(601)
 	for _, who := range []string{"off@mail.example", "M-1-5"} {
 		ask("192.0.2.1", who)
@@ -278,6 +279,14 @@ func TestResend(t *testing.T) {
 	}
 	if counts, err := w.r.Mails(t.Context()); err != nil || strings.Contains(fmt.Sprint(counts), "nobody") {
 		t.Errorf("got %v, %v", counts, err)
+	}
+}
+
+// tried lets every mail have had its first attempt.
+func (w *world) tried() {
+	w.t.Helper()
+	if _, err := w.db.Owner.Exec(w.t.Context(), `UPDATE registrar.outbox SET attempts = 1`); err != nil {
+		w.t.Fatal(err)
 	}
 }
 

@@ -29,11 +29,16 @@ func (r *Registrar) mail(ctx context.Context, tx pgx.Tx, kind string, onRoll boo
 	return nil
 }
 
+// formerWaits says whether a mail to the former address of a member, at $1 and $2, has
+// not left yet.
+const formerWaits = `EXISTS (SELECT FROM registrar.outbox o WHERE o.kind = 'replaced' AND o.on_roll
+	AND o.group_id = $1 AND o.roll_index = $2 AND o.state IN ('queued', 'leased'))`
+
 // mailFormer queues the word to an address that was corrected; to nobody, if there
-// was none.
+// was none, or if one waits.
 func (r *Registrar) mailFormer(ctx context.Context, tx pgx.Tx, at Place) error {
 	var has bool
-	err := tx.QueryRow(ctx, `SELECT former_email IS NOT NULL FROM registrar.member WHERE group_id = $1 AND roll_index = $2`, at.Group, at.Index).Scan(&has)
+	err := tx.QueryRow(ctx, `SELECT former_email IS NOT NULL AND NOT `+formerWaits+` FROM registrar.member WHERE group_id = $1 AND roll_index = $2`, at.Group, at.Index).Scan(&has)
 	if err != nil || !has {
 		return err
 	}
@@ -52,9 +57,11 @@ var (
 
 // Enqueue queues a mail of a kind to everybody on the roll who has an address,
 // spread at random over a while from a moment on. Whoever got that kind before
-// does not get it again; a reminder may be repeated after 20 hours. Who needs no
-// reminder is found out when it would leave, and told to nobody. It returns how
-// many were queued. Nothing may leave before the election is ready.
+// does not get it again; a reminder may be repeated after 20 hours, to those whose
+// last one does not wait still, as in a pause: they would get two at once. Who needs no
+// reminder is found out when it would leave, and told to nobody. Invitations leave in the
+// first half of the voting, however long the while is. It returns how many were queued.
+// Nothing may leave before the election is ready.
 func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, spread time.Duration) (int, error) {
 	if err := r.mayEnqueue(ctx, kind); err != nil {
 		return 0, err
@@ -63,14 +70,16 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 	if kind == mailer.Reminder {
 		since = from.Add(-20 * time.Hour)
 	}
-	last := from.Add(spread).Unix()
 	var queued int
 	err := alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
 		e, err := readRow(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if err := r.inTime(kind, e, from.Unix(), last); err != nil {
+		if kind == mailer.Invitation {
+			spread = max(0, min(spread, time.Duration(e.close-from.Unix())*time.Second/2))
+		}
+		if err := r.inTime(kind, e, from.Unix(), from.Add(spread).Unix()); err != nil {
 			return err
 		}
 		tag, err := tx.Exec(ctx, `
@@ -79,7 +88,8 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 			FROM registrar.member m
 			WHERE m.email IS NOT NULL AND NOT EXISTS (
 				SELECT FROM registrar.outbox o WHERE o.kind = $1 AND o.on_roll
-					AND o.group_id = m.group_id AND o.roll_index = m.roll_index AND o.not_before > $4)`,
+					AND o.group_id = m.group_id AND o.roll_index = m.roll_index
+					AND (o.not_before > $4 OR o.state = 'queued' AND o.attempts = 0))`,
 			kind, from.UTC(), int64(spread/time.Second), since.UTC())
 		queued = int(tag.RowsAffected())
 		return err
@@ -172,7 +182,7 @@ const resend = `
 		SELECT * FROM taken f
 		WHERE EXISTS (SELECT FROM registrar.election WHERE phase IN ('open', 'closed'))
 			AND NOT EXISTS (SELECT FROM registrar.outbox o WHERE o.kind = f.kind AND o.on_roll = f.on_roll
-				AND o.group_id = f.group_id AND o.roll_index = f.roll_index AND o.not_before > $3)),
+				AND o.group_id = f.group_id AND o.roll_index = f.roll_index AND (o.not_before > $3 OR o.state = 'queued' AND o.attempts = 0))),
 	due AS (SELECT * FROM fresh WHERE kind <> 'nobody')
 	INSERT INTO registrar.outbox (id, kind, on_roll, group_id, roll_index, state, not_before)
 	SELECT uuid_send(gen_random_uuid()), kind, on_roll, group_id, roll_index, 'queued', $2::timestamptz FROM due
@@ -197,8 +207,9 @@ func (r *Registrar) somewhere() Place {
 }
 
 // Resend queues the link again for everybody with an address or a number; at
-// most once in ten minutes. It says nothing about whether there is such a
-// person, and takes no link away.
+// most once in ten minutes, and not while one waits for its first attempt: an outage or a
+// pause would end with all that were asked for in it. It says nothing about whether there
+// is such a person, and takes no link away.
 func (r *Registrar) Resend(ctx context.Context, addressOrNumber string) error {
 	who, ok := cleanWho(addressOrNumber)
 	if !ok {

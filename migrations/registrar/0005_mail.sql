@@ -8,7 +8,7 @@ ALTER TABLE registrar.outbox
     ADD COLUMN sender   text CHECK (sender ~ '^[a-z]{1,20}$'),
     ADD COLUMN delivery text CHECK (delivery IN ('processed', 'delayed', 'delivered', 'bounced', 'blocked', 'complained')),
     ADD COLUMN reason   text CHECK (reason ~ '^[a-z]{1,20}$'),
-    ADD CHECK (reason IS NULL OR delivery IN ('delayed', 'bounced', 'blocked', 'complained') OR state = 'failed');
+    ADD CHECK (reason IS NULL OR COALESCE(delivery, '') IN ('delayed', 'bounced', 'blocked', 'complained') OR state = 'failed');
 
 -- The sender's own name of each event that was counted, so that one that is told twice
 -- counts once.

@@ -101,6 +101,7 @@ func TestDNS(t *testing.T) {
 		{"eleven lookups", dnstest.Zone{"bounce.union.example TXT": {"v=spf1 include:many.example -all"}}, sending, "SPF of bounce.union.example", "more than 10", mailcheck.Fail},
 		{"an include of itself", dnstest.Zone{"bounce.union.example TXT": {"v=spf1 include:bounce.union.example -all"}}, sending, "SPF of bounce.union.example", "more than 10", mailcheck.Fail},
 		{"an include of nothing", dnstest.Zone{"bounce.union.example TXT": {"v=spf1 include:none.example -all"}}, sending, "SPF of bounce.union.example", "which has none", mailcheck.Fail},
+		{"an include that a terminal would obey", dnstest.Zone{"bounce.union.example TXT": {"v=spf1 include:\x1b[2Jnone.example -all"}}, sending, "SPF of bounce.union.example", "?[2jnone.example", mailcheck.Fail},
 		{"redirect", dnstest.Zone{"bounce.union.example TXT": {"v=spf1 redirect=union.example"}}, sending, "SPF of bounce.union.example", "3 further questions", mailcheck.OK},
 		{"no all", dnstest.Zone{"bounce.union.example TXT": {"v=spf1 a"}}, sending, "SPF of bounce.union.example", "does not say", mailcheck.Warn},
 		{"no answer", dnstest.Zone{"bounce.union.example FAIL": nil}, sending, "SPF of bounce.union.example", "asking for", mailcheck.Warn},

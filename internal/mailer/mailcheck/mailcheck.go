@@ -10,6 +10,7 @@ package mailcheck
 import (
 	"fmt"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/publicsuffix"
 )
@@ -56,20 +57,31 @@ func (s Sending) bulk() bool { return s.Recipients == 0 || s.Recipients >= Bulk 
 type findings []Finding
 
 func (f *findings) ok(check, format string, args ...any) {
-	*f = append(*f, Finding{check, OK, fmt.Sprintf(format, args...), ""})
+	*f = append(*f, Finding{check, OK, says(format, args), ""})
 }
 
 func (f *findings) warn(check, do, format string, args ...any) {
-	*f = append(*f, Finding{check, Warn, fmt.Sprintf(format, args...), do})
+	*f = append(*f, Finding{check, Warn, says(format, args), do})
 }
 
 func (f *findings) fail(check, do, format string, args ...any) {
-	*f = append(*f, Finding{check, Fail, fmt.Sprintf(format, args...), do})
+	*f = append(*f, Finding{check, Fail, says(format, args), do})
+}
+
+// says writes a finding without what a terminal would obey: names in it are from the DNS,
+// where others wrote them.
+func says(format string, args []any) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, fmt.Sprintf(format, args...))
 }
 
 // add notes something that is a warning or a failure.
 func (f *findings) add(state State, check, do, format string, args ...any) {
-	*f = append(*f, Finding{check, state, fmt.Sprintf(format, args...), do})
+	*f = append(*f, Finding{check, state, says(format, args), do})
 }
 
 // organization returns the domain that somebody registered and that a name belongs

@@ -20,7 +20,7 @@ type batch struct {
 	begun   int            // mails that are neither answered nor in todo; guarded by mu
 	lost    int            // connections that broke since the last answer; guarded by mu
 	served  int            // mails that the server itself answered for; guarded by mu
-	refused int            // those among them that it refused; guarded by mu
+	refused []int          // those among them that it refused; guarded by mu
 	taken   int            // guarded by mu
 	failure *mailer.Answer // why no connection could be made; guarded by mu
 	pause   *mailer.Answer // said for one mail, and good for all; guarded by mu
@@ -30,8 +30,8 @@ const (
 	// losses is how many mails in a row may break their connections, over all of them,
 	// before the server is held to be down.
 	losses = 10
-	// suspicious is how many mails must be refused, and no other answer come, until
-	// that is held to be about us.
+	// suspicious is how many mails must be refused, and none be taken, until that is
+	// held to be about us.
 	suspicious = 10
 	// perConnection is for how many mails another connection is worth its greetings.
 	perConnection = 5
@@ -59,6 +59,7 @@ func (s *Sender) Send(ctx context.Context, mails []mailer.Mail) []mailer.Answer 
 	}
 	wg.Wait()
 	b.close()
+	s.believe(b)
 	return b.answers
 }
 
@@ -173,7 +174,7 @@ func (b *batch) answer(i int, a mailer.Answer, served bool) {
 	case mailer.Accepted:
 		b.taken++
 	case mailer.Refused:
-		b.refused++
+		b.refused = append(b.refused, i)
 	}
 }
 
@@ -191,13 +192,29 @@ func (b *batch) close() {
 			b.answers[i] = *why
 		}
 	}
-	// A server that refuses everybody has nothing against the members: it does not know
-	// us. Nobody may lose their link for good by that.
-	if b.refused >= suspicious && b.taken == 0 && b.refused == b.served {
-		for i, a := range b.answers {
-			if a.Verdict == mailer.Refused {
-				b.answers[i] = mailer.Answer{Reason: mailer.ReasonSettings, Pause: pauseSettings}
-			}
+}
+
+// believe looks at what the server refused for good. One that refuses everybody has
+// nothing against the members: it does not know us, and nobody may lose their link by
+// that. Mails that leave over an hour come in small batches, so that it is counted over
+// all of them, until one is taken. And before the server has taken any, a refusal that is
+// not about the mailbox is no more than a reason to ask again.
+func (s *Sender) believe(b *batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b.taken > 0 {
+		s.refused, s.known = 0, true
+		return
+	}
+	if s.refused += len(b.refused); s.refused >= suspicious {
+		s.known = false
+	}
+	for _, i := range b.refused {
+		switch a := &b.answers[i]; {
+		case s.refused >= suspicious:
+			*a = mailer.Answer{Reason: mailer.ReasonSettings, Pause: pauseSettings}
+		case !s.known && (a.Reason == mailer.ReasonPolicy || a.Reason == mailer.ReasonOther):
+			*a = mailer.Answer{Reason: a.Reason}
 		}
 	}
 }

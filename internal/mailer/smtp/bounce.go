@@ -24,6 +24,7 @@ const (
 	maxParts   = 40
 	maxReports = 20       // of one message, each about one recipient
 	maxText    = 16 << 10 // bytes of text that are searched for a code
+	maxField   = 4 << 10  // bytes of a field, after which its further lines are left out
 )
 
 // ErrBounce is returned for what is no message, or a longer one than MaxBounce.
@@ -219,7 +220,10 @@ func blocks(text string, n int) []map[string]string {
 				return list
 			}
 		case (line[0] == ' ' || line[0] == '\t') && name != "":
-			now[name] += " " + strings.TrimSpace(line)
+			// A field of a hundred thousand lines would be copied as often.
+			if len(now[name]) < maxField {
+				now[name] += " " + strings.TrimSpace(line)
+			}
 		default:
 			before, after, ok := strings.Cut(line, ":")
 			if name = strings.ToLower(strings.TrimSpace(before)); !ok || len(now) > 200 || now[name] != "" {

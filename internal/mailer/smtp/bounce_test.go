@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"strikevote/internal/mailer"
 	"strikevote/internal/mailer/smtp"
@@ -168,6 +169,31 @@ func TestBounceLimits(t *testing.T) {
 	}
 	if events := parse(t, []byte(long+"--b0--\n"), bounceAddress); len(events) == 0 || len(events) > 20 {
 		t.Errorf("%d events", len(events))
+	}
+}
+
+// TestBounceTime: anybody can write to the address of bounces, and whatever they write is
+// read in a moment. In proportion to its length all of this takes milliseconds; read anew
+// with each line it took most of a minute.
+func TestBounceTime(t *testing.T) {
+	t.Parallel()
+	const report = "From: MAILER-DAEMON@x.example\r\nContent-Type: message/delivery-status\r\n\r\n"
+	for name, text := range map[string]string{
+		"lines of a field":  report + "Diagnostic-Code: x\r\n" + strings.Repeat(" x\n", 330_000),
+		"lines of a header": "X: x\r\n" + strings.Repeat(" x\r\n", 200_000) + "\r\n",
+		"fields":            report + strings.Repeat("a:\n", 330_000),
+		"blocks":            report + strings.Repeat("a:b\n\n", 200_000),
+		"codes":             report + "Action: failed\nDiagnostic-Code:" + strings.Repeat("555 #5.1.", 100_000),
+		"addresses":         "To: " + strings.Repeat("bounce+", 140_000) + "\r\n\r\n",
+		"parts":             "Content-Type: multipart/mixed; boundary=a\r\n\r\n" + strings.Repeat("--a\r\n\r\n", 140_000),
+	} {
+		start := time.Now()
+		if _, err := smtp.ParseBounce(strings.NewReader(text), "bounce@union.example"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("%s: %d bytes take %v", name, len(text), took)
+		}
 	}
 }
 

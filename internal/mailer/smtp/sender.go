@@ -54,6 +54,11 @@ type Config struct {
 // Format hides the password, whatever the verb.
 func (Config) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[mail server]") }
 
+// MarshalJSON refuses, so that no password reaches a structured log.
+func (Config) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("the settings of a mail server are not to be written down")
+}
+
 // ErrConfig is returned for a configuration that nothing can be sent with.
 var ErrConfig = errors.New("the mail server is not configured rightly")
 
@@ -64,9 +69,11 @@ type Sender struct {
 	tls   *tls.Config // nil with None
 	slots chan struct{}
 
-	mu     sync.Mutex
-	idle   []*session // guarded by mu
-	closed bool       // guarded by mu
+	mu      sync.Mutex
+	idle    []*session // guarded by mu
+	closed  bool       // guarded by mu
+	refused int        // mails since the last that was taken; guarded by mu
+	known   bool       // it has taken one, and not refused too many since; guarded by mu
 }
 
 var _ mailer.Sender = (*Sender)(nil)

@@ -241,12 +241,12 @@ func TestAnswers(t *testing.T) {
 		"unknown":         {&post{rcpt: rcpt(says(550, 5, 1, 1, "canary"))}, mailer.Refused, mailer.ReasonAddress, false},
 		"disabled":        {&post{rcpt: rcpt(says(550, 5, 2, 1, "canary"))}, mailer.Refused, mailer.ReasonAddress, false},
 		"full":            {&post{rcpt: rcpt(says(552, 5, 2, 2, "canary is over quota"))}, mailer.Refused, mailer.ReasonFull, false},
-		"policy":          {&post{rcpt: rcpt(says(550, 5, 7, 1, "canary"))}, mailer.Refused, mailer.ReasonPolicy, false},
+		"policy":          {&post{rcpt: rcpt(says(550, 5, 7, 1, "canary"))}, mailer.NotTaken, mailer.ReasonPolicy, false}, // see TestStranger
 		"no relay":        {&post{rcpt: rcpt(says(554, 5, 7, 1, "<canary>: Relay access denied"))}, mailer.NotTaken, mailer.ReasonSettings, true},
 		"sign in first":   {&post{rcpt: rcpt(says(530, 5, 7, 0, "canary"))}, mailer.NotTaken, mailer.ReasonSettings, true},
 		"RCPT cut":        {&post{rcpt: rcpt(errDrop)}, mailer.NotTaken, mailer.ReasonDown, false},
 		"DATA cut":        {&post{begin: func(letter) error { return errDrop }}, mailer.NotTaken, mailer.ReasonNone, false},
-		"content":         {&post{end: kept(says(554, 5, 7, 1, "canary spam"))}, mailer.Refused, mailer.ReasonPolicy, false},
+		"content":         {&post{end: kept(says(554, 5, 7, 1, "canary spam"))}, mailer.NotTaken, mailer.ReasonPolicy, false},
 		"content later":   {&post{end: kept(says(451, 4, 6, 0, "canary"))}, mailer.NotTaken, mailer.ReasonPolicy, false},
 		"not as sender":   {&post{end: kept(says(550, 5, 7, 60, "SendAsDenied"))}, mailer.NotTaken, mailer.ReasonSettings, true},
 		"answer cut":      {&post{end: kept(errDrop)}, mailer.Unknown, mailer.ReasonDown, false},
@@ -397,6 +397,71 @@ func TestNobodyBurned(t *testing.T) {
 	for i, x := range s.Send(t.Context(), mails) {
 		if (x.Verdict == mailer.Accepted) != (i == 0) || (x.Verdict == mailer.Refused) != (i > 0) {
 			t.Errorf("%d: %+v", i, x)
+		}
+	}
+}
+
+// TestBurnedSlowly: a server that refuses every recipient is not believed either where
+// mails leave one by one, as over an hour. The first few could be without a mailbox. The
+// negative control is a server that takes one now and then.
+func TestBurnedSlowly(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	for each, most := range map[int]int{1000: 9, 5: 32} {
+		p := &post{rcpt: func(_, to string) error {
+			if strings.HasPrefix(to, "good") {
+				return nil
+			}
+			return says(550, 5, 1, 1, "we do not know anybody")
+		}}
+		p.start(t, smtp.StartTLS, a.vouch(t, "127.0.0.1", soon))
+		s := p.sender(t, a, nil)
+		burned, held := 0, 0
+		for i := range 40 {
+			to := "bad@mail.example"
+			if i%each == each-1 {
+				to = "good@mail.example"
+			}
+			switch x := s.Send(t.Context(), []mailer.Mail{mailTo(i, to)})[0]; {
+			case x.Verdict == mailer.Refused:
+				burned++
+			case x.Pause > 0 && x.Reason == mailer.ReasonSettings:
+				held++
+			}
+		}
+		if burned != most || held != 40-most-40/each {
+			t.Errorf("one in %d is taken: %d given up, held back %d times", each, burned, held)
+		}
+	}
+}
+
+// TestStranger: before a server has taken a mail, what it has against one that is not
+// about the mailbox gives nobody up; afterwards it is believed.
+func TestStranger(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	p := &post{rcpt: func(_, to string) error {
+		switch to[:1] {
+		case "p":
+			return says(550, 5, 7, 1, "blocked")
+		case "n":
+			return says(550, 5, 1, 1, "no such user")
+		}
+		return nil
+	}}
+	p.start(t, smtp.StartTLS, a.vouch(t, "127.0.0.1", soon))
+	s := p.sender(t, a, nil)
+	for i, tt := range []struct {
+		to   string
+		want mailer.Answer
+	}{
+		{"p", mailer.Answer{Reason: mailer.ReasonPolicy}},
+		{"n", mailer.Answer{Verdict: mailer.Refused, Reason: mailer.ReasonAddress}},
+		{"good", mailer.Answer{Verdict: mailer.Accepted}},
+		{"p", mailer.Answer{Verdict: mailer.Refused, Reason: mailer.ReasonPolicy}},
+	} {
+		if got := s.Send(t.Context(), []mailer.Mail{mailTo(i, tt.to+"@mail.example")})[0]; got != tt.want {
+			t.Errorf("%d, %s: %+v, want %+v", i, tt.to, got, tt.want)
 		}
 	}
 }

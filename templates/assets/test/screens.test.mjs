@@ -52,7 +52,7 @@ test("a recovery code that was shown is destroyed", () => {
 });
 
 test("a tracker breaks in its middle", () => {
-  const lines = (t) => groups(t).childNodes.map((half) => text([half]).replace(/\s/g, ""));
+  const lines = (t) => Array.from(groups(t).childNodes, (half) => text([half]).replace(/\s/g, ""));
   same(lines("AAAA-BBBB-CCCC-DDDD-EEEE"), ["AAAA-BBBB-CCCC-", "DDDD-EEEE"], "tracker");
   same(lines("AAAA-BBBB-CCCC-DDDD-EEEE-FFFF-GGG"), ["AAAA-BBBB-CCCC-DDDD-", "EEEE-FFFF-GGG"], "recovery code");
 });
