@@ -66,6 +66,9 @@ func showPages(ctx context.Context, e *env, o *operation, dir string) error {
 		if err != nil {
 			return err
 		}
+		if err := folder.Content.CheckDates(v.Manifest.Schedule, v.Close, v.Zone); err != nil {
+			return err
+		}
 		if err := d.CompleteContent(ctx, id, &folder.Content); err != nil {
 			return err
 		}

@@ -51,8 +51,11 @@ func checkTest(e *env, s *voter.Session, path string) error {
 		fmt.Fprintln(e.out, "The test does not hold: no choice seals to this ballot. Do not vote on that device, and call the committee.")
 		return errFalse
 	}
-	fmt.Fprintf(e.out, "The test holds. Tracker: %s. The sealed ballot held:\n", receipt.Tracker(f.BallotID))
+	// A device that chooses what to open only after it knows that it is tested can open
+	// another ballot than the one that it would have cast: only the tracker that somebody
+	// wrote down before shows that.
+	fmt.Fprintf(e.out, "The test holds. It opens the sealed ballot with this tracker:\n%s\nIs that the tracker that was written down before the device opened the test? The sealed\nballot held:\n", receipt.Tracker(f.BallotID))
 	showChoices(e, s.Manifest, choices)
-	fmt.Fprintln(e.out, "Is that what was chosen? If not, do not vote on that device, and call the committee.")
+	fmt.Fprintln(e.out, "Is that what was chosen? If one of the two differs, do not vote on that device, and call\nthe committee.")
 	return nil
 }

@@ -3,6 +3,7 @@ package audit_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"strikevote/internal/audit"
 	"strikevote/internal/audit/audittest"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/tlog"
 	"strikevote/internal/record/layout"
@@ -143,6 +145,45 @@ func TestText(t *testing.T) {
 	for _, not := range []string{"record verified", "call a strike.", "Abstain"} {
 		if strings.Contains(bad, not) {
 			t.Errorf("%q in the report of a false record:\n%s", not, bad)
+		}
+	}
+}
+
+// TestShares: every percentage is of what the rule counts, as on the public pages, and says
+// of what it is one.
+func TestShares(t *testing.T) {
+	t.Parallel()
+	e, files := audittest.Record(t, audittest.Options{Demo: true, Ballots: 30})
+	r := verify(t, files, audit.Options{MID: &e.MID})
+	o, entitled := r.Sets[0].Options, uint64(0) // 9 yes, 3 no, 1 abstention
+	for _, g := range r.Sets[0].Groups {
+		entitled += r.EntitledByGroup[g]
+	}
+	decided, cast := o[0].Votes+o[1].Votes, r.Sets[0].Count
+	if cast == decided || cast == entitled {
+		t.Fatal("the wholes are the same")
+	}
+	for _, tt := range []struct {
+		basis, of string
+		whole     uint64
+		neutral   string
+	}{
+		{election.BasisDecided, "yes and no votes", decided, ""},
+		{election.BasisCast, "ballots in the box", cast, fmt.Sprintf("%.1f%%", 100*float64(o[2].Votes)/float64(cast))},
+		{election.BasisEntitled, "entitled members", entitled, fmt.Sprintf("%.1f%%", 100*float64(o[2].Votes)/float64(entitled))},
+	} {
+		m := *r.Manifest
+		m.Rule.Basis, r.Manifest = tt.basis, &m
+		var b strings.Builder
+		if err := r.WriteText(&b); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf("  %8d  %6s  %s\n", o[0].Votes, fmt.Sprintf("%.1f%%", 100*float64(o[0].Votes)/float64(tt.whole)), o[0].Text) +
+			fmt.Sprintf("  %8d  %6s  %s\n", o[1].Votes, fmt.Sprintf("%.1f%%", 100*float64(o[1].Votes)/float64(tt.whole)), o[1].Text) +
+			fmt.Sprintf("  %8d  %6s  %s\n", o[2].Votes, tt.neutral, o[2].Text) +
+			fmt.Sprintf("  Percentages are of %d %s.\n", tt.whole, tt.of)
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%s: no %q in\n%s", tt.basis, want, b.String())
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/outcome"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/tally"
 	"strikevote/internal/record/layout"
@@ -130,11 +131,11 @@ func (r *Report) numbers(b *strings.Builder) {
 		r.Ballots, r.Entitled, percent(r.Ballots, r.Entitled), r.Issued)
 	for _, s := range r.Sets {
 		names, question := r.name(s)
-		table(b, names, question, s)
+		r.table(b, names, question, s)
 	}
 	for _, s := range r.inAll() {
 		_, question := r.name(s)
-		table(b, "In all", question, s)
+		r.table(b, "In all", question, s)
 	}
 	switch {
 	case r.Stage == layout.Cancelled:
@@ -146,13 +147,43 @@ func (r *Report) numbers(b *strings.Builder) {
 	}
 }
 
-// table writes one question's totals. Every percentage is of the ballots named
-// above it.
-func table(b *strings.Builder, names, question string, s Set) {
+// table writes one question's totals, and of what every percentage is one. As on the
+// public pages, it is what the rule counts where the rule reads the question, and all
+// ballots elsewhere: two numbers for one answer would look like a fault.
+func (r *Report) table(b *strings.Builder, names, question string, s Set) {
 	fmt.Fprintf(b, "\n%s, %d ballots: %s\n", names, s.Count, question)
-	for _, o := range s.Options {
-		fmt.Fprintf(b, "  %8d  %6s  %s\n", o.Votes, percent(o.Votes, s.Count), o.Text)
+	asked, read := r.Manifest.Questions[s.Question], s.Question == int(r.Manifest.Rule.Question)
+	whole, of := s.Count, "ballots in the box"
+	if read {
+		whole, of = r.base(s)
 	}
+	for i, o := range s.Options {
+		share := percent(o.Votes, whole)
+		if read && r.Manifest.Rule.Basis == election.BasisDecided && asked.Options[i].Role == election.RoleNeutral {
+			share = "" // it is no part of the whole
+		}
+		fmt.Fprintf(b, "  %8d  %6s  %s\n", o.Votes, share, o.Text)
+	}
+	fmt.Fprintf(b, "  Percentages are of %d %s.\n", whole, of)
+}
+
+// base returns what the rule takes the share of, and its name.
+func (r *Report) base(s Set) (whole uint64, of string) {
+	switch r.Manifest.Rule.Basis {
+	case election.BasisCast:
+		return s.Count, "ballots in the box"
+	case election.BasisEntitled:
+		for _, id := range s.Groups {
+			whole += r.EntitledByGroup[id]
+		}
+		return whole, "entitled members"
+	}
+	votes := make([]uint64, len(s.Options))
+	for i, o := range s.Options {
+		votes[i] = o.Votes
+	}
+	yes, no := outcome.Votes(r.Manifest.Questions[s.Question], votes)
+	return yes + no, "yes and no votes"
 }
 
 // inAll adds the sets of each question up, where there are several.
@@ -163,7 +194,7 @@ func (r *Report) inAll() []Set {
 	sums := make([]Set, len(r.Manifest.Questions))
 	for _, s := range r.Sets {
 		sum := &sums[s.Question]
-		sum.Question, sum.Count = s.Question, sum.Count+s.Count
+		sum.Question, sum.Count, sum.Groups = s.Question, sum.Count+s.Count, append(sum.Groups, s.Groups...)
 		if sum.Options == nil {
 			sum.Options = make([]Option, len(s.Options))
 		}

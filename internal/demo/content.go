@@ -23,7 +23,10 @@ func (w *World) publish(ctx context.Context) error {
 	c, day := &f.Content, 24*time.Hour
 	now := time.Now()
 	date := func(from time.Duration) string { return now.Add(from).Format(time.DateOnly) }
-	c.Zone, c.RecordDate, c.Cutoff, c.ResultOn, c.DisputeBy = "", date(-30*day), date(-3*day), date(2*day), date(4*day)
+	c.Zone, c.RecordDate, c.Cutoff, c.ResultOn = "", date(-30*day), date(-3*day), date(2*day)
+	for i := range c.Documents {
+		c.Documents[i].Date = date(time.Duration(4*i-20) * day)
+	}
 	_, err = w.d.StoreContent(ctx, w.id, f)
 	return err
 }

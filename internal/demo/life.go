@@ -75,7 +75,7 @@ func (w *World) draft() (*election.Manifest, error) {
 		// Grace is 0 and the close comes by an act, so that a demo ends.
 		Schedule:   election.Schedule{Open: now, Close: now + day, LatestClose: now + 2*day, Grace: 0, DecideUntil: now + 3*day},
 		KMin:       10,
-		Separation: election.Separation{Kind: "one-machine", Operators: []string{"This computer runs every part of the demo"}},
+		Separation: election.Separation{Kind: "one-machine", Operators: []string{"the operator of the demo"}},
 		Witnesses:  election.Witnesses{Threshold: 1, Keys: []string{w.people.witness.VKey()}},
 		Help:       election.Help{Email: "help@union.example", Phone: "555 0100"},
 		Origins:    w.d.Origins(), Program: w.o.Version,

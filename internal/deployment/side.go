@@ -94,6 +94,8 @@ func (d *Deployment) openRegistrar(ctx context.Context, e *running) error {
 		Pool: e.registrarPool, Ledger: registrar.LedgerOf(e.ledger), Now: d.c.Now, Log: d.c.Log,
 		Ready:         func(ctx context.Context) error { return d.witnessed(ctx, e) },
 		CheckEnvelope: registrar.CheckAt(d.client, d.boxURL(e)),
+		Certified:     func(ctx context.Context) (bool, error) { return has(ctx, e.ledger, layout.Certification) },
+		Zone:          d.Zone(e.manifest.ElectionID),
 	}
 	var err error
 	if !d.runs(PartRegistrar) || e.halted != nil {

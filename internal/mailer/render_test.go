@@ -267,7 +267,7 @@ func TestLength(t *testing.T) {
 // longestMail is the number of words that a kind may have. Those that say more have to:
 // what a reader of them has to know does not fit in fewer.
 var longestMail = map[string]int{Announcement: 120, Invitation: 120, Reminder: 120, Closing: 120, Resend: 120, Corrected: 120, Replaced: 120,
-	Issued: 135, Envelope: 130, Deposited: 120, Result: 120}
+	Issued: 140, Envelope: 130, Deposited: 120, Result: 120}
 
 // TestNeutral refuses words of a campaign, of the trade, and those that beg, in what is
 // said in English.

@@ -227,5 +227,9 @@ func (p *boxPage) Wrong() bool {
 	return p.State == boxCode || p.State == boxLength || p.State == boxLetters
 }
 
+// Filling reports whether ballots that were received may still be on their way into the
+// box: then it alarms nobody that one is not there.
+func (p *boxPage) Filling() bool { return !p.Locked() && !p.Acts.Cancelled }
+
 // Find is where the box itself is asked for a ballot that is not in it yet.
 func (p *boxPage) Find() string { return p.Manifest.Origins.Box + "/v1/" + p.ID.String() + "/find" }

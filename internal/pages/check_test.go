@@ -18,6 +18,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"strikevote/internal/language"
 	"strikevote/internal/pages"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
@@ -97,6 +98,17 @@ func attribute(t *testing.T, page, name string) string {
 // TestCheckPage follows the page to everything that it runs: each script is the one
 // that is named by its hash, and only this page and its worker may do more than
 // others.
+// TestOtherWords: of check words that differ nobody is told at once that the record is of
+// another vote, since one wrong letter is enough for it.
+func TestOtherWords(t *testing.T) {
+	t.Parallel()
+	w := language.Of("en")
+	head, means := w.Text("audit.other"), w.Text("audit.other.means", "six_words", "a b c d e f")
+	if strings.Contains(head, "another vote") || !strings.Contains(means, "Look at the words that you entered again. If they are right, this is the record of another vote.") {
+		t.Errorf("it says %s: %s", head, means)
+	}
+}
+
 func TestCheckPage(t *testing.T) {
 	t.Parallel()
 	h, m := ended(t, built(t))

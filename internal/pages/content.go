@@ -43,7 +43,6 @@ type Settings struct {
 	NextNo      Text   `json:"next_after_no,omitempty"`   // what happens after a no
 	ResultOn    string `json:"result_expected,omitempty"`
 	Represented uint64 `json:"represented_employees,omitempty"` // members or not, said beside the result
-	DisputeBy   string `json:"dispute_until,omitempty"`
 	// Compared says who signed that two lists were compared, and when.
 	Compared *Compared `json:"lists_compared,omitempty"`
 	Reasons  Reasons   `json:"reasons"`

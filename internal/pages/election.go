@@ -16,6 +16,10 @@ type electionPage struct {
 	Rule      []string
 	Carried   string
 	Not       string
+	// Outcome says how the vote ended, once the result is certified, and NotCalled whether
+	// it has to be said that no strike was called.
+	Outcome   string
+	NotCalled bool
 }
 
 // asked is a question as it was approved.
@@ -31,7 +35,7 @@ type option struct {
 	Means string
 }
 
-func electionOf(_ *Site, _ context.Context, v *view) (any, error) {
+func electionOf(s *Site, ctx context.Context, v *view) (any, error) {
 	p := electionPage{view: v, Rule: v.rule()}
 	for i, q := range v.Manifest.Questions {
 		a := asked{Text: v.Of(q.Text)}
@@ -49,7 +53,24 @@ func electionOf(_ *Site, _ context.Context, v *view) (any, error) {
 		unit := v.Text("pages.outcome.unit")
 		p.Carried, p.Not = v.Text("pages.outcome.one", "group", unit), v.Text("pages.outcome.one.not", "group", unit)
 	}
+	if v.Phase == Certified {
+		p.ended(ctx, s)
+	}
 	return p, nil
+}
+
+// ended says how the vote ended. Where the numbers cannot be read now the page says the
+// rest without it: the dates and the way to the record must not be missing for that.
+func (p *electionPage) ended(ctx context.Context, s *Site) {
+	f, err := s.figures(ctx, p.view)
+	switch {
+	case err != nil && s.Log != nil && ctx.Err() == nil:
+		s.Log.ErrorContext(ctx, "a page is shown without the outcome", "err", err)
+	case err == nil && f.certificate != nil:
+		say := speaker{f, p.Words}
+		p.Outcome = say.sentence()
+		p.NotCalled, _ = say.lines()
+	}
 }
 
 // means says what an answer means.

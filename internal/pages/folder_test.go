@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"strikevote/internal/pages"
+	"strikevote/internal/protocol/election"
 )
 
 // write makes a folder of these files.
@@ -78,6 +79,7 @@ func TestReadFolderRefuses(t *testing.T) {
 		{"an empty side", map[string]string{"en/for.md": "yes", "en/against.md": " \n"}, []string{"en/for.md: there is no against.md"}},
 		{"a longer side", map[string]string{"en/for.md": strings.Repeat("yes ", 401), "en/against.md": strings.Repeat("no ", 400)}, []string{"en/for.md: it has 401 words, and each side has 400"}},
 		{"setting", map[string]string{"settings.json": "{\n  \"union\": \"U\",\n  \"unoin\": \"U\"\n}"}, []string{`settings.json:3: there is no setting "unoin"`}},
+		{"a deadline of its own", map[string]string{"settings.json": "{\n  \"union\": \"U\",\n  \"dispute_until\": \"2027-02-10\"\n}"}, []string{"settings.json:3: dispute_until: the manifest says until when a report counts (decide_until)"}},
 		{"settings cut off", map[string]string{"settings.json": "{\n  \"union\": \"U\",\n"}, []string{"settings.json:3: unexpected EOF"}},
 		{"settings of another kind", map[string]string{"settings.json": "{\n  \"union\": 7\n}"}, []string{"settings.json:"}},
 		{"two objects", map[string]string{"settings.json": "{}\n{}"}, []string{"settings.json:"}},
@@ -197,6 +199,67 @@ func TestSample(t *testing.T) {
 	_, err = pages.ReadFolder(dir, true)
 	if n := strings.Count(err.Error(), "still the sample's"); n != 9 {
 		t.Errorf("%d files of the sample are refused: %v", n, err)
+	}
+}
+
+// TestSampleDates: shown as it is, the sample says nothing that is wrong of an election at
+// another time.
+func TestSampleDates(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "sample")
+	if err := pages.WriteSample(dir); err != nil {
+		t.Fatal(err)
+	}
+	f, err := pages.ReadFolder(dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := f.Content
+	if c.RecordDate != "" || c.Cutoff != "" || c.ResultOn != "" || c.Compared != nil {
+		t.Errorf("the sample's settings name dates: %+v", c.Settings)
+	}
+	for _, d := range c.Documents {
+		if d.Date >= "2026-02-01" {
+			t.Errorf("%s is dated %s, which a vote may be before", d.File, d.Date)
+		}
+	}
+}
+
+// TestCheckDates refuses dates that contradict the manifest's.
+func TestCheckDates(t *testing.T) {
+	t.Parallel()
+	zone, err := time.LoadLocation("America/Los_Angeles")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(month time.Month, day, hour int) int64 {
+		return time.Date(2026, month, day, hour, 0, 0, 0, zone).Unix()
+	}
+	schedule := election.Schedule{Open: at(11, 2, 8), Close: at(11, 6, 20), LatestClose: at(11, 8, 20), DecideUntil: at(11, 15, 20)}
+	for _, tt := range []struct {
+		settings pages.Settings
+		closing  int64
+		want     string
+	}{
+		{settings: pages.Settings{}},
+		{settings: pages.Settings{RecordDate: "2026-11-06", Cutoff: "2026-11-06", ResultOn: "2026-11-06"}},
+		{settings: pages.Settings{ResultOn: "2027-11-08"}},
+		{settings: pages.Settings{ResultOn: "2026-11-05"}, want: "settings.json: result_expected: 2026-11-05 is before voting closes, on 2026-11-06"},
+		{settings: pages.Settings{ResultOn: "2027-11-09"}, want: "settings.json: result_expected: 2027-11-09 is more than a year after the latest close, on 2026-11-08"},
+		{settings: pages.Settings{RecordDate: "2027-01-04", Cutoff: "2027-01-29"},
+			want: "settings.json: record_date: 2027-01-04 is after voting closes, on 2026-11-06\nsettings.json: cutoff: 2027-01-29 is after voting closes, on 2026-11-06"},
+		{settings: pages.Settings{RecordDate: "2026-11-07"}, closing: at(11, 7, 20)},
+		{settings: pages.Settings{ResultOn: "2026-11-06"}, closing: at(11, 5, 20)},
+		{settings: pages.Settings{Zone: "Asia/Seoul", ResultOn: "2026-11-06"}, want: "settings.json: result_expected: 2026-11-06 is before voting closes, on 2026-11-07"},
+	} {
+		c := pages.Content{Settings: tt.settings}
+		got := ""
+		if err := c.CheckDates(schedule, tt.closing, zone); err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%+v: got %q, want %q", tt.settings, got, tt.want)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"strikevote/internal/language"
+	"strikevote/internal/platform/web"
 )
 
 // A documentsPage lists what passed between the sides, as it came.
@@ -48,11 +49,12 @@ func documentsOf(_ *Site, _ context.Context, v *view) (any, error) {
 	return p, nil
 }
 
-// takenBack says what a withdrawn part was: a document by its title, a text by the page
+// takenBack says what a withdrawn part was: a document by its title and file, a text by the page
 // on which it stood.
 func (v *view) takenBack(w Withdrawn) Said {
 	if w.Title != "" {
-		return v.said(w.Title, w.Language)
+		// Several may have one title, and a list of files may name the other.
+		return v.said(v.Text("pages.withdrawn.file", "title", w.Title, "file", strings.TrimPrefix(w.Name, documentsName+"/")), w.Language)
 	}
 	page := "pages.view.name"
 	switch {
@@ -99,7 +101,7 @@ func contactsOf(_ *Site, _ context.Context, v *view) (any, error) {
 			at[c.Campus] = i
 			p.Campuses = append(p.Campuses, campus{Name: c.Campus})
 		}
-		p.Campuses[i].Contacts = append(p.Campuses[i].Contacts, reached{c, template.URL(dial(c.Phone))})
+		p.Campuses[i].Contacts = append(p.Campuses[i].Contacts, reached{c, template.URL(web.Tel(c.Phone))})
 	}
 	return p, nil
 }

@@ -186,7 +186,7 @@ func TestWithdraw(t *testing.T) {
 			t.Errorf("%s: %s", path, got)
 		}
 	}
-	for path, want := range map[string]string{"documents": "Title of offer.pdf, withdrawn on", "documents?lang=es": "Retirado", "documents/other.pdf": "200 another", "view": "stays"} {
+	for path, want := range map[string]string{"documents": "Title of offer.pdf (offer.pdf), withdrawn on", "documents?lang=es": "Retirado", "documents/other.pdf": "200 another", "view": "stays"} {
 		if got := get(path); !strings.Contains(got, want) {
 			t.Errorf("%s does not say %q: %s", path, want, got)
 		}

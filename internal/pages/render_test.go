@@ -40,6 +40,9 @@ func (w *world) sampled() *world {
 	}
 	w.content, w.attached = &f.Content, f.Documents
 	w.content.Lot = &pages.Lot{AgainstFirst: true}
+	// The sample itself names no date, which would be another election's.
+	on := func(unix int64) string { return time.Unix(unix, 0).UTC().Format(time.DateOnly) }
+	w.content.RecordDate, w.content.Cutoff, w.content.ResultOn = on(electiontest.Open-30*86400), on(electiontest.Open-3*86400), on(electiontest.LatestClose+86400)
 	return w
 }
 
@@ -153,7 +156,7 @@ func TestMissingContentIsLeftOut(t *testing.T) {
 		"who":       {"Joined after", "See ", "two separate lists"},
 		"secrecy":   {"carries every link", "may see that list"},
 		"questions": {"After a no", "“”", "desk: "},
-		"":          {"Result expected", "tell us by"},
+		"":          {"Result expected"},
 		"contacts":  {"<table"},
 		"documents": {"<table", "Complete and unedited"},
 		"view":      {"by lot", "Members’ stories"},
@@ -164,6 +167,11 @@ func TestMissingContentIsLeftOut(t *testing.T) {
 				t.Errorf("%q: it says %q of nothing", path, s)
 			}
 		}
+	}
+	// Until when a report counts is the manifest's, in the mails and here.
+	decide := time.Unix(electiontest.DecideUntil, 0).UTC().Format(time.RFC3339)
+	if body := w.page(""); !regexp.MustCompile(`tell us at once, at the latest by</th><td[^>]*><time datetime="` + decide).MatchString(body) {
+		t.Errorf("it does not say until when a report counts: %s", body)
 	}
 	full := newWorld(t).sampled()
 	for path, want := range map[string][]string{

@@ -26,6 +26,7 @@ import (
 
 	"strikevote/internal/audit"
 	"strikevote/internal/audit/audittest"
+	"strikevote/internal/language"
 	"strikevote/internal/pages"
 	"strikevote/internal/protocol/ballot"
 	"strikevote/internal/protocol/election"
@@ -593,6 +594,11 @@ func TestTurnoutPage(t *testing.T) {
 	c.says("turnout", "Ballots issued: 22 of 95 entitled members (23.2%). Updated in batches, last on", "HX 10 40 25.0%", "Davis 20 60 33.3%", "other 0 35 0.0%",
 		"Places with fewer than 25 members are counted under", "There is no running total of answers: nobody has one.")
 	c.silent("turnout", "In the box", "Not cast")
+	// The quarter hour of the first look may be before the opening.
+	told := c.turnout
+	c.turnout = bytes.Replace(told, fmt.Append(nil, audittest.Open+900), fmt.Append(nil, audittest.Open-600), 1)
+	c.says("turnout", "last on "+language.Of("en").Moment(time.Unix(audittest.Open, 0).UTC()))
+	c.turnout = told
 	if got := read(t, c.get("turnout.json")); got != string(c.turnout) {
 		t.Errorf("the file is %s", got)
 	}
@@ -718,6 +724,46 @@ func TestFindNothing(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, c.address("box")+"?tracker="+other, nil)
 	if body := read(t, c.ask(r)); strings.Contains(body, other) {
 		t.Error("a tracker in an address is looked up")
+	}
+}
+
+// TestFrontEnds: the first page of a vote says how it ended, and no longer when the result
+// is expected or how late voting might have closed.
+func TestFrontEnds(t *testing.T) {
+	t.Parallel()
+	for stage, ended := range map[layout.Stage]bool{layout.Opened: false, layout.Certified: true} {
+		c := newCounted(t, audittest.Options{Stage: stage})
+		c.content.ResultOn = "2030-01-01"
+		body := read(t, c.get(""))
+		_, sentence, _ := strings.Cut(read(t, c.get("result")), "<h1>")
+		sentence, _, _ = strings.Cut(sentence, "</h1>")
+		top, _, _ := strings.Cut(body, "<h2>")
+		if strings.Contains(top, sentence) != ended || !strings.Contains(top, `<a href="`+c.address("result")+`"`) {
+			t.Errorf("%v: the top says %s", stage, top)
+		}
+		for _, date := range []string{"Result expected", "Latest possible close"} {
+			if strings.Contains(body, date) == ended {
+				t.Errorf("%v: %q is there: %v", stage, date, !ended)
+			}
+		}
+	}
+}
+
+// TestFindYet: while the box takes ballots, one that is not in it alarms nobody and hears
+// when to look again; afterwards it is not found.
+func TestFindYet(t *testing.T) {
+	t.Parallel()
+	c := newCounted(t, audittest.Options{Stage: layout.Locked})
+	const other = "0000-0000-0000-0000-0000"
+	const alarm, calm = "<strong>Not found.</strong>", "<strong>Not there yet.</strong>"
+	if body := read(t, c.search(other)); !strings.Contains(body, alarm) || strings.Contains(body, calm) {
+		t.Errorf("after the lock: %s", body)
+	}
+	c.files = maps.Clone(c.files)
+	delete(c.files, layout.StatementBox)
+	again := regexp.MustCompile(`Look again later, at the latest after <time datetime="[^"]+">`)
+	if body := read(t, c.search(other)); strings.Contains(body, alarm) || !strings.Contains(body, calm) || !strings.Contains(body, other) || !again.MatchString(body) {
+		t.Errorf("before the lock: %s", body)
 	}
 }
 

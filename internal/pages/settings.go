@@ -2,14 +2,17 @@ package pages
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"regexp"
 	"strings"
 	"time"
 
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -74,6 +77,9 @@ func lineWith(s, key string) int {
 
 func plainly(err error) string {
 	if m := unknownField.FindStringSubmatch(err.Error()); m != nil {
+		if m[1] == "dispute_until" {
+			return "dispute_until: the manifest says until when a report counts (decide_until), and the pages and the mails say it from there; delete this line"
+		}
 		return `there is no setting "` + m[1] + `"`
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
@@ -103,7 +109,7 @@ func (r *reader) checkSettings(x *Settings, line func(string) int) {
 			r.wrong(settingsName, line(key), "%s: %v", key, err)
 		}
 	}
-	dates := map[string]string{"record_date": x.RecordDate, "cutoff": x.Cutoff, "result_expected": x.ResultOn, "dispute_until": x.DisputeBy}
+	dates := map[string]string{"record_date": x.RecordDate, "cutoff": x.Cutoff, "result_expected": x.ResultOn}
 	if x.Compared != nil {
 		dates["lists_compared"] = x.Compared.Date
 		if err := suite.CheckText(x.Compared.Names, maxSetting); err != nil {
@@ -126,6 +132,35 @@ func (r *reader) checkSettings(x *Settings, line func(string) int) {
 	if x.Limits.Words < 0 || x.Limits.Words > maxStatement {
 		r.wrong(settingsName, line("opinion_words"), "opinion_words: a number of words up to %d", maxStatement)
 	}
+}
+
+// CheckDates returns every date of the content that contradicts the schedule, joined: see
+// [Problem]. Members would read it beside the moments of the manifest. closing is the close
+// in force, and zero that of the manifest.
+func (c *Content) CheckDates(s election.Schedule, closing int64, zone *time.Location) error {
+	if own, err := time.LoadLocation(c.Zone); err == nil && c.Zone != "" {
+		zone = own
+	}
+	day := func(unix int64) string { return time.Unix(unix, 0).In(zone).Format(time.DateOnly) }
+	last, planned := day(cmp.Or(closing, s.Close)), day(s.Close)
+	late := time.Unix(s.LatestClose, 0).In(zone).AddDate(1, 0, 0).Format(time.DateOnly)
+	var problems []error
+	wrong := func(format string, args ...any) {
+		problems = append(problems, Problem{File: settingsName, Text: fmt.Sprintf(format, args...)})
+	}
+	switch {
+	case c.ResultOn != "" && c.ResultOn < last:
+		wrong("result_expected: %s is before voting closes, on %s", c.ResultOn, last)
+	case c.ResultOn > late:
+		wrong("result_expected: %s is more than a year after the latest close, on %s", c.ResultOn, day(s.LatestClose))
+	}
+	for _, x := range []struct{ key, date string }{{"record_date", c.RecordDate}, {"cutoff", c.Cutoff}} {
+		// A close that came early makes nobody's date wrong.
+		if x.date > max(last, planned) {
+			wrong("%s: %s is after voting closes, on %s", x.key, x.date, last)
+		}
+	}
+	return errors.Join(problems...)
 }
 
 func dated(s string) bool {

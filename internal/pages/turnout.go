@@ -154,7 +154,10 @@ func turnoutOf(s *Site, ctx context.Context, v *view) (any, error) {
 	if t == nil {
 		return p, nil
 	}
-	p.Told, p.Final, p.Step, p.Floor = true, f.final != nil, t.At, t.Floor
+	p.Told, p.Final, p.Floor = true, f.final != nil, t.Floor
+	// The first look is told as of the quarter hour before it, in which voting may not
+	// have been open yet.
+	p.Step = max(t.At, v.Manifest.Schedule.Open)
 	p.Added = t.raise(p.Final)
 	var all groupTurnout
 	var cast uint64

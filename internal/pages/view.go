@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"strikevote/internal/language"
+	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/wording"
@@ -130,7 +131,7 @@ func (v *view) Groups() string {
 // Phone is the committee's help, as a link that calls it where that is possible.
 func (v *view) Phone() template.HTML {
 	phone := v.Manifest.Help.Phone
-	if call := dial(phone); call != "" {
+	if call := web.Tel(phone); call != "" {
 		return element("a", "href", call, phone)
 	}
 	return escape(phone)
@@ -242,23 +243,6 @@ func (v *view) Help() template.HTML {
 		organizer.Text = v.Text("common.organizer")
 	}
 	return v.Rich("common.help", "phone", phone, "organizer", organizer)
-}
-
-// dial returns the address that calls a phone number, or "" if there is none in it.
-func dial(phone string) string {
-	var b strings.Builder
-	for _, r := range phone {
-		switch {
-		case r >= '0' && r <= '9' || r == '+' && b.Len() == 0:
-			b.WriteRune(r)
-		case !strings.ContainsRune(" ()-./", r):
-			return "" // words, an extension: a wrong number is worse than none
-		}
-	}
-	if b.Len() < 3 {
-		return ""
-	}
-	return "tel:" + b.String()
 }
 
 // Abstains reports whether the question that the rule reads has a neutral option.

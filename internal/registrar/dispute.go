@@ -165,6 +165,19 @@ func (r *Registrar) Report(ctx context.Context, p Report, tok, code string) (int
 	return number, nil
 }
 
+// certified reports whether the certificate is signed: a report is kept after that too,
+// and changes nothing of it.
+func (r *Registrar) certified(ctx context.Context) (bool, error) {
+	if r.c.Certified == nil {
+		return false, nil
+	}
+	is, err := r.c.Certified(ctx)
+	if err != nil {
+		return false, fmt.Errorf("looking for the certificate: %w", err)
+	}
+	return is, nil
+}
+
 // reporting runs fn alone among those that touch the reports. As in
 // [Registrar.Resend] the others wait without a connection.
 func reporting(ctx context.Context, r *Registrar, fn func(pgx.Tx) error) error {

@@ -2,6 +2,7 @@ package registrar_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -10,7 +11,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"strikevote/internal/language"
 	"strikevote/internal/protocol/election/electiontest"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/token"
@@ -147,6 +150,60 @@ func TestReportText(t *testing.T) {
 	}
 	if list, err = w.r.Disputes(t.Context()); err != nil || list[4].Happened != hostile {
 		t.Errorf("got %v, %v", list, err)
+	}
+}
+
+// TestReportLate: form and answers say until when a report can count, and of one that
+// comes after the certificate that it is recorded and changes nothing.
+func TestReportLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var signed, fails bool
+	w.open(func(c *registrar.Config) {
+		c.Zone = time.FixedZone("PDT", -7*3600)
+		c.Certified = func(context.Context) (bool, error) {
+			if fails {
+				return false, errors.New("no answer")
+			}
+			return signed, nil
+		}
+	})
+	w.at(electiontest.Open)
+	f := w.front()
+	booth := func(happened string) string {
+		return f.ask("192.0.2.1", "/report", `{"happened":"`+happened+`"}`, "Content-Type", "application/json", "Origin", w.m.Origins.Booth).Body.String()
+	}
+	says := func(body string, is bool, want ...string) {
+		t.Helper()
+		for _, s := range want {
+			if strings.Contains(body, s) != is {
+				t.Errorf("%q is there: %v; got %s", s, !is, body)
+			}
+		}
+	}
+	until := "Tell us by " + language.Of("en").Moment(time.Unix(electiontest.DecideUntil, 0).In(time.FixedZone("PDT", -7*3600))) + "."
+	const look, cannot = "Two people look at it.", "cannot change"
+	form, answer := f.get("/report").Body.String(), f.send("192.0.2.1", "/report", url.Values{"happened": {"one"}}).Body.String()
+	says(form, true, until, "it may sign earlier")
+	says(answer, true, "It has number 1.", until, look)
+	says(booth("two"), true, "It has number 2.", look)
+	says(form+answer, false, cannot)
+
+	signed = true
+	form, answer = f.get("/report").Body.String(), f.send("192.0.2.1", "/report", url.Values{"happened": {"three"}}).Body.String()
+	says(form, true, "The certificate is already signed. We still record your report, but it cannot change the certificate.")
+	says(answer, true, "It has number 3. The certificate was signed before, and your report cannot change it.")
+	fourth := booth("four")
+	says(fourth, true, "It has number 4. The certificate was signed before, and your report cannot change it.")
+	says(form+answer+fourth, false, until, look)
+
+	// Nobody is told what is not known, and then nothing is recorded.
+	fails = true
+	if rec := f.send("192.0.2.1", "/report", url.Values{"happened": {"five"}}); rec.Code != 503 || !strings.Contains(rec.Body.String(), "Nothing was recorded") {
+		t.Errorf("got %d %s", rec.Code, rec.Body)
+	}
+	if n := w.count(`SELECT count(*) FROM registrar.dispute`); n != 4 {
+		t.Errorf("%d reports are recorded, want 4", n)
 	}
 }
 

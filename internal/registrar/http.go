@@ -276,12 +276,19 @@ func (s *Service) postResend(r *Registrar, w http.ResponseWriter, req *http.Requ
 	if !ok {
 		return ErrWho
 	}
+	type answer struct {
+		Message string `json:"message"`
+	}
+	if over, err := r.over(req.Context()); over || err != nil {
+		if err == nil {
+			web.WriteJSON(w, http.StatusOK, answer{"Voting is over. No link is sent any more, and a link cannot be used to vote."})
+		}
+		return err
+	}
 	if err := s.resend(r, req, who); err != nil {
 		return err
 	}
-	web.WriteJSON(w, http.StatusOK, struct {
-		Message string `json:"message"`
-	}{"If you are on the roll, your link is on its way, to the address on the roll only. It is the same link as before. It can take ten minutes. " +
+	web.WriteJSON(w, http.StatusOK, answer{"If you are on the roll, your link is on its way, to the address on the roll only. It is the same link as before. It can take ten minutes. " +
 		"Nothing came? Look among unwanted mail, then " + helpline(r.manifest.Help) + "."})
 	return nil
 }
@@ -326,14 +333,22 @@ func (s *Service) postReportJSON(r *Registrar, w http.ResponseWriter, req *http.
 	if err := decode(req, maxReport, &in); err != nil {
 		return err
 	}
+	late, err := r.certified(req.Context())
+	if err != nil {
+		return err
+	}
 	number, err := s.report(r, req, Report{Happened: in.Happened, Phone: in.Phone, Who: in.Who}, in.Token, in.Code)
 	if err != nil {
 		return err
 	}
+	what := "Two people look at it."
+	if late {
+		what = "The certificate was signed before, and your report cannot change it."
+	}
 	web.WriteJSON(w, http.StatusOK, struct {
 		Number  int    `json:"number"`
 		Message string `json:"message"`
-	}{number, fmt.Sprintf("Your report is recorded. It has number %d. Two people look at it.", number)})
+	}{number, fmt.Sprintf("Your report is recorded. It has number %d. %s", number, what)})
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"strikevote/internal/language"
 	"strikevote/internal/platform/web"
@@ -35,13 +36,25 @@ type formPage struct {
 	Rehearsal bool
 	Phone     string
 	Email     string
+	Vote      string // the address of the vote's public pages; empty: there is no vote
 	Problem   string // what is wrong with the first field
 	Field     string // its id
 	Number    string // of a report
+	Late      bool   // the certificate is signed
+	Until     string // when reports are awaited at the latest
 }
 
 // said is a text of the election, and its language where that is not the page's.
 type said struct{ Text, Lang string }
+
+// Calls makes the phone of a sentence a link that calls it, where it is a number.
+func (p *formPage) Calls(sentence string) template.HTML {
+	text, phone := template.HTMLEscapeString(sentence), template.HTMLEscapeString(p.Phone)
+	if address := web.Tel(p.Phone); address != "" {
+		text = strings.Replace(text, phone, `<a href="`+address+`">`+phone+`</a>`, 1)
+	}
+	return template.HTML(text)
+}
 
 // Languages are those of the switcher.
 func (p *formPage) Languages() []language.Tag { return language.Tags() }
@@ -83,6 +96,7 @@ func page(r *http.Request, m *election.Manifest, kind string) *formPage {
 	if strings.EqualFold(p.Title.Lang, words.Code()) {
 		p.Title.Lang = ""
 	}
+	p.Vote = m.Origins.Board + "/e/" + m.ElectionID.String() + "/?lang=" + words.Code()
 	p.Demo, p.Rehearsal, p.Phone, p.Email = m.Demo, m.Rehearsal, m.Help.Phone, m.Help.Email
 	return p
 }
@@ -149,8 +163,22 @@ func form(r *http.Request, limit int64) (url.Values, error) {
 }
 
 func (s *Service) getLink(m *Registrar, w http.ResponseWriter, r *http.Request) error {
+	if over, err := m.over(r.Context()); over || err != nil {
+		return showOver(m, w, r, err)
+	}
 	p := page(r, m.manifest, "link")
 	p.Heading = p.Text("link.title")
+	p.write(w, http.StatusOK)
+	return nil
+}
+
+// showOver says that no link is sent any more: to everybody, whatever was typed.
+func showOver(m *Registrar, w http.ResponseWriter, r *http.Request, err error) error {
+	if err != nil {
+		return err
+	}
+	p := page(r, m.manifest, "")
+	p.Heading, p.Says = p.Text("link.over"), p.Text("link.over.means")
 	p.write(w, http.StatusOK)
 	return nil
 }
@@ -160,6 +188,9 @@ func (s *Service) postLink(m *Registrar, w http.ResponseWriter, r *http.Request)
 	in, err := form(r, maxRequest)
 	if err != nil {
 		return err
+	}
+	if over, err := m.over(r.Context()); over || err != nil {
+		return showOver(m, w, r, err)
 	}
 	who, ok := cleanWho(in.Get("to"))
 	if !ok {
@@ -178,10 +209,23 @@ func (s *Service) postLink(m *Registrar, w http.ResponseWriter, r *http.Request)
 }
 
 func (s *Service) getReport(m *Registrar, w http.ResponseWriter, r *http.Request) error {
+	late, err := m.certified(r.Context())
+	if err != nil {
+		return err
+	}
 	p := page(r, m.manifest, "report")
-	p.Heading = p.Text("link.report")
+	p.Heading, p.Late, p.Until = p.Text("link.report"), late, m.until(p.Words)
 	p.write(w, http.StatusOK)
 	return nil
+}
+
+// until is when reports are awaited at the latest, as the mails say it.
+func (r *Registrar) until(w *language.Words) string {
+	zone := r.c.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	return w.Moment(time.Unix(r.manifest.Schedule.DecideUntil, 0).In(zone))
 }
 
 func (s *Service) postReportForm(m *Registrar, w http.ResponseWriter, r *http.Request) error {
@@ -189,8 +233,13 @@ func (s *Service) postReportForm(m *Registrar, w http.ResponseWriter, r *http.Re
 	if err != nil {
 		return err
 	}
+	late, err := m.certified(r.Context())
+	if err != nil {
+		return err
+	}
 	number, err := s.report(m, r, Report{Happened: in.Get("happened"), Phone: in.Get("phone"), Who: in.Get("who")}, "", "")
 	p := page(r, m.manifest, "done")
+	p.Late, p.Until = late, m.until(p.Words)
 	switch {
 	case errors.Is(err, ErrReportEmpty), errors.Is(err, ErrReportLong):
 		p.Kind, p.Heading, p.Field, p.Problem = "report", p.Text("link.report"), "happened", p.Text("link.report.empty")

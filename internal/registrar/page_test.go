@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/election/electiontest"
 	"strikevote/internal/protocol/suite"
 )
@@ -120,6 +121,68 @@ func TestLinkForm(t *testing.T) {
 		rec := f.send("192.0.2.9", "/link", url.Values{"to": {bad}})
 		if page := rec.Body.String(); rec.Code != 422 || !strings.Contains(page, "<title>Error: ") || !strings.Contains(page, "Enter an email address or a member number.") {
 			t.Errorf("%q: %d %s", bad, rec.Code, page)
+		}
+	}
+}
+
+// TestPagesLead: the phone is a link that calls it, and each page leads back to the vote.
+func TestPagesLead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.at(electiontest.Open)
+	f := w.front()
+	call := `<a href="` + web.Tel(w.m.Help.Phone) + `">` + w.m.Help.Phone + `</a>`
+	back := `<a href="` + w.m.Origins.Board + "/e/" + w.m.ElectionID.String() + `/?lang=es">`
+	for name, body := range map[string]string{
+		"link": f.get("/link?lang=es").Body.String(), "report": f.get("/report?lang=es").Body.String(),
+		"sent": f.send("192.0.2.1", "/link?lang=es", url.Values{"to": {"M-1-5"}}).Body.String(),
+		"done": f.send("192.0.2.1", "/report?lang=es", url.Values{"happened": {"x"}}).Body.String(),
+	} {
+		if !strings.Contains(body, call) || !strings.Contains(body, back) {
+			t.Errorf("%s: it does not hold %s and %s: %s", name, call, back, body)
+		}
+	}
+}
+
+// TestLinkOver: when no link is of use any more, the form, what it answers and what the
+// booth is answered say so, to everybody alike, and nothing is queued.
+func TestLinkOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(p *electiontest.Plan) { p.Real = true })
+	f := w.front()
+	end := w.m.Schedule.LockFrom(electiontest.Close)
+	if end == electiontest.Close {
+		t.Fatal("this election has no grace")
+	}
+	all := []string{"canary-m-1-1@mail.example", "M-1-1", "nobody@mail.example", ""}
+	for _, tt := range []struct {
+		at   int64
+		over bool
+	}{{electiontest.Open, false}, {electiontest.Close, false}, {end - 1, false}, {end, true}, {end + 86_400, true}} {
+		w.at(tt.at)
+		rows := w.count(`SELECT count(*) FROM registrar.outbox`)
+		pages := map[string]bool{f.get("/link").Body.String(): true}
+		for _, who := range all {
+			if who != "" || tt.over {
+				pages[f.send("192.0.2.1", "/link", url.Values{"to": {who}}).Body.String()] = true
+			}
+			if who == "" {
+				continue
+			}
+			if rec := w.post("/resend", fields{"to": who}); rec.Code != 200 || strings.Contains(rec.Body.String(), "Voting is over.") != tt.over {
+				t.Errorf("%d seconds after the close: %d %s", tt.at-electiontest.Close, rec.Code, rec.Body)
+			}
+		}
+		for body := range pages {
+			if strings.Contains(body, "<h1>Voting is over</h1>") != tt.over {
+				t.Errorf("%d seconds after the close: %s", tt.at-electiontest.Close, body)
+			}
+		}
+		if tt.over && len(pages) != 1 {
+			t.Errorf("there are %d different pages when it is over", len(pages))
+		}
+		if n := w.count(`SELECT count(*) FROM registrar.outbox`) - rows; tt.over && n != 0 {
+			t.Errorf("%d mails are queued when it is over", n)
 		}
 	}
 }

@@ -104,6 +104,22 @@ func (r *Registrar) Phase(ctx context.Context) (State, error) {
 	return s, nil
 }
 
+// over reports whether nobody can use a link any more. Until the end of the grace one
+// still finishes a ballot that was under way, and is sent again to whoever asks.
+func (r *Registrar) over(ctx context.Context) (bool, error) {
+	s, err := r.Phase(ctx)
+	if err != nil {
+		return false, err
+	}
+	switch r.next(s) {
+	case election.PhaseSealed, election.PhaseOpen:
+		return false, nil
+	case election.PhaseClosed:
+		return r.c.Now().Unix() >= r.manifest.Schedule.LockFrom(s.Close), nil
+	}
+	return true, nil
+}
+
 // SetPhase notes that an election was tallied, certified or archived, which is
 // decided by files beside the logs. It goes one step only.
 func (r *Registrar) SetPhase(ctx context.Context, from, to election.Phase) error {

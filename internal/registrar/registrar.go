@@ -106,6 +106,11 @@ type Config struct {
 	// both logs' first checkpoints are witnessed. Nil: always ready.
 	Ready func(ctx context.Context) error
 
+	// Certified reports whether the committee has signed the certificate, after which a
+	// report cannot change it. Nil: it has not.
+	Certified func(ctx context.Context) (bool, error)
+
+	Zone    *time.Location // of times on pages; nil: UTC
 	Now     func() time.Time
 	Log     *slog.Logger // gets no request, no token, no name
 	Workers int          // signatures made at once; 0: one for each processor
