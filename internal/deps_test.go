@@ -77,7 +77,7 @@ const policy = `
 	# The side that knows names.
 	mailer                     @std math/rand/v2 @pgx @prometheus @gomail @qr platform/postgres platform/durable /templates
 	+                          protocol/suite protocol/election protocol/token protocol/outcome language wording @width
-	mailer/mailcheck           @std @suffixes mailer/sendgrid
+	mailer/mailcheck           @std @suffixes mailer mailer/sendgrid
 	mailer/sendgrid            @std math/rand/v2 @sendgrid @rest @idna @norm mailer
 	mailer/smtp                @std @gomail @idna mailer
 	registrar                  @std @chi @pgx @prometheus platform/web platform/postgres mailer roll
@@ -138,7 +138,7 @@ const policy = `
 	+                          protocol/ledger protocol/receipt protocol/tlog protocol/tally protocol/token
 	+                          protocol/outcome /migrations
 	/cmd/strikevote            @std math/rand/v2 mailer/mailcheck mailer/sendgrid mailer/smtp monitor @chi @pgx @prometheus @progress @term demo deployment registrar ballotbox board
-	+                          booth pages committee ceremony agenda signer mailer voter teller witness roll record
+	+                          booth pages committee ceremony agenda signer mailer language voter teller witness roll record
 	+                          record/layout record/statement audit platform/web platform/metrics platform/postgres
 	+                          platform/postgres/cluster platform/secret platform/host
 	+                          protocol/suite protocol/election protocol/act

@@ -86,7 +86,10 @@ type Config struct {
 	MasterKeyFile string `env:"MASTER_KEY_FILE" credential:"master-key" group:"Keys" example:"/etc/strikevote/master.key"`
 
 	// Who carries the mails: sendgrid, smtp, or both, the first that takes a mail; or
-	// outbox alone, a folder that gets them and from which nobody sends them.
+	// outbox alone, a folder that gets them and from which nobody sends them. What goes
+	// together: sendgrid with MAIL_FROM_ADDRESS, SENDGRID_KEY_FILE and
+	// SENDGRID_WEBHOOK_KEY; smtp with MAIL_FROM_ADDRESS, SMTP_HOST, SMTP_USER with
+	// SMTP_PASSWORD_FILE, and SMTP_BOUNCE_ADDRESS.
 	MailSenders senders `env:"MAIL_SENDERS" default:"outbox" group:"Mail" example:"sendgrid,smtp"`
 	// Who the mails are from. Whoever carries them wants a domain of the union's own.
 	MailFromName    string      `env:"MAIL_FROM_NAME" default:"Union ballot"`
@@ -100,7 +103,7 @@ type Config struct {
 
 	// The key of SendGrid's API: with Mail Send, and read access to what strikevote
 	// doctor mail looks at.
-	SendGridKeyFile string `env:"SENDGRID_KEY_FILE" credential:"sendgrid-key" group:"SendGrid" example:"/etc/strikevote/sendgrid.key"`
+	SendGridKeyFile secretFile `env:"SENDGRID_KEY_FILE" credential:"sendgrid-key" group:"SendGrid" example:"/etc/strikevote/sendgrid.key"`
 	// Where its API is. An account in the EU has https://api.eu.sendgrid.com.
 	SendGridURL origin `env:"SENDGRID_URL" default:"https://api.sendgrid.com"`
 	// The public key of its signed event webhook, as its pages show it. Without it nobody
@@ -109,17 +112,18 @@ type Config struct {
 	// yes: it only checks the mails, and none arrives. For tests.
 	SendGridSandbox yesno `env:"SENDGRID_SANDBOX" default:"no"`
 
-	// The mail server that takes the mails. Port 0 is 465 with tls, otherwise 587.
-	SMTPHost string `env:"SMTP_HOST" group:"A mail server" example:"smtp.union.example"`
-	SMTPPort port   `env:"SMTP_PORT" default:"0"`
+	// The mail server that takes the mails, by its name alone. Port 0 is 465 with tls, otherwise 587.
+	SMTPHost hostName `env:"SMTP_HOST" group:"A mail server" example:"smtp.union.example"`
+	SMTPPort port     `env:"SMTP_PORT" default:"0"`
 	// How the way there is encrypted: starttls, tls, or none, which is for a server on
 	// this machine only.
 	SMTPTLS encryption `env:"SMTP_TLS" default:"starttls"`
 	// Name and password, if it wants them.
-	SMTPUser         string `env:"SMTP_USER" example:"ballot@union.example"`
-	SMTPPasswordFile string `env:"SMTP_PASSWORD_FILE" credential:"smtp-password" example:"/etc/strikevote/smtp.password"`
+	SMTPUser         string     `env:"SMTP_USER" example:"ballot@union.example"`
+	SMTPPasswordFile secretFile `env:"SMTP_PASSWORD_FILE" credential:"smtp-password" example:"/etc/strikevote/smtp.password"`
 	// Where bounces go. Each mail has an address of its own there, like
 	// bounce+0123…@union.example, so the mail system has to deliver what has a + in it.
+	// Before the @ it has 31 characters at most, and no + itself.
 	SMTPBounceAddress mailAddress `env:"SMTP_BOUNCE_ADDRESS" example:"bounce@union.example"`
 	// Maildir that gets the bounces and that serve reads. Empty: they are given to
 	// strikevote mail bounce, or nobody counts them.

@@ -55,7 +55,7 @@ func loaded(environ map[string]string, args ...string) (*Config, map[string]stri
 	if err := fs.Parse(args); err != nil {
 		return nil, nil, err
 	}
-	c, lerr := l.load()
+	c, lerr := l.loadWhole()
 	return c, l.sources, lerr
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"net"
 	"net/netip"
@@ -13,22 +12,16 @@ import (
 	"strikevote/internal/platform/web"
 )
 
-// check returns what does not fit together.
-func (c *Config) check() []error {
-	var errs []error
-	bad := func(name, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s%s: %s", prefix, name, fmt.Sprintf(format, args...)))
-	}
+// check reports what does not fit together, as far as every command minds it.
+func (c *Config) check(bad reportFunc) {
 	c.checkDatabases(bad)
 	c.checkTLS(bad)
-	c.checkAddresses(bad)
 	c.checkOrigins(bad)
 	c.checkUpstreams(bad)
 	c.checkMail(bad)
 	if c.Pace <= 0 {
 		bad("PACE", "work would be looked for without a pause; write 1s")
 	}
-	return errs
 }
 
 type reportFunc func(name, format string, args ...any)

@@ -60,7 +60,7 @@ func runConfigSample(_ context.Context, e *env, fs *flag.FlagSet, args []string)
 }
 
 // loadAll loads settings with a flag for each.
-func loadAll(e *env, fs *flag.FlagSet, args []string) (*Config, *loader, error) {
+func loadAll(e *env, fs *flag.FlagSet, args []string, whole bool) (*Config, *loader, error) {
 	var names []string
 	for _, s := range allSettings() {
 		names = append(names, s.name)
@@ -72,12 +72,16 @@ func loadAll(e *env, fs *flag.FlagSet, args []string) (*Config, *loader, error) 
 	if fs.NArg() > 0 {
 		return nil, nil, usageError("it takes flags only")
 	}
-	c, err := l.load()
+	load := l.load
+	if whole {
+		load = l.loadWhole
+	}
+	c, err := load()
 	return c, l, err
 }
 
 func runConfigPrint(_ context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	c, l, err := loadAll(e, fs, args)
+	c, l, err := loadAll(e, fs, args, false)
 	if err != nil {
 		return err
 	}
@@ -85,7 +89,7 @@ func runConfigPrint(_ context.Context, e *env, fs *flag.FlagSet, args []string) 
 }
 
 func runConfigCheck(_ context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	c, _, err := loadAll(e, fs, args)
+	c, _, err := loadAll(e, fs, args, true)
 	if err != nil {
 		return err
 	}

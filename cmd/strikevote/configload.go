@@ -44,8 +44,23 @@ func settings(e *env, fs *flag.FlagSet, names ...string) *loader {
 // A value is the text of a setting and where it came from.
 type value struct{ text, source string }
 
-// load returns the settings, or every problem with them at once.
-func (l *loader) load() (*Config, error) {
+// load returns the settings, or every problem with them at once, for a command that
+// works on the databases of a deployment. It may run outside of the service's unit,
+// where systemd's credentials are not: what only sending and listening need is not
+// asked for.
+func (l *loader) load() (*Config, error) { return l.read((*Config).check) }
+
+// loadToSend returns the settings for who hands mails to the senders.
+func (l *loader) loadToSend() (*Config, error) {
+	return l.read((*Config).check, (*Config).checkMailSecrets)
+}
+
+// loadWhole returns the settings for who serves, or says whether one could.
+func (l *loader) loadWhole() (*Config, error) {
+	return l.read((*Config).check, (*Config).checkAddresses, (*Config).checkMailSecrets)
+}
+
+func (l *loader) read(checks ...func(*Config, reportFunc)) (*Config, error) {
 	list := allSettings()
 	values, errs := l.collect(list)
 	c := new(Config)
@@ -71,7 +86,11 @@ func (l *loader) load() (*Config, error) {
 	// What does not fit together is told also when names were wrong, but not of
 	// values that could not be read.
 	if sound {
-		errs = append(errs, c.check()...)
+		for _, check := range checks {
+			check(c, func(name, format string, args ...any) {
+				errs = append(errs, fmt.Errorf("%s%s: %s", prefix, name, fmt.Sprintf(format, args...)))
+			})
+		}
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)

@@ -3,7 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"net"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,6 +93,10 @@ func (p port) MarshalText() ([]byte, error) { return strconv.AppendUint(nil, uin
 type encryption string
 
 func (x *encryption) UnmarshalText(b []byte) error {
+	switch strings.ToLower(string(b)) {
+	case "ssl", "smtps", "ssl/tls":
+		return fmt.Errorf("%s is called tls here; write tls, usual on port 465, or starttls, usual on 587", b)
+	}
 	if !slices.Contains([]string{smtp.StartTLS, smtp.TLS, smtp.None}, string(b)) {
 		return fmt.Errorf("%q is none; write starttls, tls or none", b)
 	}
@@ -98,6 +105,65 @@ func (x *encryption) UnmarshalText(b []byte) error {
 }
 
 func (x encryption) MarshalText() ([]byte, error) { return []byte(x), nil }
+
+// A hostName is the name of a server, or its address, without a port.
+type hostName string
+
+func (h *hostName) UnmarshalText(b []byte) error {
+	text := string(b)
+	if _, rest, ok := strings.Cut(text, "://"); ok {
+		rest, _, _ = strings.Cut(rest, "/")
+		if host, _, err := net.SplitHostPort(rest); err == nil {
+			rest = host
+		}
+		return fmt.Errorf("write only the host, %s, without what stands before it", rest[strings.LastIndexByte(rest, '@')+1:])
+	}
+	if host, p, err := net.SplitHostPort(text); err == nil {
+		return fmt.Errorf("write only the host, %s, and %sSMTP_PORT=%s", host, prefix, p)
+	}
+	if strings.ContainsAny(text, " \t\r\n/@[]") {
+		return errors.New("it is not the name of a server; write it like smtp.union.example")
+	}
+	*h = hostName(text)
+	return nil
+}
+
+func (h hostName) MarshalText() ([]byte, error) { return []byte(h), nil }
+
+// A secretFile is the name of a file that holds a secret. Whoever put the secret itself
+// there does not see it again on a screen, or in a log.
+type secretFile string
+
+func (f *secretFile) UnmarshalText(b []byte) error {
+	text := string(b)
+	if strings.HasPrefix(strings.TrimSpace(text), "SG.") {
+		return errors.New("this looks like the key itself; put the key into a file that nobody else may read, and name the file here")
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' }) {
+		return errors.New("it holds a line end or another character that cannot be seen")
+	}
+	*f = secretFile(text)
+	return nil
+}
+
+func (f secretFile) MarshalText() ([]byte, error) { return []byte(f), nil }
+
+// read returns the secret of a setting.
+func (f secretFile) read(name string) (string, error) {
+	b, err := secret.Read(string(f))
+	if errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(string(f)) {
+		// It may be the secret.
+		return "", fmt.Errorf("%s%s: there is no such file; write the name of the file that holds the secret, from the root on, not the secret", prefix, name)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s%s: %w", prefix, name, err)
+	}
+	text := strings.TrimRight(string(b), "\r\n")
+	if strings.TrimSpace(text) == "" {
+		return "", fmt.Errorf("%s%s: %s is empty; put the secret into it", prefix, name, f)
+	}
+	return text, nil
+}
 
 // smtpPort is the configured port of the mail server, or the usual one.
 func (c *Config) smtpPort() int {
@@ -113,9 +179,6 @@ func (c *Config) smtpPort() int {
 // checkMail says what would keep mails from leaving, or from being from the union.
 func (c *Config) checkMail(bad reportFunc) {
 	if c.MailSenders.has(senderSendGrid) {
-		if c.SendGridKeyFile == "" {
-			bad("SENDGRID_KEY_FILE", "%sMAIL_SENDERS names sendgrid, and there is no key; name the file that holds it", prefix)
-		}
 		if _, err := c.webhook(); err != nil {
 			bad("SENDGRID_WEBHOOK_KEY", "%v", err)
 		}
@@ -126,10 +189,14 @@ func (c *Config) checkMail(bad reportFunc) {
 	if c.MailSenders.has(senderSMTP) && c.SMTPHost == "" {
 		bad("SMTP_HOST", "%sMAIL_SENDERS names smtp, and there is no server; name it", prefix)
 	}
-	if c.SMTPTLS == smtp.None && c.SMTPHost != "" && !loopback(c.SMTPHost) {
+	if c.SMTPTLS == smtp.None && c.SMTPHost != "" && !loopback(string(c.SMTPHost)) {
 		bad("SMTP_TLS", "none is for a server on this machine only: anybody on the way to %s could read the links; write starttls or tls", c.SMTPHost)
 	}
-	if (c.SMTPUser == "") != (c.SMTPPasswordFile == "") {
+	if c.SMTPTLS == smtp.None && c.SMTPUser != "" && loopback(string(c.SMTPHost)) {
+		bad("SMTP_USER", "a password is not sent unencrypted, and %sSMTP_TLS is none; write starttls there, or leave name and password out if the server on this machine wants none", prefix)
+	}
+	c.checkBounceAddress(bad)
+	if c.SMTPUser == "" && c.SMTPPasswordFile != "" {
 		bad("SMTP_USER", "set it together with %sSMTP_PASSWORD_FILE, or neither", prefix)
 	}
 	if c.MailBounces != "" && c.SMTPBounceAddress == "" {
@@ -137,11 +204,55 @@ func (c *Config) checkMail(bad reportFunc) {
 	}
 	_, domain, _ := strings.Cut(string(c.MailFromAddress), "@")
 	switch {
+	case freeMail(domain) && c.MailSenders.carried():
+		bad("MAIL_FROM_ADDRESS", "nobody but %s may send for %s, and receiving systems refuse what others send; use a domain of the union", domain, domain)
 	case !c.MailSenders.carried():
 	case domain == "":
 		bad("MAIL_FROM_ADDRESS", "it is empty, and mails leave this machine; write the address they are from, in a domain of the union")
 	case !strings.Contains(domain, "."):
 		bad("MAIL_FROM_ADDRESS", "%s is not a domain that anybody can answer to; write one like ballot@union.example", domain)
+	}
+}
+
+// longestBounce is how long what stands before the @ may be: RFC 5321 has room for 64
+// characters, and the mail's own number takes 33.
+const longestBounce = 64 - 33
+
+func (c *Config) checkBounceAddress(bad reportFunc) {
+	const name = "SMTP_BOUNCE_ADDRESS"
+	local, domain, _ := strings.Cut(string(c.SMTPBounceAddress), "@")
+	switch {
+	case strings.Contains(local, "+"):
+		bad(name, "there is a + in it, behind which the number of each mail is put; write it without, like bounce@%s", domain)
+	case len(local) > longestBounce:
+		bad(name, "before the @ there are %d characters, and there is room for %d, since the number of each mail is added; write it like bounce@%s", len(local), longestBounce, domain)
+	case strings.ContainsFunc(string(c.SMTPBounceAddress), func(r rune) bool { return r > '~' }):
+		bad(name, "not every mail system takes letters like those in it; write it like bounce@union.example")
+	}
+}
+
+// freeMail reports whether a domain is one in which everybody may have a mailbox.
+func freeMail(domain string) bool {
+	switch domain = strings.ToLower(domain); domain {
+	case "gmx.net", "gmx.com", "gmx.de", "proton.me", "protonmail.com", "mail.com", "comcast.net", "att.net", "sbcglobal.net", "verizon.net", "qq.com", "163.com", "naver.com":
+		return true
+	}
+	// yahoo.com and yahoo.co.uk, but not live.union.example.
+	_, rest, _ := strings.Cut(domain, ".")
+	country := strings.HasPrefix(rest, "co.") || strings.HasPrefix(rest, "com.")
+	return mailboxes(domain) != "elsewhere" && (country || !strings.Contains(rest, "."))
+}
+
+// outsideUnit is what to do where systemd keeps a secret for the service alone.
+const outsideUnit = "where systemd gives it to the unit, give it to this command too, as deploy/README.md says under Mail"
+
+// checkMailSecrets says which secret of a sender is missing. Only who sends needs them.
+func (c *Config) checkMailSecrets(bad reportFunc) {
+	if c.MailSenders.has(senderSendGrid) && c.SendGridKeyFile == "" {
+		bad("SENDGRID_KEY_FILE", "%sMAIL_SENDERS names sendgrid, and there is no key; name the file that holds it; %s", prefix, outsideUnit)
+	}
+	if c.SMTPUser != "" && c.SMTPPasswordFile == "" {
+		bad("SMTP_USER", "set it together with %sSMTP_PASSWORD_FILE, or neither; %s", prefix, outsideUnit)
 	}
 }
 
@@ -157,16 +268,19 @@ func (c *Config) warnings() []string {
 	if c.MailSenders.has(senderSendGrid) && bool(c.SendGridSandbox) {
 		list = append(list, prefix+"SENDGRID_SANDBOX is yes: no mail arrives")
 	}
+	if missing := c.maildirMissing(); missing != "" {
+		list = append(list, missing)
+	}
 	return list
 }
 
 // sendGrid returns what the settings say of SendGrid.
 func (c *Config) sendGrid(log *slog.Logger) (sendgrid.Config, error) {
-	key, err := secret.Read(c.SendGridKeyFile)
+	key, err := c.SendGridKeyFile.read("SENDGRID_KEY_FILE")
 	if err != nil {
-		return sendgrid.Config{}, fmt.Errorf("%sSENDGRID_KEY_FILE: %w", prefix, err)
+		return sendgrid.Config{}, err
 	}
-	return sendgrid.Config{Key: strings.TrimSpace(string(key)), BaseURL: string(c.SendGridURL), Sandbox: bool(c.SendGridSandbox), Log: log}, nil
+	return sendgrid.Config{Key: strings.TrimSpace(key), BaseURL: string(c.SendGridURL), Sandbox: bool(c.SendGridSandbox), Log: log}, nil
 }
 
 // webhook returns what reads SendGrid's events, or nil.
@@ -183,20 +297,29 @@ func (c *Config) webhook() (deployment.Webhook, error) {
 
 // smtp returns what the settings say of the mail server.
 func (c *Config) smtp() (smtp.Config, error) {
-	s := smtp.Config{Host: c.SMTPHost, Port: c.smtpPort(), User: c.SMTPUser, TLS: string(c.SMTPTLS), Bounce: string(c.SMTPBounceAddress)}
+	s := smtp.Config{Host: string(c.SMTPHost), Port: c.smtpPort(), User: c.SMTPUser, TLS: string(c.SMTPTLS), Bounce: string(c.SMTPBounceAddress)}
 	if c.SMTPPasswordFile == "" {
 		return s, nil
 	}
-	password, err := secret.Read(c.SMTPPasswordFile)
-	if err != nil {
-		return s, fmt.Errorf("%sSMTP_PASSWORD_FILE: %w", prefix, err)
+	var err error
+	s.Password, err = c.SMTPPasswordFile.read("SMTP_PASSWORD_FILE")
+	return s, err
+}
+
+// envelope returns an address like those that mails leave from for the mail server: what
+// takes one with a mail's number takes them all.
+func (c *Config) envelope() string {
+	if local, domain, ok := strings.Cut(string(c.SMTPBounceAddress), "@"); ok {
+		return local + "+" + strings.Repeat("0", 32) + "@" + domain
 	}
-	s.Password = strings.TrimRight(string(password), "\r\n")
-	return s, nil
+	return string(c.MailFromAddress)
 }
 
 // senders returns who carries the mails, by rank; none where they stay in the outbox.
-func (c *Config) senders(log *slog.Logger) ([]mailer.Sender, error) {
+func (c *Config) senders(log *slog.Logger) ([]mailer.Sender, error) { return c.carriers(log, false) }
+
+// carriers are the same; quote has them repeat what they are answered, for tests.
+func (c *Config) carriers(log *slog.Logger, quote bool) ([]mailer.Sender, error) {
 	var list []mailer.Sender
 	var errs []error
 	for _, name := range c.MailSenders {
@@ -206,11 +329,13 @@ func (c *Config) senders(log *slog.Logger) ([]mailer.Sender, error) {
 		case senderSendGrid:
 			var g sendgrid.Config
 			if g, err = c.sendGrid(log); err == nil {
+				g.Quote = quote
 				s, err = sendgrid.New(g)
 			}
 		case senderSMTP:
 			var m smtp.Config
 			if m, err = c.smtp(); err == nil {
+				m.Quote = quote
 				s, err = smtp.New(m)
 			}
 		default:

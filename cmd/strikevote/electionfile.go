@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"strikevote/internal/language"
 	"strikevote/internal/mailer"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
@@ -95,6 +96,12 @@ func parseElectionFile(b []byte, origins election.Origins, rehearsal bool) (*ele
 	}
 	if f.Help.Email != "" && !mailer.Answerable(f.Help.Email) { // if it is empty, that is said below
 		errs = append(errs, errors.New("help.email: not a mail address like help@union.example, which is where answers to the mails go"))
+	}
+	for _, l := range f.Languages {
+		first, _, _ := strings.Cut(l, "-") // es-mx is Spanish, too
+		if strings.ToLower(l) != l || !slices.ContainsFunc(language.Tags(), func(t language.Tag) bool { return t.Code == first || strings.HasPrefix(t.Code, first+"-") }) {
+			errs = append(errs, fmt.Errorf("languages: pages and mails are not in %q; write %s", l, languageList()))
+		}
 	}
 	zone, err := f.zone()
 	// What the rules of a manifest say of parts that could not be read would only
@@ -240,4 +247,13 @@ func parseMoment(text string, zone *time.Location) (int64, error) {
 		return t.Unix(), nil
 	}
 	return 0, errors.New("not a moment like 2027-02-05 20:00")
+}
+
+// languageList lists the languages that pages and mails are in, as a file takes them.
+func languageList() string {
+	var list []string
+	for _, t := range language.Tags() {
+		list = append(list, strings.ToLower(t.Code))
+	}
+	return strings.Join(list, ", ")
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -40,12 +41,17 @@ refused, reported as spam, given up. Of reminders it says only how many have lef
 of notices to those who voted nothing: their fates are those of people who have not voted,
 or have. It names nobody; strikevote roll undelivered lists whose link did not arrive.
 
--watch shows a bar until none waits.` + operatorHelp},
-		{name: "send", args: "-data DIR [-spread 1h] [-yes] KIND", short: "queue a mail to everybody it is for", run: runMailSend, long: `
+-watch shows a bar until none waits, or until somebody has to do something: mails are held
+back, or no sender is asked because its settings are wrong. With -json there is no bar.
+
+Exit code 1: -watch ended, and mails wait.` + operatorHelp},
+		{name: "send", args: "-data DIR [-by YOU] [-spread 1h] [-yes] KIND", short: "queue a mail to everybody it is for", run: runMailSend, long: `
 KIND is announcement, reminder or closing. The last two reach only those to whom
 no ballot was issued when the mail leaves; nobody sees who that is. An announcement leaves
-before voting opens, the others while it is open and not in its last hour. -wait stays
-until all have left, with a bar.` + operatorHelp},
+between sealing and opening, the others while voting is open and not in its last hour.
+20 hours lie between two reminders to a member, and between a reminder and the closing
+mail: on the last day 4. It stands in the committee's log. -wait stays until all have
+left, with a bar.` + operatorHelp},
 		{name: "pause", args: "-data DIR -by YOU [-yes]", short: "hold all mails back", run: runMailPause, long: `
 Holds every mail of the election back, also links that members ask for again, until
 strikevote mail resume. What a provider has already got leaves. It stands in the
@@ -77,6 +83,8 @@ Reads one message on the standard input, as a mail system gives it to a pipe, an
 what it says of a mail. -to is the address that it came to; without it
 STRIKEVOTE_SMTP_BOUNCE_ADDRESS. See Mail in deploy/README.md for Postfix.
 
+Says on the standard error whether it was counted. Needs no secret of those who send.
+
 Exit code 0: done, also with a message that is no bounce: a bounce must never bounce. 75:
 the mail system is to try again later.`},
 	}
@@ -99,7 +107,9 @@ type mailStatus struct {
 	Last   *time.Time        `json:"last,omitempty"`
 	Held   map[string]string `json:"held,omitempty"` // reasons by sender
 	Served bool              `json:"served"`         // whether the service runs here
-	Mails  []mailRow         `json:"mails"`
+	// Posts of a provider that were refused since the service started, by why.
+	Refused map[string]int `json:"refused,omitempty"`
+	Mails   []mailRow      `json:"mails"`
 }
 
 func runMailStatus(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
@@ -112,7 +122,7 @@ func runMailStatus(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 	}
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
 		if *watch {
-			if err := watchMail(ctx, e, d, id, ""); err != nil {
+			if err := watchMail(ctx, e, d, id, "", !*asJSON); err != nil {
 				return err
 			}
 		}
@@ -120,23 +130,26 @@ func runMailStatus(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 		if err != nil {
 			return err
 		}
-		held, herr := d.MailHolds(ctx)
+		live, lerr := d.MailService(ctx)
 		if *asJSON {
 			enc := json.NewEncoder(e.out)
 			enc.SetIndent("", "  ")
-			return enc.Encode(statusFor(st, held, herr == nil))
+			return enc.Encode(statusFor(st, live))
 		}
-		return printMailStatus(e, d.Zone(id), st, held, herr)
+		return printMailStatus(e, d.Zone(id), st, live, lerr)
 	})
 }
 
-func statusFor(st *mailer.Status, held map[string]mailer.Reason, served bool) mailStatus {
-	s := mailStatus{Paused: st.Paused, Served: served, Held: make(map[string]string), Mails: []mailRow{}}
+func statusFor(st *mailer.Status, live *deployment.MailService) mailStatus {
+	s := mailStatus{Paused: st.Paused, Served: live != nil, Held: make(map[string]string), Mails: []mailRow{}}
 	if !st.Next.IsZero() {
 		s.Next, s.Last = &st.Next, &st.Last
 	}
-	for name, reason := range held {
-		s.Held[name] = string(reason)
+	if live != nil {
+		for name, reason := range live.Held {
+			s.Held[name] = string(reason)
+		}
+		s.Refused = live.Refused
 	}
 	for _, t := range st.Tallies {
 		r := mailRow{t.Kind, t.Waiting, t.Left, t.Failed, make(map[string]int), make(map[string]int)}
@@ -151,12 +164,12 @@ func statusFor(st *mailer.Status, held map[string]mailer.Reason, served bool) ma
 	return s
 }
 
-func printMailStatus(e *env, zone *time.Location, st *mailer.Status, held map[string]mailer.Reason, herr error) error {
+func printMailStatus(e *env, zone *time.Location, st *mailer.Status, live *deployment.MailService, lerr error) error {
 	if len(st.Tallies) == 0 {
 		fmt.Fprintln(e.out, "No mail was queued yet.")
 	} else {
 		t := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "kind\twait\tleft\tdelivered\tdelayed\tcame back\trefused\tspam\tgiven up")
+		fmt.Fprintln(t, "kind\twaiting\tleft\tdelivered\tdelayed\tcame back\trefused\tspam\tcould not be sent")
 		for _, x := range st.Tallies {
 			fmt.Fprintf(t, "%s\t%d\t%d", x.Kind, x.Waiting, x.Left)
 			if !mailer.Neutral(x.Kind) {
@@ -173,7 +186,7 @@ func printMailStatus(e *env, zone *time.Location, st *mailer.Status, held map[st
 		}
 	}
 	printReasons(e, st)
-	printWaiting(e, zone, st, held, herr)
+	printWaiting(e, zone, st, live, lerr)
 	return nil
 }
 
@@ -214,14 +227,14 @@ func mailReason(r mailer.Reason) string {
 	case mailer.ReasonSettings:
 		return "key, account or sender is not right: run strikevote doctor mail"
 	case mailer.ReasonLimit:
-		return "too much at once, or the quota is used up: it goes on by itself, or buy a larger plan"
+		return "too much at once, or the quota is used up: it goes on by itself; ask whoever runs the mail server for more, or buy a larger plan"
 	case mailer.ReasonDown:
 		return "not reached, or not working: it is tried again"
 	}
 	return "another reason"
 }
 
-func printWaiting(e *env, zone *time.Location, st *mailer.Status, held map[string]mailer.Reason, herr error) {
+func printWaiting(e *env, zone *time.Location, st *mailer.Status, live *deployment.MailService, lerr error) {
 	fmt.Fprintln(e.out)
 	n := st.Waiting()
 	switch {
@@ -229,24 +242,55 @@ func printWaiting(e *env, zone *time.Location, st *mailer.Status, held map[strin
 		fmt.Fprintf(e.out, "Mails are held back; %d wait. Let them leave: strikevote mail resume\n", n)
 	case n == 0:
 		fmt.Fprintln(e.out, "No mail waits.")
+	case n == 1:
+		fmt.Fprintf(e.out, "1 mail waits; it is due %s.\n", momentAt(st.Last.Unix(), zone))
 	default:
 		fmt.Fprintf(e.out, "%d mails wait; the last is due %s.\n", n, momentAt(st.Last.Unix(), zone))
 	}
-	if herr != nil && n > 0 {
-		fmt.Fprintf(e.out, "No mail leaves: %v.\n", herr)
+	if lerr != nil {
+		if n > 0 {
+			fmt.Fprintf(e.out, "No mail leaves: %v.\n", lerr)
+		}
+		return
 	}
-	for name, reason := range held {
-		fmt.Fprintf(e.out, "%s is not asked at the moment: %s\n", name, mailReason(reason))
+	for _, name := range slices.Sorted(maps.Keys(live.Held)) {
+		fmt.Fprintf(e.out, "%s is not asked at the moment: %s. %s\n", name, mailReason(live.Held[name]), askedAgain(live.Held[name]))
+	}
+	if n := live.Refused["unsigned"] + live.Refused["unreadable"]; n > 0 {
+		fmt.Fprintf(e.out, "%s about mails refused since the service started, as not signed with the key of the settings or not to be read. If they are the provider's, nothing of its mails is known: run strikevote doctor mail\n",
+			count(n, "post"))
 	}
 }
 
+// askedAgain says when a sender is asked again that is held back.
+func askedAgain(r mailer.Reason) string {
+	switch r {
+	case mailer.ReasonSettings:
+		return "It is asked again every 5 minutes; once its settings are mended, a restart of the service asks at once."
+	case mailer.ReasonLimit:
+		return "It is asked again within 15 minutes."
+	}
+	return "It is asked again within 5 minutes."
+}
+
+// mostStuck is for how many seconds nothing may leave before a watch ends.
+const mostStuck = 60
+
+func waitWords(n int) string {
+	if n == 1 {
+		return "1 mail waits"
+	}
+	return fmt.Sprintf("%d mails wait", n)
+}
+
 // watchMail shows how many mails of a kind, or of all, have left, until none waits.
-func watchMail(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID, kind string) error {
+func watchMail(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID, kind string, shown bool) error {
 	const pace = time.Second
 	bar := newProgress(e)
 	defer bar.done()
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
+	stuck := 0
 	for {
 		st, err := d.MailStatus(ctx, id)
 		if err != nil {
@@ -259,9 +303,22 @@ func watchMail(ctx context.Context, e *env, d *deployment.Deployment, id suite.E
 			}
 		}
 		if waiting > 0 && st.Paused {
-			return fmt.Errorf("%d mails wait, and mails are held back: strikevote mail resume", waiting)
+			return fmt.Errorf("%s, and mails are held back: strikevote mail resume", waitWords(waiting))
 		}
-		bar.step(strings.TrimSpace("mails "+kind), all-waiting, all)
+		if live, err := d.MailService(ctx); err == nil && waiting > 0 && live.Stuck() {
+			// What is over in a moment, like a server that is busy, is waited for.
+			stuck++
+			for name, reason := range live.Held {
+				if reason == mailer.ReasonSettings || stuck > mostStuck {
+					return fmt.Errorf("%s, and %s is not asked at the moment: %s", waitWords(waiting), name, mailReason(reason))
+				}
+			}
+		} else {
+			stuck = 0
+		}
+		if shown {
+			bar.step(strings.TrimSpace("mails "+kind), all-waiting, all)
+		}
 		if waiting == 0 {
 			return nil
 		}

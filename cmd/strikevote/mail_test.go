@@ -165,6 +165,12 @@ func TestMailDoctor(t *testing.T) {
 	if _, out := look("-employer", "employer.example"); !strings.Contains(out, "hr.employer.example is the employer's domain") {
 		t.Errorf("a sender at the employer is not told:\n%s", out)
 	}
+	environ["STRIKEVOTE_MAIL_SENDERS"], environ["STRIKEVOTE_MAIL_FROM_ADDRESS"] = "outbox", "ballot@union.example"
+	dns = "127.0.0.1:1" // nobody is there
+	if code, out = look("-dns", dns); code != exitFailed || !strings.Contains(out, "nothing could be looked up") {
+		t.Errorf("exit %d without a DNS:\n%s", code, out)
+	}
+	environ["STRIKEVOTE_MAIL_SENDERS"] = "sendgrid"
 	environ["STRIKEVOTE_SENDGRID_KEY_FILE"] = written(t, "SG.other", 0o600)
 	if code, out = look(); code != exitFalse || !strings.Contains(out, "the provider does not know it") {
 		t.Errorf("exit %d with another key:\n%s", code, out)
@@ -187,7 +193,7 @@ func TestMailTest(t *testing.T) {
 		code = run(context.Background(), testEnv(&o, &said, environ), append([]string{"mail", "test"}, args...))
 		return code, o.String() + said.String()
 	}
-	if code, out := test("vera@mail.example"); code != exitOK || !strings.Contains(out, "outbox: it took the mail") {
+	if code, out := test("vera@mail.example"); code != exitOK || !strings.Contains(out, "outbox: it took the mail: it is a file in "+data) || strings.Contains(out, "Now look") {
 		t.Errorf("exit %d: %s", code, out)
 	}
 	files, err := filepath.Glob(filepath.Join(data, "mail", "*.eml"))
@@ -208,8 +214,12 @@ func TestMailTest(t *testing.T) {
 	if code, out := test("vera@mail.example"); code != exitOK || account.sent != 1 || !strings.Contains(out, "sendgrid: it took the mail") {
 		t.Errorf("exit %d, %d sent: %s", code, account.sent, out)
 	}
+	environ["STRIKEVOTE_SENDGRID_SANDBOX"] = "yes"
+	if code, out := test("vera@mail.example"); code != exitOK || !strings.Contains(out, "no mail arrives: STRIKEVOTE_SENDGRID_SANDBOX is yes") {
+		t.Errorf("exit %d in the sandbox: %s", code, out)
+	}
 	environ["STRIKEVOTE_SENDGRID_KEY_FILE"] = written(t, "SG.other", 0o600)
-	if code, out := test("vera@mail.example"); code != exitFalse || !strings.Contains(out, "did not take the mail: key, account or sender is not right") {
+	if code, out := test("vera@mail.example"); code != exitFalse || !strings.Contains(out, "did not take the mail: key, account or sender is not right; the answer was \"401") {
 		t.Errorf("exit %d with another key: %s", code, out)
 	}
 }
@@ -236,8 +246,23 @@ func TestMailSettings(t *testing.T) {
 		{"MAIL_SENDERS=smtp SMTP_HOST=127.0.0.1 SMTP_TLS=none MAIL_FROM_ADDRESS=b@union.example", "warning: STRIKEVOTE_SMTP_BOUNCE_ADDRESS is empty"},
 		{"MAIL_SENDERS=smtp SMTP_HOST=mx.example SMTP_TLS=maybe MAIL_FROM_ADDRESS=b@union.example", `"maybe" is none; write starttls, tls or none`},
 		{"SMTP_USER=x", "SMTP_USER: set it together with STRIKEVOTE_SMTP_PASSWORD_FILE"},
+		{"MAIL_SENDERS=smtp SMTP_HOST=mx.example SMTP_USER=x MAIL_FROM_ADDRESS=b@union.example", "or neither; where systemd gives it to the unit"},
+		{"SMTP_HOST=localhost:2587", "write only the host, localhost, and STRIKEVOTE_SMTP_PORT=2587"},
+		{"SMTP_HOST=smtps://u:p@mx.example:465/", "write only the host, mx.example"},
+		{"SMTP_HOST=mx/example", "it is not the name of a server"},
+		{"SMTP_TLS=ssl", "ssl is called tls here; write tls"},
+		{"MAIL_SENDERS=smtp SMTP_HOST=localhost SMTP_TLS=none SMTP_USER=x SMTP_PASSWORD_FILE=" + key, "SMTP_USER: a password is not sent unencrypted, and STRIKEVOTE_SMTP_TLS is none"},
+		{"SMTP_BOUNCE_ADDRESS=b+c@union.example", "there is a + in it"},
+		{"SMTP_BOUNCE_ADDRESS=" + strings.Repeat("b", 32) + "@union.example", "there are 32 characters, and there is room for 31"},
+		{"MAIL_SENDERS=sendgrid MAIL_FROM_ADDRESS=b@union.example SENDGRID_KEY_FILE=SG.secret-key", "this looks like the key itself"},
+		{"MAIL_SENDERS=sendgrid MAIL_FROM_ADDRESS=b@union.example SENDGRID_KEY_FILE=secret-key", "SENDGRID_KEY_FILE: there is no such file; write the name"},
+		{"MAIL_SENDERS=sendgrid MAIL_FROM_ADDRESS=b@union.example SENDGRID_KEY_FILE=" + written(t, "\n", 0o600), "is empty; put the secret into it"},
+		{"MAIL_SENDERS=sendgrid MAIL_FROM_ADDRESS=b@GMail.com SENDGRID_KEY_FILE=" + key, "nobody but GMail.com may send for GMail.com"},
+		{"MAIL_SENDERS=sendgrid MAIL_FROM_ADDRESS=b@yahoo.co.uk SENDGRID_KEY_FILE=" + key, "use a domain of the union"},
+		{"MAIL_SENDERS=sendgrid SENDGRID_WEBHOOK_KEY= MAIL_FROM_ADDRESS=b@live.union.example SENDGRID_KEY_FILE=" + key, "warning: STRIKEVOTE_SENDGRID_WEBHOOK_KEY is empty"},
 		{"SMTP_PORT=x", `"x" is not a port; write it like 587`},
 		{"MAIL_BOUNCES=/x", "SMTP_BOUNCE_ADDRESS: STRIKEVOTE_MAIL_BOUNCES is set"},
+		{"MAIL_BOUNCES=/nowhere SMTP_BOUNCE_ADDRESS=b@union.example", "warning: STRIKEVOTE_MAIL_BOUNCES: there is no folder /nowhere/new"},
 		{"SENDGRID_SANDBOX=perhaps", "write yes or no"},
 	} {
 		environ := make(map[string]string)
@@ -246,6 +271,9 @@ func TestMailSettings(t *testing.T) {
 			environ[prefix+name] = text
 		}
 		code, _, said := configured(t, environ, "check")
+		if strings.Contains(said, "secret-key") {
+			t.Errorf("%s: it prints the key", tt.want)
+		}
 		warning := strings.HasPrefix(tt.want, "warning")
 		if !strings.Contains(said, tt.want) || (code == exitOK) != (tt.want == "" || warning) || tt.want == "" && said != "" {
 			t.Errorf("%s: exit %d, %s; want %s", tt.settings, code, said, tt.want)
@@ -305,6 +333,10 @@ func TestBounceLater(t *testing.T) {
 		{"garbage", strings.Repeat("\x00garbage", 1000), nil, nil, exitOK},
 		{"nothing", "", nil, nil, exitOK},
 		{"a note", "From: vera@mail.example\r\nSubject: On holiday\r\n\r\nuntil May\r\n", nil, nil, exitOK},
+		{"a note, where the senders' secrets are the service's", "From: vera@mail.example\r\nSubject: On holiday\r\n\r\nuntil May\r\n", map[string]string{
+			"STRIKEVOTE_MAIL_SENDERS": "sendgrid,smtp", "STRIKEVOTE_SMTP_HOST": "mx.example", "STRIKEVOTE_SMTP_USER": "x", "STRIKEVOTE_MAIL_FROM_ADDRESS": "b@union.example",
+			"STRIKEVOTE_LISTEN_BOOTH": ":443", "STRIKEVOTE_ORIGIN_BOOTH": "https://vote.union.example",
+		}, nil, exitOK},
 		{"no data folder", bounce, nil, nil, exitLater},
 		{"no such folder", bounce, map[string]string{"STRIKEVOTE_DATA": "/nowhere"}, nil, exitLater},
 		{"wrong settings", "", map[string]string{"STRIKEVOTE_DATUM": "x"}, nil, exitLater},
@@ -317,6 +349,9 @@ func TestBounceLater(t *testing.T) {
 		code := run(t.Context(), e, append([]string{"mail", "bounce"}, append(tt.args, []string{"-to", "bounce+000102030405060708090a0b0c0d0e0f@union.example"}...)...))
 		if code != tt.want {
 			t.Errorf("%s: exit %d, want %d: %s", tt.name, code, tt.want, &said)
+		}
+		if n := strings.Count(said.String(), "\n"); n != 1 && tt.name != "help" && tt.name != "a wrong flag" {
+			t.Errorf("%s: %d lines are said: %s", tt.name, n, &said)
 		}
 		if strings.Contains(fmt.Sprint(&out, &said), "vera") {
 			t.Errorf("%s: it names somebody: %s%s", tt.name, &out, &said)

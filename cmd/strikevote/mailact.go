@@ -16,6 +16,7 @@ import (
 func runMailSend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
+	o.named(fs)
 	spread := fs.Duration("spread", 0, "send over this while, in random order")
 	wait := fs.Bool("wait", false, "wait until they have left")
 	kinds := []string{mailer.Announcement, mailer.Reminder, mailer.Closing}
@@ -27,27 +28,52 @@ func runMailSend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) e
 		return usageError("the kinds of mail are %s", strings.Join(kinds, ", "))
 	}
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		if err := d.CheckMail(ctx, id, kind, *spread); err != nil {
-			return err
-		}
-		fmt.Fprintf(e.out, "The %s would be queued for everybody whom it is for.\n", kind)
-		if o.dry(e) {
-			return nil
-		}
-		n, err := d.QueueMail(ctx, id, kind, *spread)
+		n, err := d.CheckMail(ctx, id, kind, *spread)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			fmt.Fprintln(e.out, "No mail is queued: everybody whom it is for got one. A reminder may be repeated after 20 hours.")
+			fmt.Fprintln(e.out, "No mail would be queued: everybody who has an address got one. "+remindRule)
 			return nil
 		}
-		fmt.Fprintf(e.out, "%d mails are queued; the service sends them. How they fare: strikevote mail status\n", n)
+		st, err := d.MailStatus(ctx, id)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "The %s would be queued for %s%s.\n", kind, count(n, "member"), whichOf(kind))
+		if st.Paused {
+			fmt.Fprintln(e.out, "Mails are held back: it would wait until strikevote mail resume.")
+		}
+		if o.dry(e) {
+			return nil
+		}
+		if n, err = d.QueueMail(ctx, id, kind, *spread, o.operator()); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "\n%s. How they fare: strikevote mail status\n", queuedWords(n, st.Paused))
 		if !*wait {
 			return nil
 		}
-		return watchMail(ctx, e, d, id, kind)
+		return watchMail(ctx, e, d, id, kind, true)
 	})
+}
+
+// remindRule is when a member gets another mail of those that remind.
+const remindRule = "Between two mails that remind lie 20 hours; on the last day 4 between a reminder and the closing mail."
+
+// whichOf says who of those for whom a mail is queued gets none after all.
+func whichOf(kind string) string {
+	if mailer.Neutral(kind) {
+		return ""
+	}
+	return "; to those who need none it does not leave, and nobody sees who they are"
+}
+
+func queuedWords(n int, paused bool) string {
+	if paused {
+		return count(n, "mail") + " queued; mails are held back, let them leave with strikevote mail resume"
+	}
+	return count(n, "mail") + " queued; the service sends them"
 }
 
 func runMailPause(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
@@ -103,4 +129,12 @@ func holdMail(ctx context.Context, e *env, fs *flag.FlagSet, args []string, woul
 		fmt.Fprintln(e.out, said)
 		return nil
 	})
+}
+
+// count writes how many of something.
+func count(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
 }

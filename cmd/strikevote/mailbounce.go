@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"strikevote/internal/deployment"
@@ -46,7 +48,9 @@ func countBounce(ctx context.Context, e *env, fs *flag.FlagSet, args []string) e
 	}
 	events, err := smtp.ParseBounce(e.in, *to)
 	if errors.Is(err, smtp.ErrBounce) || err == nil && len(events) == 0 {
-		return nil // it says nothing of a mail, and never will
+		// It says nothing of a mail, and never will.
+		fmt.Fprintln(e.err, "not counted: it is no bounce, or says nothing of a mail of ours")
+		return nil
 	}
 	if err != nil {
 		return err
@@ -59,7 +63,16 @@ func countBounce(ctx context.Context, e *env, fs *flag.FlagSet, args []string) e
 	if err != nil {
 		return err
 	}
-	return deployment.CountAlone(ctx, d, events)
+	known, err := deployment.CountAlone(ctx, d, events)
+	switch {
+	case err != nil:
+		return err
+	case known == 0:
+		fmt.Fprintln(e.err, "not counted: it is of no mail that is here")
+	default:
+		fmt.Fprintln(e.err, "counted")
+	}
+	return nil
 }
 
 // watchBounces counts the bounces in the Maildir of the settings until ctx ends, and
@@ -71,14 +84,43 @@ func (c *Config) watchBounces(ctx context.Context, d *deployment.Deployment, log
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err := smtp.Watch(ctx, c.MailBounces, string(c.SMTPBounceAddress), log, func(events []mailer.Event) error {
-			_, err := d.CountMail(ctx, events)
-			return err
-		})
-		if err != nil {
-			// Votes go on without it.
+		t := time.NewTimer(0)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+			}
+			err := smtp.Watch(ctx, c.MailBounces, string(c.SMTPBounceAddress), log, func(events []mailer.Event) error {
+				_, err := d.CountMail(ctx, events)
+				return err
+			})
+			if err == nil {
+				return
+			}
+			// Votes go on without it, and the folder may come yet.
 			log.ErrorContext(ctx, "bounces are not counted", "err", err)
+			t.Reset(maildirPause)
 		}
 	}()
 	return func() { <-done }
+}
+
+// maildirPause is after what time a Maildir that was not there is looked for again.
+const maildirPause = 5 * time.Minute
+
+// maildirMissing says what keeps the bounces in the Maildir of the settings from being
+// counted, or nothing.
+func (c *Config) maildirMissing() string {
+	if c.MailBounces == "" {
+		return ""
+	}
+	for _, name := range []string{"new", "cur"} {
+		path := filepath.Join(c.MailBounces, name)
+		if info, err := os.Stat(path); err != nil || !info.IsDir() {
+			return prefix + "MAIL_BOUNCES: there is no folder " + path + " that this account may look into: bounces are not counted; make the Maildir, with new, cur and tmp in it"
+		}
+	}
+	return ""
 }

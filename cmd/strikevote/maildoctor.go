@@ -40,6 +40,7 @@ One line for each check: ok, WARN or FAIL, and what to do. Exit code 0: nothing 
 type mailDoctor struct {
 	o                                       operation
 	dns, selector, envelope, employer, test string
+	reply                                   string // domain that answers go to, of the election
 	recipients                              int
 }
 
@@ -56,11 +57,11 @@ func runMailDoctor(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 	if err := m.o.parse(fs, args, 0, "it takes flags only"); err != nil {
 		return err
 	}
-	c, err := m.o.settings.load()
+	c, err := m.o.settings.loadToSend()
 	if err != nil {
 		return err
 	}
-	list, err := m.examine(ctx, e, c)
+	list, unknown, err := m.examine(ctx, e, c)
 	if err != nil {
 		return err
 	}
@@ -75,15 +76,19 @@ func runMailDoctor(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 	if slices.ContainsFunc(list, func(f deployment.Finding) bool { return f.State == deployment.StateFail }) {
 		return errFalse
 	}
+	if unknown {
+		return errors.New("the DNS could not be asked, so the domain was not checked")
+	}
 	return nil
 }
 
-func (m *mailDoctor) examine(ctx context.Context, e *env, c *Config) ([]deployment.Finding, error) {
-	list := settingsFindings(c)
+// examine looks at everything but a test. unknown: of the domain nothing was found out.
+func (m *mailDoctor) examine(ctx context.Context, e *env, c *Config) (list []deployment.Finding, unknown bool, err error) {
+	list = settingsFindings(c)
 	_, from, _ := strings.Cut(string(c.MailFromAddress), "@")
 	if from == "" {
 		return append(list, deployment.Finding{Check: "sender", State: deployment.StateFail, Says: "it is not set whom the mails are from",
-			Do: "set " + prefix + "MAIL_FROM_ADDRESS to an address in a domain of the union"}), nil
+			Do: "set " + prefix + "MAIL_FROM_ADDRESS to an address in a domain of the union"}), false, nil
 	}
 	if m.at(from) {
 		list = append(list, deployment.Finding{Check: "sender", State: deployment.StateFail, Says: from + " is the employer's domain: the employer's mail system would read replies, and may keep the mails out",
@@ -95,7 +100,7 @@ func (m *mailDoctor) examine(ctx context.Context, e *env, c *Config) ([]deployme
 	if c.MailSenders.has(senderSendGrid) {
 		a, err := c.account()
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		hook := ""
 		if c.OriginRegistrar != "" {
@@ -108,21 +113,22 @@ func (m *mailDoctor) examine(ctx context.Context, e *env, c *Config) ([]deployme
 	if c.MailSenders.has(senderSMTP) {
 		s, err := c.smtp()
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		found = append(found, mailcheck.SMTP(ctx, mailcheck.Relay{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password, TLS: s.TLS})...)
+		found = append(found, mailcheck.SMTP(ctx, mailcheck.Relay{Host: s.Host, Port: s.Port, User: s.User, Password: s.Password, TLS: s.TLS, From: c.envelope()})...)
 	}
 	for _, s := range m.sendings(c, from, domain) {
 		found = append(found, mailcheck.DNS(ctx, mailcheck.Resolver(m.dns), s)...)
 	}
 	for i, f := range found {
+		unknown = unknown || f.Unknown
 		if slices.Contains(found[:i], f) {
 			continue // the same of both senders
 		}
 		state := map[mailcheck.State]deployment.State{mailcheck.OK: deployment.StateOK, mailcheck.Warn: deployment.StateWarn, mailcheck.Fail: deployment.StateFail}[f.State]
 		list = append(list, deployment.Finding{Check: f.Check, State: state, Says: f.Says, Do: f.Do})
 	}
-	return list, nil
+	return list, unknown, nil
 }
 
 // settingsFindings are the warnings of the settings, and a word on the outbox.
@@ -144,7 +150,7 @@ func settingsFindings(c *Config) []deployment.Finding {
 func (m *mailDoctor) sendings(c *Config, from string, domain *sendgrid.Domain) []mailcheck.Sending {
 	var list []mailcheck.Sending
 	for _, name := range c.MailSenders {
-		s := mailcheck.Sending{From: from, Envelope: m.envelope, Selectors: items(m.selector), Recipients: m.recipients}
+		s := mailcheck.Sending{From: from, Reply: m.reply, Envelope: m.envelope, Selectors: items(m.selector), Recipients: m.recipients}
 		if name == senderSendGrid {
 			if len(c.MailSenders) > 1 {
 				s.Envelope, s.Selectors = "", nil // the flags are for the mail server
@@ -261,6 +267,11 @@ func (m *mailDoctor) addressees(ctx context.Context, e *env, c *Config) ([]regis
 	if err != nil {
 		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), errUsage.Error()+": "))
 	}
+	v, err := d.Overview(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	_, m.reply, _ = strings.Cut(strings.ToLower(v.Manifest.Help.Email), "@")
 	return d.Addressees(ctx, id)
 }
 
@@ -278,7 +289,7 @@ func (m *mailDoctor) testMail(ctx context.Context, e *env, c *Config, list []dep
 	f := deployment.Finding{Check: "test mail", State: deployment.StateOK, Says: strings.ReplaceAll(strings.TrimSpace(said.String()), "\n", "; "),
 		Do: "look whether it arrives, and not among spam"}
 	if !good {
-		f.State, f.Do = deployment.StateFail, "mend what the findings above name, and try again"
+		f.State, f.Do = deployment.StateFail, "see what it answered, mend that, and try again"
 	}
 	return append(list, f), nil
 }

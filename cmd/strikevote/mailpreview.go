@@ -74,7 +74,15 @@ func runMailPreview(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 
 // showPreview prints a mail, or writes its two files.
 func showPreview(e *env, dir, kind, language string, m mailer.Mail) error {
-	text := fmt.Sprintf("Subject: %s\n\n%s", m.Subject, m.Text)
+	text, page := fmt.Sprintf("Subject: %s\n\n%s", m.Subject, m.Text), m.HTML
+	if kind == mailer.Result {
+		const note = "PREVIEW. The numbers below are made up."
+		text = note + "\n\n" + text
+		if at := strings.Index(page, "<body"); at >= 0 {
+			at += strings.IndexByte(page[at:], '>') + 1
+			page = page[:at] + "<p><strong>" + note + "</strong></p>" + page[at:]
+		}
+	}
 	if dir == "" {
 		_, err := fmt.Fprintf(e.out, "=== %s, %s\n%s\n", kind, language, text)
 		return err
@@ -86,5 +94,5 @@ func showPreview(e *env, dir, kind, language string, m mailer.Mail) error {
 	if err := os.WriteFile(name+".txt", []byte(text), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(name+".html", []byte(m.HTML), 0o644)
+	return os.WriteFile(name+".html", []byte(page), 0o644)
 }

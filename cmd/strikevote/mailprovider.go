@@ -35,7 +35,7 @@ func runMailTest(ctx context.Context, e *env, fs *flag.FlagSet, args []string) e
 	if err := to.UnmarshalText([]byte(fs.Arg(0))); err != nil {
 		return usageError("%v", err)
 	}
-	c, err := l.load()
+	c, err := l.loadToSend()
 	if err != nil {
 		return err
 	}
@@ -46,6 +46,9 @@ func runMailTest(ctx context.Context, e *env, fs *flag.FlagSet, args []string) e
 	if !good {
 		return errFalse
 	}
+	if !c.MailSenders.carried() || bool(c.SendGridSandbox) && c.MailSenders.has(senderSendGrid) {
+		return nil
+	}
 	fmt.Fprintln(e.out, "Now look whether it arrives, and not among spam; its source should say spf=pass, dkim=pass, dmarc=pass.")
 	return nil
 }
@@ -53,7 +56,7 @@ func runMailTest(ctx context.Context, e *env, fs *flag.FlagSet, args []string) e
 // sendTest sends one mail by each sender and says what it answered. It reports whether
 // all took it.
 func (c *Config) sendTest(ctx context.Context, e *env, to, only string) (bool, error) {
-	list, err := c.senders(slog.New(slog.DiscardHandler))
+	list, err := c.carriers(slog.New(slog.DiscardHandler), true)
 	if err != nil {
 		return false, err
 	}
@@ -83,7 +86,7 @@ func (c *Config) sendTest(ctx context.Context, e *env, to, only string) (bool, e
 		if len(answers) != 1 {
 			return false, errors.New("the sender did not answer")
 		}
-		fmt.Fprintf(e.out, "%s: %s\n", s.Name(), answerWords(answers[0]))
+		fmt.Fprintf(e.out, "%s: %s%s\n", s.Name(), answerWords(answers[0]), c.afterwards(s.Name(), answers[0]))
 		good = good && answers[0].Verdict == mailer.Accepted
 	}
 	return good, nil
@@ -101,14 +104,16 @@ func testMail(from mailer.Address, to string) mailer.Mail {
 	return m
 }
 
+// answerWords says what a sender answered to a test, and in whose words.
 func answerWords(a mailer.Answer) string {
 	why := ""
-	switch a.Reason {
-	case mailer.ReasonNone:
-	case mailer.ReasonDown:
-		why = ": it was not reached, or does not work"
-	default:
-		why = ": " + mailReason(a.Reason)
+	if a.Reason != mailer.ReasonNone {
+		// Without what to do about it: that is for mails to members.
+		what, _, _ := strings.Cut(mailReason(a.Reason), ":")
+		why = ": " + what
+	}
+	if a.Said != "" {
+		why += fmt.Sprintf("; the answer was %q", a.Said)
 	}
 	switch a.Verdict {
 	case mailer.Accepted:
@@ -121,9 +126,28 @@ func answerWords(a mailer.Answer) string {
 	return "it did not take the mail" + why
 }
 
+// afterwards says what happens with a test that was taken and does not arrive, or what a
+// refusal of the recipient shows.
+func (c *Config) afterwards(sender string, a mailer.Answer) string {
+	switch {
+	case a.Verdict == mailer.Refused && a.Reason == mailer.ReasonAddress:
+		return ". It takes mails of this sender; try an address that exists"
+	case a.Verdict != mailer.Accepted:
+		return ""
+	case sender == senderOutbox:
+		return ": it is a file in " + c.mailDir() + ", and nobody sends it from there"
+	case sender == senderSendGrid && bool(c.SendGridSandbox):
+		return " and checked it, and no mail arrives: " + prefix + "SENDGRID_SANDBOX is yes"
+	}
+	return ""
+}
+
 // account returns the account with SendGrid that the settings name.
 func (c *Config) account() (*sendgrid.Account, error) {
 	if c.SendGridKeyFile == "" {
+		if c.MailSenders.has(senderSendGrid) {
+			return nil, usageError("the key of SendGrid is not here: %sSENDGRID_KEY_FILE is empty; %s", prefix, outsideUnit)
+		}
 		return nil, usageError("there is no account with SendGrid: %sSENDGRID_KEY_FILE is empty", prefix)
 	}
 	g, err := c.sendGrid(nil)

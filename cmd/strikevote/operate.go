@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -148,6 +149,9 @@ func (o *operation) dry(e *env) bool {
 	}
 	return !o.yes
 }
+
+// operator returns who acts, for what needs no name in the log.
+func (o *operation) operator() string { return cmp.Or(strings.TrimSpace(o.by), "an operator") }
 
 // who returns who acts, for the log.
 func (o *operation) who() (string, error) {

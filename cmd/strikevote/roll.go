@@ -64,9 +64,11 @@ cast cannot be told apart.` + operatorHelp},
 		{name: "address", args: "-data DIR -by YOU -reason WHY [-email ADDRESS] [-yes] NUMBER", short: "correct an address, or replace a stolen link", run: runRollAddress, long: `
 Sends a member a new link and ends the old one, after an address was corrected or a
 theft reported. It is refused once a ballot was issued.` + operatorHelp},
-		{name: "undelivered", args: "-data DIR", short: "whose mail was refused for good", run: looks(showUndelivered), long: `
-Lists the members whose mail could not be sent: correct the address with roll address, or
-give them a sealed slip.` + operatorHelp},
+		{name: "undelivered", args: "-data DIR", short: "whose mail did not arrive", run: looks(showUndelivered), long: `
+Lists the members whose link was refused, came back, is delayed or was reported as spam,
+with the kind of mail and why; before the opening those whose announcement was. Correct
+the address with roll address, call them, or give them a sealed slip. Reminders do not
+count: they would tell who has not voted.` + operatorHelp},
 		{name: "slips", args: "-data DIR -by YOU [-numbers A,B] [-reason WHY | -print NUMBER -o FILE] [-yes]", short: "print sealed slips with codes, by two", run: runRollSlips, long: `
 Prints slips with a typed code for members without an address, or for those whose
 numbers are given, one page each, to be folded and sealed. First it asks the committee:
@@ -79,8 +81,9 @@ by the command that it says then:
   strikevote roll slips -data DIR -by YOU -numbers A,B -print 1 -o slips.html -yes
 
 FILE holds a live code of each of them: print it, and delete it.` + operatorHelp},
-		{name: "resend", args: "-data DIR [-yes] NUMBER|ADDRESS", short: "send a member's link again", run: runRollResend, long: `
-Sends the same link again to the address on the roll. It never ends a link.` + operatorHelp},
+		{name: "resend", args: "-data DIR [-by YOU] [-yes] NUMBER|ADDRESS", short: "send a member's link again", run: runRollResend, long: `
+Sends the same link again to the address on the roll. It never ends a link. It stands in
+the committee's log, without the member.` + operatorHelp},
 		{name: "admit", args: "-data DIR -by YOU -name NAME -unit UNIT -email ADDRESS -reason WHY [-shared] [-yes]", short: "let a disputed person vote in an envelope", run: runRollAdmit, long: `
 Gives somebody who is not on the roll, and says that they should be, a link for an
 envelope. It is counted only if two of the committee accept it after the close. An

@@ -164,6 +164,7 @@ func reconcile(ctx context.Context, d *deployment.Deployment, id suite.ElectionI
 func runRollResend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
+	o.named(fs)
 	if err := o.parse(fs, args, 1, "name the member number or the address"); err != nil {
 		return err
 	}
@@ -172,7 +173,7 @@ func runRollResend(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 		if o.dry(e) {
 			return nil
 		}
-		if err := d.ResendLink(ctx, id, fs.Arg(0)); err != nil {
+		if err := d.ResendLink(ctx, id, fs.Arg(0), o.operator()); err != nil {
 			return err
 		}
 		fmt.Fprintln(e.out, "\nIf there is such a member, with an address, the mail leaves in a moment.")
@@ -186,12 +187,29 @@ func showUndelivered(ctx context.Context, e *env, d *deployment.Deployment, id s
 		return err
 	}
 	if len(members) == 0 {
-		fmt.Fprintln(e.out, "No mail was refused.")
+		fmt.Fprintln(e.out, "No mail was refused, is late or was called spam, as far as is known.")
 	}
 	for _, m := range members {
-		fmt.Fprintf(e.out, "%s  %s, %s, %s: %s%s\n", m.Number, m.Name, m.Unit, m.Campus, m.State, because(m.Reason))
+		fmt.Fprintf(e.out, "%s  %s, %s, %s: %s %s%s\n", m.Number, m.Name, m.Unit, m.Campus, m.Kind, deliveryWords(m.State), because(m.Reason))
 	}
 	return nil
+}
+
+// deliveryWords says what became of a mail.
+func deliveryWords(state string) string {
+	switch state {
+	case "failed":
+		return "could not be sent"
+	case "bounced":
+		return "came back"
+	case "blocked":
+		return "was refused"
+	case "delayed":
+		return "is delayed"
+	case "complained":
+		return "was reported as spam"
+	}
+	return state
 }
 
 func showStats(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID) error {

@@ -55,7 +55,7 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 	if fs.NArg() > 0 {
 		return usageError("it takes flags only")
 	}
-	s, err := l.load()
+	s, err := l.loadWhole()
 	if err != nil {
 		return err
 	}

@@ -173,27 +173,39 @@ func (d *Deployment) Admit(ctx context.Context, id suite.ElectionID, a registrar
 }
 
 // QueueMail queues a mail of a kind to everybody whom it is for, to leave within a
-// while from now, and returns how many.
-func (d *Deployment) QueueMail(ctx context.Context, id suite.ElectionID, kind string, spread time.Duration) (int, error) {
+// while from now, and returns how many. It stands in the committee's log.
+func (d *Deployment) QueueMail(ctx context.Context, id suite.ElectionID, kind string, spread time.Duration, by string) (int, error) {
 	e, err := d.active(id)
 	if err != nil {
 		return 0, err
 	}
-	return e.registrar.Enqueue(ctx, kind, d.c.Now(), spread)
+	n, err := e.registrar.Enqueue(ctx, kind, d.c.Now(), spread)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	return n, d.committee.Note(ctx, id, by, "queued the mail "+kind)
 }
 
-// CheckMail returns the error that [Deployment.QueueMail] would, and queues nothing.
-func (d *Deployment) CheckMail(ctx context.Context, id suite.ElectionID, kind string, spread time.Duration) error {
+// CheckMail returns what [Deployment.QueueMail] would, and queues nothing.
+func (d *Deployment) CheckMail(ctx context.Context, id suite.ElectionID, kind string, spread time.Duration) (int, error) {
 	e, err := d.active(id)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	return e.registrar.CheckEnqueue(ctx, kind, d.c.Now(), spread)
 }
 
 // ResendLink queues a member's link again. Before the opening the registrar would
-// queue nothing and not say so, which is right only towards the public.
-func (d *Deployment) ResendLink(ctx context.Context, id suite.ElectionID, number string) error {
+// queue nothing and not say so, which is right only towards the public. It stands in the
+// committee's log, without the member.
+func (d *Deployment) ResendLink(ctx context.Context, id suite.ElectionID, number, by string) error {
+	if err := d.resendLink(ctx, id, number); err != nil {
+		return err
+	}
+	return d.committee.Note(ctx, id, by, "sent a link again")
+}
+
+func (d *Deployment) resendLink(ctx context.Context, id suite.ElectionID, number string) error {
 	e, err := d.active(id)
 	if err != nil {
 		return err

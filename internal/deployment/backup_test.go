@@ -215,7 +215,7 @@ func (w *world) resting(t *testing.T, c Config) {
 	if o, err := d.Overview(t.Context(), w.id); err != nil || o.Rests == nil {
 		t.Errorf("an operator is not told that it rests: %v", err)
 	}
-	if _, err := d.QueueMail(t.Context(), w.id, mailer.Reminder, 0); err == nil || !strings.Contains(err.Error(), "rests") {
+	if _, err := d.QueueMail(t.Context(), w.id, mailer.Reminder, 0, "Olga"); err == nil || !strings.Contains(err.Error(), "rests") {
 		t.Errorf("mails are queued for an election that rests: %v", err)
 	}
 	for _, url := range []string{

@@ -152,6 +152,7 @@ func open(ctx context.Context, c Config, before, listen func(*Deployment) error)
 		client: &http.Client{Timeout: 2 * time.Minute, Transport: new(http.Transport)},
 	}
 	d.mailCounts = newMailCounts(d.registry)
+	d.mailCounts.log = c.Log
 	d.registrars, d.boxes = registrar.NewService(c.Log, metrics.HTTP(d.registry, listenRegistrar)), ballotbox.NewService(c.Log)
 	d.registrars.Behind(c.Front.Proxies.Client)
 	if err := d.open(ctx, before, listen); err != nil {

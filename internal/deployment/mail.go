@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -88,17 +89,32 @@ func (d *Deployment) NoteCleared(ctx context.Context, id suite.ElectionID, numbe
 	if err != nil || phase != election.PhaseOpen && phase != election.PhaseClosed {
 		return false, err
 	}
-	return true, d.ResendLink(ctx, id, number)
+	return true, d.resendLink(ctx, id, number)
 }
 
 // errNoService is returned where nobody answers for the service.
 var errNoService = errors.New("the service does not run here, so no mail leaves")
 
-var heldLine = regexp.MustCompile(`^strikevote_mail_sender_held\{reason="([a-z]+)",sender="([a-z]+)"\} 1$`)
+// A MailService is what a running service says of those that carry its mails.
+type MailService struct {
+	Held map[string]mailer.Reason // why senders are not asked at the moment, by name
+	Free int                      // senders that are asked
+	// Refused are posts about mails that were refused since it started: unsigned, or
+	// not to be read.
+	Refused map[string]int
+}
 
-// MailHolds asks the running service why senders of mails are not asked at the moment,
-// by their names. It returns an error where it does not run on this machine.
-func (d *Deployment) MailHolds(ctx context.Context) (map[string]mailer.Reason, error) {
+// Stuck reports whether no sender is asked.
+func (s *MailService) Stuck() bool { return s != nil && len(s.Held) > 0 && s.Free == 0 }
+
+var (
+	senderLine  = regexp.MustCompile(`^strikevote_mail_sender_held\{reason="([a-z]*)",sender="([a-z]+)"\} ([01])$`)
+	refusedLine = regexp.MustCompile(`^strikevote_mail_events_total\{answer="(unsigned|unreadable)"\} ([0-9.e+]+)$`)
+)
+
+// MailService asks the running service about the senders of mails. It returns an error
+// where it does not run on this machine.
+func (d *Deployment) MailService(ctx context.Context) (*MailService, error) {
 	addrs := map[string]bool{d.c.Listen[listenAdmin]: true}
 	all, err := d.readServings()
 	if err != nil {
@@ -109,7 +125,7 @@ func (d *Deployment) MailHolds(ctx context.Context) (map[string]mailer.Reason, e
 	}
 	client := &http.Client{Timeout: healthTime, Transport: &http.Transport{DisableKeepAlives: true}}
 	x := &examination{Checkup: Checkup{Config: d.c, Client: client}}
-	held := make(map[string]mailer.Reason)
+	s := &MailService{Held: make(map[string]mailer.Reason), Refused: make(map[string]int)}
 	answered := false
 	for addr := range addrs {
 		if addr == "" {
@@ -120,23 +136,29 @@ func (d *Deployment) MailHolds(ctx context.Context) (map[string]mailer.Reason, e
 			continue
 		}
 		answered = true
-		for name, reason := range heldIn(a.body) {
-			held[name] = reason
-		}
+		s.read(a.body)
 	}
 	if !answered {
 		return nil, errNoService
 	}
-	return held, nil
+	return s, nil
 }
 
-// heldIn reads them from a service's metrics.
-func heldIn(metrics string) map[string]mailer.Reason {
-	held := make(map[string]mailer.Reason)
+// read takes what a service's metrics say.
+func (s *MailService) read(metrics string) {
 	for line := range strings.Lines(metrics) {
-		if m := heldLine.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
-			held[m[2]] = mailer.Reason(m[1])
+		line = strings.TrimSpace(line)
+		if m := senderLine.FindStringSubmatch(line); m != nil {
+			if m[3] == "1" {
+				s.Held[m[2]] = mailer.Reason(m[1])
+			} else {
+				s.Free++
+			}
+		}
+		if m := refusedLine.FindStringSubmatch(line); m != nil {
+			if n, err := strconv.ParseFloat(m[2], 64); err == nil {
+				s.Refused[m[1]] += int(n)
+			}
 		}
 	}
-	return held
 }

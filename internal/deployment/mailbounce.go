@@ -21,7 +21,7 @@ func (d *Deployment) CountMail(ctx context.Context, events []mailer.Event) (int,
 
 // CountAlone does the same for a program that the mail system starts for each bounce:
 // it reads no key, and starts no database.
-func CountAlone(ctx context.Context, c Config, events []mailer.Event) (err error) {
+func CountAlone(ctx context.Context, c Config, events []mailer.Event) (known int, err error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -31,17 +31,17 @@ func CountAlone(ctx context.Context, c Config, events []mailer.Event) (err error
 			Dir: filepath.Join(c.Data, "postgres", "registrar"), Name: "registrar", Log: c.Log, Roles: migrations.RegistrarRoles,
 		})
 		if err != nil {
-			return err
+			return 0, err
 		}
 	}
 	papers, err := s.openCommittee(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer papers.Close()
 	ids, err := committee.New(committee.Config{Pool: papers, Log: c.Log, Now: time.Now, Status: notSealed}).Elections(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var errs []error
 	for _, id := range ids {
@@ -50,10 +50,12 @@ func CountAlone(ctx context.Context, c Config, events []mailer.Event) (err error
 			continue // it is being made, or wiped
 		}
 		if err == nil {
-			_, err = mailer.Count(ctx, pool, events)
+			var n mailer.Counted
+			n, err = mailer.Count(ctx, pool, events)
+			known += n.New + n.Again
 			pool.Close()
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return known, errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"context"
+	"log/slog"
 	"math"
 	"sync"
 	"time"
@@ -18,6 +19,11 @@ import (
 type mailCounts struct {
 	handed *prometheus.CounterVec
 	told   *prometheus.CounterVec
+
+	log  *slog.Logger // may be nil
+	mu   sync.Mutex
+	last time.Time // of the last line about posts that were refused; guarded by mu
+	more int       // that were refused since; guarded by mu
 }
 
 func newMailCounts(reg prometheus.Registerer) *mailCounts {
@@ -45,7 +51,25 @@ func (p *mailCounts) observe(kind string, v mailer.Verdict) {
 	}
 }
 
-func (p *mailCounts) refused(answer string) { p.told.WithLabelValues(answer).Inc() }
+// refusedPause lies between two lines about posts that were refused: anybody may post,
+// and fill a disk.
+const refusedPause = 10 * time.Minute
+
+// refused counts a post that was refused, and says so from time to time: a key that is
+// wrong here would go unnoticed, and nothing be known of any mail.
+func (p *mailCounts) refused(answer string) {
+	p.told.WithLabelValues(answer).Inc()
+	if p.log == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.more++
+	if now := time.Now(); p.last.IsZero() || now.Sub(p.last) >= refusedPause {
+		p.log.Warn("what a carrier of mails posts is refused: see strikevote doctor mail", "answer", answer, "count", p.more)
+		p.last, p.more = now, 0
+	}
+}
 
 func (p *mailCounts) unknown(n int) { p.told.WithLabelValues("unknown").Add(float64(n)) }
 

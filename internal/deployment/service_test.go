@@ -567,7 +567,7 @@ func testOpen(t *testing.T, w *world) {
 	if phase, err := w.d.Phase(t.Context(), w.id); err != nil || phase != election.PhaseSealed {
 		t.Errorf("not witnessed, and %s, %v", phase, err)
 	}
-	if err := w.d.ResendLink(t.Context(), w.id, "NUMBER-1"); err == nil {
+	if err := w.d.ResendLink(t.Context(), w.id, "NUMBER-1", "Olga"); err == nil {
 		t.Error("a link was sent again before the opening")
 	}
 	w.until(t, election.PhaseOpen)

@@ -69,7 +69,7 @@ func TestMoment(t *testing.T) {
 	midnight := time.Date(2026, 12, 31, 0, 5, 0, 0, time.FixedZone("IST", 5*3600+1800))
 	for code, want := range map[string][3]string{
 		"en":      {"Thursday, October 1, 5:00 p.m. Pacific time", "Sunday, January 4, 12:30 p.m. Eastern time", "Thursday, December 31, 12:05 a.m. UTC+05:30"},
-		"es":      {"jueves, 1 de octubre, 5:00 p._m., hora del Pacífico", "domingo, 4 de enero, 12:30 p._m., hora del este", "jueves, 31 de diciembre, 12:05 a._m., UTC+05:30"},
+		"es":      {"jueves 1 de octubre, 5:00 p._m., hora del Pacífico", "domingo 4 de enero, 12:30 p._m., hora del este", "jueves 31 de diciembre, 12:05 a._m., UTC+05:30"},
 		"zh-Hans": {"10月1日星期四，太平洋时间下午5:00", "1月4日星期日，东部时间中午12:30", "12月31日星期四，UTC+05:30凌晨12:05"},
 		"zh-Hant": {"10月1日星期四，太平洋時間下午5:00", "1月4日星期日，東部時間中午12:30", "12月31日星期四，UTC+05:30凌晨12:05"},
 		"tl":      {"Huwebes, Oktubre 1, 5:00 p.m., oras sa Pasipiko", "Linggo, Enero 4, 12:30 p.m., oras sa Eastern (ET)", "Huwebes, Disyembre 31, 12:05 a.m., UTC+05:30"},

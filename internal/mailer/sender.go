@@ -2,7 +2,9 @@ package mailer
 
 import (
 	"context"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // A Sender hands mails on. It must be safe for concurrent use.
@@ -29,7 +31,22 @@ type Answer struct {
 	// said so, or its settings are wrong and a person has to mend them, or its answers
 	// are lost one after the other. Only with [NotTaken] and [Unknown].
 	Pause time.Duration
+	// Said is what the other side said, word for word: only of a test, which is to no
+	// member, and only where the sender was told to keep it. It never reaches a log.
+	Said string
 }
+
+// Quote returns the words of a mail system as they may be shown on a screen: one line,
+// and not long.
+func Quote(text string) string {
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	if r := []rune(text); len(r) > maxQuote {
+		return string(r[:maxQuote]) + "…"
+	}
+	return text
+}
+
+const maxQuote = 300
 
 // A Verdict says what is known of a mail after it was handed to a [Sender].
 type Verdict int

@@ -20,17 +20,17 @@ func TestReminders(t *testing.T) {
 	t.Parallel()
 	r := testRenderer(t, real)
 	for code, want := range map[string]struct{ none, nobody, same, close, subject string }{
-		"en": {"No ballot has been issued in your name yet", "No person looked at a list of names.", "It is the same link as before.",
+		"en": {"You have not voted yet", "No person looked at a list of names.", "It is the same link as before.",
 			"Monday, March 18, 10:46 a.m. Pacific time", "Union ballot: closes Monday at 10:46 a.m. Pacific time"},
-		"es": {"Todavía no se ha expedido ninguna boleta a su nombre", "Nadie miró una lista de nombres.", "Es el mismo enlace de antes.",
-			"lunes, 18 de marzo, 10:46 a. m., hora del Pacífico", "Votación del sindicato: cierra el lunes, 10:46 a.\u00a0m., hora del Pacífico"},
-		"zh-Hans": {"还没有以您的名义发放选票。", "没有人看过姓名名单。", "链接与以前相同。", "3月18日星期一，太平洋时间上午10:46", "工会投票：星期一太平洋时间上午10:46截止"},
-		"zh-Hant": {"還沒有以您的名義發放選票。", "沒有人看過姓名名單。", "連結與以前相同。", "3月18日星期一，太平洋時間上午10:46", "工會投票：星期一太平洋時間上午10:46截止"},
-		"tl": {"Wala pang na-issue na balota sa pangalan mo", "Walang taong tumingin sa listahan ng mga pangalan.", "Pareho ito ng dating link.",
+		"es": {"usted todavía no ha votado", "Nadie miró una lista de nombres.", "Es el mismo enlace de antes.",
+			"lunes 18 de marzo, 10:46 a. m., hora del Pacífico", "Votación del sindicato: cierra el lunes, 10:46 a.\u00a0m., hora del Pacífico"},
+		"zh-Hans": {"据系统所知，您还没有", "没有人看过姓名名单。", "链接与以前相同。", "3月18日星期一，太平洋时间上午10:46", "工会投票：星期一太平洋时间上午10:46截止"},
+		"zh-Hant": {"據系統所知，您還沒有", "沒有人看過姓名名單。", "連結與以前相同。", "3月18日星期一，太平洋時間上午10:46", "工會投票：星期一太平洋時間上午10:46截止"},
+		"tl": {"hindi ka pa bumoboto", "Walang taong tumingin sa listahan ng mga pangalan.", "Pareho ito ng dating link.",
 			"Lunes, Marso 18, 10:46 a.m., oras sa Pasipiko", "Balota ng unyon: magsasara sa Lunes, 10:46 a.m., oras sa Pasipiko"},
-		"vi": {"Chưa có lá phiếu nào được cấp đứng tên quý vị", "Không ai xem danh sách tên.", "Đường dẫn vẫn như trước.",
+		"vi": {"quý vị chưa bỏ phiếu", "Không ai xem danh sách tên.", "Đường dẫn vẫn như trước.",
 			"Thứ Hai, ngày 18 tháng 3, 10:46 (giờ Thái Bình Dương)", "Bỏ phiếu của công đoàn: đóng vào Thứ Hai, 10:46 (giờ Thái Bình Dương)"},
-		"ko": {"아직 본인 이름으로 발급된 투표지가 없습니다.", "이름 목록을 본 사람은 없습니다.", "전과 같은 링크입니다.",
+		"ko": {"아직 투표하지 않으셨습니다.", "이름 목록을 본 사람은 없습니다.", "전과 같은 링크입니다.",
 			"3월 18일 월요일 오전 10:46(태평양 시간)", "노조 투표: 월요일 오전 10:46(태평양 시간) 마감"},
 	} {
 		for _, kind := range []string{Reminder, Closing} {

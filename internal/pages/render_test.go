@@ -242,11 +242,11 @@ func TestOutcomes(t *testing.T) {
 func TestRule(t *testing.T) {
 	t.Parallel()
 	for preset, want := range map[string]string{
-		"simple":       "More yes than no. All bargaining units are counted together. Abstentions count for turnout only.",
+		"simple":       "There must be more yes than no. All bargaining units are counted together. Abstentions count for turnout only.",
 		"two-thirds":   "Yes must be at least two thirds of the yes and no votes.",
 		"three-fifths": "Yes must be at least three fifths of the yes and no votes.",
 		"australia":    "Yes must be more than half of all votes cast. At least half of the members entitled to vote must cast a ballot. All bargaining units are counted together. The rule counts yes against all votes cast, so an abstention weighs like a no.",
-		"uk":           "More yes than no. At least half of the members entitled to vote must cast a ballot.",
+		"uk":           "There must be more yes than no. At least half of the members entitled to vote must cast a ballot.",
 		"uk-important": "At least two fifths of the members entitled to vote must choose yes.",
 	} {
 		w := newWorld(t, func(p *electiontest.Plan) { p.Rule = preset })
@@ -256,7 +256,7 @@ func TestRule(t *testing.T) {
 		}
 	}
 	w := newWorld(t, func(p *electiontest.Plan) { p.Change = func(m *election.Manifest) { m.Rule.PerGroup = true } })
-	if body := w.page(""); !strings.Contains(body, "More yes than no in each bargaining unit.") || !strings.Contains(body, "[Unit] authorizes the leadership") {
+	if body := w.page(""); !strings.Contains(body, "There must be more yes than no in each bargaining unit.") || !strings.Contains(body, "[Unit] authorizes the leadership") {
 		t.Error("a rule for each unit is not said as one")
 	}
 }

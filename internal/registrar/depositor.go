@@ -132,31 +132,39 @@ func (r *Registrar) Named(ctx context.Context, a act.Amend) (number, name string
 	return number, name, nil
 }
 
-// An Undelivered is a member whose last link did not arrive.
+// An Undelivered is a member whose last mail with a link did not arrive, or is not known
+// to have.
 type Undelivered struct {
 	Member
-	State  string // failed: it never left; bounced, blocked: it came back
+	Kind string // of the mail
+	// State is failed: it never left; bounced, blocked: it came back; delayed: the
+	// member's mail system takes it later, or never; complained: it arrived, and was
+	// reported as spam.
+	State  string
 	Reason mailer.Reason
 }
 
-// Undelivered lists the members whose last link was refused for good, by who carries
-// the mails or by the member's own mail system. Reminders do not count: they leave only
-// to those who have not voted, so that whoever had one refused, or had an earlier
-// refusal made up for, would be known by it. No more do notices, which go to those who
-// have.
+// Undelivered lists the members whose last link was refused, by who carries the mails or
+// by the member's own mail system, who have not got it yet, or who called it spam. As
+// long as nothing was heard of the invitation, what became of the announcement counts:
+// it finds addresses that are dead while there is time to ask for others. Reminders do
+// not count: they leave only to those who have not voted, so that whoever had one
+// refused, or had an earlier refusal made up for, would be known by it. No more do
+// notices, which go to those who have.
 func (r *Registrar) Undelivered(ctx context.Context) ([]Undelivered, error) {
 	rows, err := r.c.Pool.Query(ctx, `
-		SELECT m.member_no, m.name, m.unit, m.campus, COALESCE(o.delivery, o.state), COALESCE(o.reason, '') FROM registrar.member m
-		CROSS JOIN LATERAL (SELECT CASE WHEN state = 'sent' THEN delivery END AS delivery, state, reason FROM registrar.outbox o
+		SELECT m.member_no, m.name, m.unit, m.campus, o.kind, COALESCE(o.delivery, o.state), COALESCE(o.reason, '') FROM registrar.member m
+		CROSS JOIN LATERAL (SELECT kind, CASE WHEN state = 'sent' THEN delivery END AS delivery, state, reason FROM registrar.outbox o
 			WHERE o.on_roll AND o.group_id = m.group_id AND o.roll_index = m.roll_index AND o.kind = ANY ($1)
+				AND (o.kind <> $2 OR o.state = 'failed' OR o.state = 'sent' AND o.delivery <> 'processed')
 			ORDER BY o.not_before DESC LIMIT 1) o
-		WHERE o.state = 'failed' OR o.delivery IN ('bounced', 'blocked')
-		ORDER BY m.campus, m.name, m.member_no`, []string{mailer.Invitation, mailer.Resend, mailer.Corrected})
+		WHERE o.state = 'failed' OR o.delivery IN ('bounced', 'blocked', 'delayed', 'complained')
+		ORDER BY m.campus, m.name, m.member_no`, []string{mailer.Announcement, mailer.Invitation, mailer.Resend, mailer.Corrected}, mailer.Invitation)
 	if err != nil {
 		return nil, fmt.Errorf("listing undelivered mails: %w", scrub(err))
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Undelivered, err error) {
-		err = row.Scan(&m.Number, &m.Name, &m.Unit, &m.Campus, &m.State, &m.Reason)
+		err = row.Scan(&m.Number, &m.Name, &m.Unit, &m.Campus, &m.Kind, &m.State, &m.Reason)
 		return m, err
 	})
 	if err != nil {

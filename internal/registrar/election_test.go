@@ -749,6 +749,33 @@ func TestNoticesHaveOneTime(t *testing.T) {
 	}
 }
 
+// TestReminderSpacing queues reminders and the closing mail over three days.
+func TestReminderSpacing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	w.at(electiontest.Open)
+	end := time.Unix(electiontest.Open, 0).Add(72 * time.Hour)
+	if _, err := w.db.Owner.Exec(ctx, `UPDATE registrar.election SET close_at = $1`, end.Unix()); err != nil {
+		t.Fatal(err)
+	}
+	for _, day := range []struct {
+		kind         string
+		before, want int // in hours, before the close
+	}{
+		{mailer.Reminder, 72, 70}, {mailer.Closing, 72, 0}, {mailer.Closing, 53, 0}, {mailer.Reminder, 26, 70}, {mailer.Closing, 23, 0}, {mailer.Closing, 24, 0}, {mailer.Closing, 22, 70},
+		{mailer.Reminder, 21, 0}, {mailer.Closing, 2, 0}, {mailer.Reminder, 1, 70},
+	} {
+		from := end.Add(-time.Duration(day.before) * time.Hour)
+		if n, err := w.r.CheckEnqueue(ctx, day.kind, from, 0); n != day.want || err != nil {
+			t.Errorf("%s %d hours before the close: %d would be queued, %v", day.kind, day.before, n, err)
+		}
+		if n, err := w.r.Enqueue(ctx, day.kind, from, 0); n != day.want || err != nil {
+			t.Errorf("%s %d hours before the close: %d queued, %v", day.kind, day.before, n, err)
+		}
+	}
+}
+
 func TestOutbox(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -790,8 +817,8 @@ func TestOutbox(t *testing.T) {
 			}
 		}
 	}
-	if n, err := w.r.Enqueue(ctx, mailer.Closing, time.Unix(electiontest.Close-mailer.LastHour, 0), 0); n != 70 || err != nil {
-		t.Errorf("before the last hour: %d queued, %v", n, err)
+	if n, err := w.r.Enqueue(ctx, mailer.Closing, time.Unix(electiontest.Close-mailer.LastHour, 0), 0); n != 0 || err != nil {
+		t.Errorf("an hour after a reminder: %d queued, %v", n, err)
 	}
 	w.now.Store(electiontest.Close) // before anybody wrote the close
 	queue(mailer.Reminder, registrar.ErrMailLate)
@@ -811,7 +838,7 @@ func TestOutbox(t *testing.T) {
 	if err := w.r.Resend(ctx, "M-1-3"); err != nil || w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'resend'`) != 2 {
 		t.Errorf("asked for again while the first waits: %v", err)
 	}
-	if counts, err := w.r.Mails(ctx); err != nil || fmt.Sprint(counts) != "[{announcement queued  70} {closing queued  70} {invitation queued  70} {reminder queued  70} {reminder sent  70} {resend queued  2}]" {
+	if counts, err := w.r.Mails(ctx); err != nil || fmt.Sprint(counts) != "[{announcement queued  70} {invitation queued  70} {reminder queued  140} {resend queued  2}]" {
 		t.Errorf("got %v, %v", counts, err)
 	}
 }

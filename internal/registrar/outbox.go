@@ -55,20 +55,53 @@ var (
 	ErrMailLate = errors.New("it is too late for this mail: an announcement leaves before voting opens, a reminder before it closes")
 )
 
+const (
+	// remindAgain lies between two mails to a member that say that a vote is on: more
+	// than one a day is a nuisance.
+	remindAgain = 20 * time.Hour
+	// closingAgain lies between a reminder and the closing mail on the last day, which
+	// is the last chance.
+	closingAgain = 4 * time.Hour
+	lastDay      = 24 * time.Hour
+)
+
+// receivers are who gets a mail of kind $1: whoever has an address, got none of its kind
+// since $2, and no reminder or closing mail since $3, if it is one; and for whom none of
+// them waits still.
+const receivers = ` FROM registrar.member m
+	WHERE m.email IS NOT NULL AND NOT EXISTS (
+		SELECT FROM registrar.outbox o WHERE o.on_roll AND o.group_id = m.group_id AND o.roll_index = m.roll_index
+			AND (o.kind = $1 AND (o.not_before > $2 OR o.state = 'queued' AND o.attempts = 0)
+				OR $1 IN ('reminder', 'closing') AND o.kind IN ('reminder', 'closing')
+					AND (o.not_before > $3 OR o.state = 'queued' AND o.attempts = 0)))`
+
+// spaced returns since when a kind of mail, and since when a reminder of either kind,
+// keeps a member from another.
+func spaced(kind string, from time.Time, closes int64) (same, other time.Time) {
+	same, other = time.Unix(0, 0), from.Add(-remindAgain)
+	switch kind {
+	case mailer.Reminder:
+		same = other
+	case mailer.Closing:
+		if !from.Before(time.Unix(closes, 0).Add(-lastDay)) {
+			other = from.Add(-closingAgain)
+		}
+	}
+	return same.UTC(), other.UTC()
+}
+
 // Enqueue queues a mail of a kind to everybody on the roll who has an address,
 // spread at random over a while from a moment on. Whoever got that kind before
 // does not get it again; a reminder may be repeated after 20 hours, to those whose
-// last one does not wait still, as in a pause: they would get two at once. Who needs no
-// reminder is found out when it would leave, and told to nobody. Invitations leave in the
-// first half of the voting, however long the while is. It returns how many were queued.
-// Nothing may leave before the election is ready.
+// last one does not wait still, as in a pause: they would get two at once. So long lies
+// between a reminder and the closing mail, too, but for the last day: 4 hours are enough
+// there. Who needs no reminder is found out when it would leave, and told to nobody:
+// whoever needs none is reckoned like all others. Invitations leave in the first half of
+// the voting, however long the while is. It returns how many were queued. Nothing may
+// leave before the election is ready.
 func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, spread time.Duration) (int, error) {
 	if err := r.mayEnqueue(ctx, kind); err != nil {
 		return 0, err
-	}
-	since := time.Unix(0, 0)
-	if kind == mailer.Reminder {
-		since = from.Add(-20 * time.Hour)
 	}
 	var queued int
 	err := alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
@@ -82,15 +115,11 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 		if err := r.inTime(kind, e, from.Unix(), from.Add(spread).Unix()); err != nil {
 			return err
 		}
+		same, other := spaced(kind, from, e.close)
 		tag, err := tx.Exec(ctx, `
 			INSERT INTO registrar.outbox (id, kind, group_id, roll_index, not_before)
-			SELECT uuid_send(gen_random_uuid()), $1, m.group_id, m.roll_index, $2::timestamptz + random() * $3::bigint * interval '1 second'
-			FROM registrar.member m
-			WHERE m.email IS NOT NULL AND NOT EXISTS (
-				SELECT FROM registrar.outbox o WHERE o.kind = $1 AND o.on_roll
-					AND o.group_id = m.group_id AND o.roll_index = m.roll_index
-					AND (o.not_before > $4 OR o.state = 'queued' AND o.attempts = 0))`,
-			kind, from.UTC(), int64(spread/time.Second), since.UTC())
+			SELECT uuid_send(gen_random_uuid()), $1, m.group_id, m.roll_index, $4::timestamptz + random() * $5::bigint * interval '1 second'`+receivers,
+			kind, same, other, from.UTC(), int64(spread/time.Second))
 		queued = int(tag.RowsAffected())
 		return err
 	})
@@ -100,23 +129,27 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 	return queued, nil
 }
 
-// CheckEnqueue returns the error that [Registrar.Enqueue] would now, and queues
-// nothing.
-func (r *Registrar) CheckEnqueue(ctx context.Context, kind string, from time.Time, spread time.Duration) error {
+// CheckEnqueue returns what [Registrar.Enqueue] would now, and queues nothing.
+func (r *Registrar) CheckEnqueue(ctx context.Context, kind string, from time.Time, spread time.Duration) (int, error) {
 	if err := r.mayEnqueue(ctx, kind); err != nil {
-		return err
+		return 0, err
 	}
+	var n int
 	err := postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		e, err := readRow(ctx, tx)
 		if err != nil {
 			return err
 		}
-		return r.inTime(kind, e, from.Unix(), from.Add(spread).Unix())
+		if err := r.inTime(kind, e, from.Unix(), from.Add(spread).Unix()); err != nil {
+			return err
+		}
+		same, other := spaced(kind, from, e.close)
+		return tx.QueryRow(ctx, `SELECT count(*)`+receivers, kind, same, other).Scan(&n)
 	})
 	if err != nil {
-		return fmt.Errorf("queueing mails: %w", err)
+		return 0, fmt.Errorf("queueing mails: %w", err)
 	}
-	return nil
+	return n, nil
 }
 
 func (r *Registrar) mayEnqueue(ctx context.Context, kind string) error {

@@ -92,6 +92,9 @@ func (c *checker) cell(f field, s string, k kind) string {
 	if c.kind(f, s, k) || s == "" {
 		return ""
 	}
+	if (f == name || f == firstName || f == lastName) && strings.ContainsAny(strings.TrimSpace(s), "\r\n") {
+		c.warn(f, s, "The name stands in more than one line.", "It is put into one. See that nothing else was typed there: it begins the member's mail.")
+	}
 	if f != number && f != email {
 		s = oneLine(s) // a line break typed into a spreadsheet cell
 	}
@@ -208,7 +211,7 @@ func (c *checker) email(s, number string) {
 	if c.o.SharedEmails {
 		c.warn(email, s, problem, "Both get their own link there. Make sure that they share it on purpose.")
 	} else {
-		c.fault(email, s, problem, "Each member needs an address of their own; or allow shared addresses for couples.")
+		c.fault(email, s, problem, "Each member needs an address of their own; or allow shared addresses for couples, with -shared-mail.")
 	}
 	c.see(first.row)
 }

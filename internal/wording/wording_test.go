@@ -59,10 +59,10 @@ func TestOutcome(t *testing.T) {
 func TestRule(t *testing.T) {
 	t.Parallel()
 	for preset, want := range map[string]string{
-		"simple":       "More yes than no. All bargaining units are counted together.",
+		"simple":       "There must be more yes than no. All bargaining units are counted together.",
 		"two-thirds":   "Yes must be at least two thirds of the yes and no votes. All bargaining units are counted together.",
 		"australia":    "Yes must be more than half of all votes cast. At least half of the members entitled to vote must cast a ballot. All bargaining units are counted together.",
-		"uk-important": "More yes than no. At least half of the members entitled to vote must cast a ballot. At least two fifths of the members entitled to vote must choose yes. All bargaining units are counted together.",
+		"uk-important": "There must be more yes than no. At least half of the members entitled to vote must cast a ballot. At least two fifths of the members entitled to vote must choose yes. All bargaining units are counted together.",
 	} {
 		m := three()
 		var err error

@@ -55,6 +55,9 @@ func (x *questions) scopes() bool {
 	case errors.Is(err, sendgrid.ErrRefusedKey):
 		x.fail(check, "make a new key under Settings, API Keys, and put it in the file of STRIKEVOTE_SENDGRID_KEY_FILE; for an account in the EU set STRIKEVOTE_SENDGRID_URL", "the provider does not know it")
 		return false
+	case errors.Is(err, sendgrid.ErrShape):
+		x.warn(check, "look at Settings, API Keys, in the provider's pages: it needs Mail Send", "%v", err)
+		return true
 	case err != nil:
 		x.fail(check, "see that this machine reaches the address of STRIKEVOTE_SENDGRID_URL", "%v", err)
 		return false

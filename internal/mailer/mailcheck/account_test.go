@@ -92,6 +92,11 @@ func TestAccount(t *testing.T) {
 		want        mailcheck.State
 	}{
 		{"no right to send", settings{scopes: object{"scopes": []string{"whitelabel.read"}}}, want, "SendGrid key", "may not send", mailcheck.Fail},
+		{"rights of another shape", settings{scopes: object{"rights": 1}}, want, "SendGrid key", "a shape that is not known", mailcheck.Warn},
+		{"tracking of another shape", settings{track: object{}}, want, "SendGrid tracking", "a shape that is not known", mailcheck.Warn},
+		{"hooks of another shape", settings{hooks: []string{}}, want, "SendGrid events", "a shape that is not known", mailcheck.Warn},
+		{"credits of another shape", settings{credits: object{"left": 5}}, want, "SendGrid credits", "a shape that is not known", mailcheck.Warn},
+		{"domains of another shape", settings{domains: object{}}, want, "SendGrid domain", "a shape that is not known", mailcheck.Warn},
 		{"all rights", settings{scopes: object{"scopes": []string{"mail.send", "teammates.create"}}}, want, "SendGrid key", "teammates.create", mailcheck.Warn},
 		{"click tracking", settings{track: tracking("click")}, want, "SendGrid tracking", "Click Tracking is on", mailcheck.Fail},
 		{"open tracking", settings{track: tracking("open")}, want, "SendGrid tracking", "Open Tracking is on", mailcheck.Fail},

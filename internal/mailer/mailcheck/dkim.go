@@ -14,6 +14,7 @@ func (x *lookups) dkim(s Sending) (signed string) {
 	if len(s.Selectors) == 0 {
 		x.warn("DKIM", "ask whoever runs the mail server for the selector of its signatures, and give it with -selector",
 			"under which name the key of the signatures stands is not known, so it was not looked for")
+		x.unsigned = true
 		return ""
 	}
 	domains := []string{s.Signed}
@@ -28,6 +29,7 @@ func (x *lookups) dkim(s Sending) (signed string) {
 			x.fail(check, "have the records that the provider shows under domain authentication entered in the DNS",
 				"there is no key at %s._domainkey.%s: receiving systems cannot tell the union's mail from a forgery", selector, domains[0])
 		case err != nil:
+			x.unsigned = true
 			x.unanswered(check, selector+"._domainkey."+domains[0], err)
 		case x.keyGood(check, record):
 			signed = domain

@@ -16,7 +16,7 @@ func (x *lookups) dmarc(s Sending, signed string) {
 	}
 	switch {
 	case errors.Is(err, errAbsent):
-		x.add(missing, check, "enter a TXT record at _dmarc."+organization(s.From)+": v=DMARC1; p=none; rua=mailto:… with an address that reads reports",
+		x.add(missing, check, "enter a TXT record at _dmarc."+s.From+": v=DMARC1; p=none; rua=mailto:… with an address that reads reports",
 			"there is no policy; Gmail, Yahoo and Microsoft ask for one from whoever sends %d mails a day or more, and refuse the mail", Bulk)
 	case err != nil:
 		x.unanswered(check, s.From, err)
@@ -62,6 +62,8 @@ func (x *lookups) judge(check string, s Sending, domain string, t map[string]str
 	x.alignment(s, signed, strings.EqualFold(t["adkim"], "s"), strings.EqualFold(t["aspf"], "s"))
 }
 
+const testDo = "see the findings above; then send yourself a test with strikevote mail test, and look for dmarc=pass in its source"
+
 // alignment checks that DMARC passes: the domain that signs, or that of the envelope,
 // has to be that of the address which members see.
 func (x *lookups) alignment(s Sending, signed string, strictDKIM, strictSPF bool) {
@@ -72,10 +74,12 @@ func (x *lookups) alignment(s Sending, signed string, strictDKIM, strictSPF bool
 		x.ok(check, "signature and envelope both belong to %s", s.From)
 	case dkim:
 		x.ok(check, "the signature belongs to %s", s.From)
+	case spf && x.unsigned && signed == "":
+		x.warn(check, testDo, "the envelope belongs to %s; whether a signature does is not known", s.From)
 	case spf:
 		x.warn(check, "have the mail signed for "+s.From+", too", "only the envelope belongs to %s: a mail that a member forwards to another mailbox fails there", s.From)
-	case signed == "" && (len(s.Selectors) == 0 || s.Envelope == ""):
-		x.warn(check, "see the findings above; then send yourself a test with strikevote mail test, and look for dmarc=pass in its source",
+	case signed == "" && (x.unsigned || s.Envelope == ""):
+		x.warn(check, testDo,
 			"it is not known which domain signs or which one the envelope names")
 	default:
 		x.fail(check, "have the mail signed for "+s.From+": authenticate that domain at the provider",

@@ -36,6 +36,10 @@ func DNS(ctx context.Context, r *net.Resolver, s Sending) []Finding {
 	signed := x.dkim(s)
 	x.dmarc(s, signed)
 	x.mx(s)
+	if x.answers == 0 {
+		x.warn("DNS", "see that this machine reaches a DNS server, or name one with -dns", "nothing could be looked up: nobody answered")
+		x.findings[len(x.findings)-1].Unknown = true
+	}
 	return x.findings
 }
 
@@ -46,6 +50,17 @@ type lookups struct {
 	ctx context.Context
 	r   *net.Resolver
 	findings
+	answers int // to questions, also that there is no such record
+	// unsigned is set where it is not known whether there is a signature.
+	unsigned bool
+}
+
+// heard notes what became of a question.
+func (x *lookups) heard(err error) error {
+	if err == nil || errors.Is(err, errAbsent) {
+		x.answers++
+	}
+	return err
 }
 
 // errAbsent is returned for a name without records of the kind.
@@ -57,7 +72,7 @@ func (x *lookups) txt(name string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(x.ctx, lookupTime)
 	defer cancel()
 	list, err := x.r.LookupTXT(ctx, name+".")
-	return list, absent(err, len(list))
+	return list, x.heard(absent(err, len(list)))
 }
 
 // absent tells a name without records from a server that does not answer.
@@ -110,6 +125,9 @@ func tags(record string) map[string]string {
 // mx checks that replies and bounces have somewhere to go.
 func (x *lookups) mx(s Sending) {
 	x.takesMail("MX of "+s.From, s.From, "an answer to a mail comes back, and some receiving systems refuse a sender that cannot be answered")
+	if s.Reply != "" && s.Reply != s.From && s.Reply != s.Envelope {
+		x.takesMail("MX of "+s.Reply, s.Reply, "what members answer does not arrive")
+	}
 	// A provider takes the bounces of its own domain.
 	if s.Envelope != "" && s.Envelope != s.From && !s.Provided {
 		x.takesMail("MX of "+s.Envelope, s.Envelope, "no bounce arrives, so nobody learns which members got nothing")
@@ -120,7 +138,7 @@ func (x *lookups) takesMail(check, domain, otherwise string) {
 	ctx, cancel := context.WithTimeout(x.ctx, lookupTime)
 	defer cancel()
 	list, err := x.r.LookupMX(ctx, domain+".")
-	switch err = absent(err, len(list)); {
+	switch err = x.heard(absent(err, len(list))); {
 	case errors.Is(err, errAbsent):
 		hosts, herr := x.r.LookupHost(ctx, domain+".")
 		if absent(herr, len(hosts)) == nil {

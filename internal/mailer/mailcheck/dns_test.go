@@ -86,6 +86,9 @@ func TestDNS(t *testing.T) {
 	elsewhere.Envelope, elsewhere.Signed, elsewhere.Selectors = "elsewhere.test", "elsewhere.test", []string{"selector"}
 	sub := sending
 	sub.From = "vote.union.example"
+	noSelector, unlooked, reply := elsewhere, sending, sending
+	noSelector.Signed, noSelector.Selectors = "", nil
+	unlooked.Selectors, reply.Reply = nil, "silent.example"
 	for _, tt := range []struct {
 		name        string
 		change      dnstest.Zone
@@ -118,6 +121,10 @@ func TestDNS(t *testing.T) {
 		{"DMARC of the domain above", dnstest.Zone{"vote.union.example MX": {"mx.union.example"}}, sub, "DMARC of vote.union.example", "p=reject", mailcheck.OK},
 		{"DMARC for those below", dnstest.Zone{"_dmarc.union.example TXT": {"v=DMARC1; p=reject; sp=none; rua=mailto:a@b.example"}}, sub, "DMARC of vote.union.example", "p=none", mailcheck.Warn},
 		{"not aligned", nil, elsewhere, "alignment", "neither the signature nor the envelope", mailcheck.Fail},
+		{"not aligned, and the key not looked for", nil, noSelector, "alignment", "it is not known which domain signs", mailcheck.Warn},
+		{"the envelope aligned, and the key not looked for", nil, unlooked, "alignment", "whether a signature does is not known", mailcheck.Warn},
+		{"the key not found out", dnstest.Zone{"s1._domainkey.union.example FAIL": nil}, sending, "alignment", "whether a signature does is not known", mailcheck.Warn},
+		{"answers go nowhere", nil, reply, "MX of silent.example", "what members answer does not arrive", mailcheck.Fail},
 		{"aligned by the domain above", nil, sub, "alignment", "both belong", mailcheck.OK},
 		{"strict", dnstest.Zone{"_dmarc.union.example TXT": {"v=DMARC1; p=reject; adkim=s; aspf=s"}}, sub, "alignment", "neither", mailcheck.Fail},
 		{"no MX", dnstest.Zone{"bounce.union.example MX": nil}, sending, "MX of bounce.union.example", "no bounce arrives", mailcheck.Fail},
@@ -128,5 +135,23 @@ func TestDNS(t *testing.T) {
 		if got := has(list, tt.check, tt.says); got != tt.want {
 			t.Errorf("%s: %d, want %d of\n%s", tt.name, got, tt.want, lines(list))
 		}
+	}
+}
+
+// TestDNSAway asks where nobody answers: nothing is known then, and nothing fails.
+func TestDNSAway(t *testing.T) {
+	t.Parallel()
+	list := mailcheck.DNS(t.Context(), mailcheck.Resolver("127.0.0.1:1"), mailcheck.Sending{From: "union.example", Envelope: "union.example", Selectors: []string{"s1"}})
+	unknown := 0
+	for _, f := range list {
+		if f.State != mailcheck.Warn {
+			t.Errorf("%s: %s", f.Check, f.Says)
+		}
+		if f.Unknown {
+			unknown++
+		}
+	}
+	if unknown != 1 {
+		t.Errorf("%d of\n%s", unknown, lines(list))
 	}
 }

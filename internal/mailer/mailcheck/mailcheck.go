@@ -31,6 +31,8 @@ type Finding struct {
 	State State
 	Says  string
 	Do    string // what to do about it; empty if nothing
+	// Unknown is set where nothing could be found out, because nobody answered.
+	Unknown bool
 }
 
 // Bulk is from how many mails a day on the large mailbox providers hold a sender to
@@ -44,6 +46,7 @@ type Sending struct {
 	Signed     string // domain that signs, DKIM's d=; empty: From's or one above it
 	Selectors  []string
 	By         string // the sender, where there are several
+	Reply      string // domain of the address that answers go to; empty: From
 	Recipients int    // how many mails leave at once; 0 if it is not known
 	// Provided is set where a provider sends in a domain of its own under From's: what
 	// From's own SPF record says is not looked at then.
@@ -57,15 +60,15 @@ func (s Sending) bulk() bool { return s.Recipients == 0 || s.Recipients >= Bulk 
 type findings []Finding
 
 func (f *findings) ok(check, format string, args ...any) {
-	*f = append(*f, Finding{check, OK, says(format, args), ""})
+	*f = append(*f, Finding{Check: check, State: OK, Says: says(format, args)})
 }
 
 func (f *findings) warn(check, do, format string, args ...any) {
-	*f = append(*f, Finding{check, Warn, says(format, args), do})
+	*f = append(*f, Finding{Check: check, State: Warn, Says: says(format, args), Do: do})
 }
 
 func (f *findings) fail(check, do, format string, args ...any) {
-	*f = append(*f, Finding{check, Fail, says(format, args), do})
+	*f = append(*f, Finding{Check: check, State: Fail, Says: says(format, args), Do: do})
 }
 
 // says writes a finding without what a terminal would obey: names in it are from the DNS,
@@ -81,7 +84,7 @@ func says(format string, args []any) string {
 
 // add notes something that is a warning or a failure.
 func (f *findings) add(state State, check, do, format string, args ...any) {
-	*f = append(*f, Finding{check, state, says(format, args), do})
+	*f = append(*f, Finding{Check: check, State: state, Says: says(format, args), Do: do})
 }
 
 // organization returns the domain that somebody registered and that a name belongs

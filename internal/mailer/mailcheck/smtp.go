@@ -3,6 +3,7 @@ package mailcheck
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"strikevote/internal/mailer"
 )
 
 // A Relay is a mail server that takes the union's mails. It redacts itself.
@@ -20,6 +23,7 @@ type Relay struct {
 	Port           int
 	User, Password string
 	TLS            string      // starttls, tls or none
+	From           string      // the address that mails leave from; empty: it is not tried
 	Config         *tls.Config // of tests; nil: what a usual one is
 }
 
@@ -29,7 +33,9 @@ func (Relay) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[relay]") }
 // relayTime bounds the talk with a mail server.
 const relayTime = 30 * time.Second
 
-// SMTP connects to a mail server, as who sends does, and leaves before any mail.
+// SMTP connects to a mail server, as who sends does, and leaves before any mail: it only
+// asks whether one may be from the sender. No member is named, so that it repeats what
+// the server says.
 func SMTP(ctx context.Context, r Relay) []Finding {
 	var x findings
 	ctx, cancel := context.WithTimeout(ctx, relayTime)
@@ -42,7 +48,7 @@ func (x *findings) relay(ctx context.Context, r Relay) {
 	at := net.JoinHostPort(r.Host, strconv.Itoa(r.Port))
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", at)
 	if err != nil {
-		x.fail("SMTP server", "see that the host and the port are right, and that this machine may connect there: many providers of servers block port 25, not 587", "%s does not answer: %s", at, scrub(err))
+		x.fail("SMTP server", "see that the host and the port are right, and that this machine may connect there: many providers of servers block port 25, not 587", "%s does not answer: %s", at, r.scrub(err))
 		return
 	}
 	defer conn.Close()
@@ -56,14 +62,14 @@ func (x *findings) relay(ctx context.Context, r Relay) {
 	if r.TLS == "tls" {
 		t := tls.Client(conn, c)
 		if err := t.HandshakeContext(ctx); err != nil {
-			x.fail("SMTP TLS", "see that port and STRIKEVOTE_SMTP_TLS belong together: tls is usual on 465, starttls on 587", "%s", scrub(err))
+			x.fail("SMTP TLS", tlsDo(err, "see that port and STRIKEVOTE_SMTP_TLS belong together: tls is usual on 465, starttls on 587"), "%s", r.scrub(err))
 			return
 		}
 		conn = t
 	}
 	client, err := smtp.NewClient(conn, r.Host)
 	if err != nil {
-		x.fail("SMTP server", "see that port and STRIKEVOTE_SMTP_TLS belong together: tls is usual on 465, starttls on 587", "%s does not greet as a mail server does: %s", at, scrub(err))
+		x.fail("SMTP server", "see that port and STRIKEVOTE_SMTP_TLS belong together: tls is usual on 465, starttls on 587", "%s does not greet as a mail server does: %s", at, r.scrub(err))
 		return
 	}
 	defer client.Close()
@@ -73,7 +79,7 @@ func (x *findings) relay(ctx context.Context, r Relay) {
 
 func (x *findings) talk(client *smtp.Client, r Relay, c *tls.Config) {
 	if err := client.Hello("localhost"); err != nil {
-		x.fail("SMTP server", "ask whoever runs it", "it does not want to talk with this machine: %s", scrub(err))
+		x.fail("SMTP server", "ask whoever runs it", "it does not want to talk with this machine: %s", r.scrub(err))
 		return
 	}
 	x.ok("SMTP server", "%s answers", r.Host)
@@ -83,7 +89,7 @@ func (x *findings) talk(client *smtp.Client, r Relay, c *tls.Config) {
 			return
 		}
 		if err := client.StartTLS(c); err != nil {
-			x.fail("SMTP TLS", "see that STRIKEVOTE_SMTP_HOST is the name in the server's certificate", "%s", scrub(err))
+			x.fail("SMTP TLS", tlsDo(err, "ask whoever runs it"), "%s", r.scrub(err))
 			return
 		}
 	}
@@ -92,23 +98,54 @@ func (x *findings) talk(client *smtp.Client, r Relay, c *tls.Config) {
 	} else {
 		x.warn("SMTP TLS", "use TLS for every server that is not on this machine", "nothing is encrypted on the way to it")
 	}
-	x.auth(client, r)
+	if x.auth(client, r) && r.From != "" {
+		x.sender(client, r)
+	}
 	x.size(client)
 }
 
-func (x *findings) auth(client *smtp.Client, r Relay) {
+// tlsDo says what to do about a connection that cannot be trusted, or or.
+func tlsDo(err error, or string) string {
+	var host x509.HostnameError
+	var authority x509.UnknownAuthorityError
+	switch {
+	case errors.As(err, &host):
+		return "set STRIKEVOTE_SMTP_HOST to the name in the server's certificate"
+	case errors.As(err, &authority):
+		return "have the server show a certificate of an authority that this machine knows, with the whole chain; or add the union's own authority to those of this machine"
+	}
+	return or
+}
+
+// sender asks whether the server takes mails from who they are from, and takes it back.
+func (x *findings) sender(client *smtp.Client, r Relay) {
+	const check = "SMTP sender"
+	if err := client.Mail(r.From); err != nil {
+		x.fail(check, "have whoever runs the server allow this account to send from that address, every name+number of it too if it is the one for bounces; or set STRIKEVOTE_MAIL_FROM_ADDRESS or STRIKEVOTE_SMTP_BOUNCE_ADDRESS to one that it may use",
+			"it takes no mail from %s: %s", r.From, r.scrub(err))
+		return
+	}
+	if err := client.Reset(); err != nil {
+		x.warn(check, "ask whoever runs it", "it does not let a mail be given up: %s", r.scrub(err))
+		return
+	}
+	x.ok(check, "it takes mails from %s", r.From)
+}
+
+// auth signs in, and reports whether mails can be tried.
+func (x *findings) auth(client *smtp.Client, r Relay) bool {
 	const check = "SMTP login"
 	offered, methods := client.Extension("AUTH")
 	switch {
 	case r.User == "" && offered:
 		x.warn(check, "set STRIKEVOTE_SMTP_USER and STRIKEVOTE_SMTP_PASSWORD_FILE, unless the server takes this machine's mail without", "the server wants a name and a password, and none is set")
-		return
+		return true
 	case r.User == "":
 		x.ok(check, "none is needed to talk with it")
-		return
+		return true
 	case !offered:
 		x.fail(check, "see that port and STRIKEVOTE_SMTP_TLS are right: most servers take a password only over TLS", "the server takes no password here")
-		return
+		return false
 	}
 	var how smtp.Auth
 	switch list := strings.Fields(strings.ToUpper(methods)); {
@@ -118,13 +155,14 @@ func (x *findings) auth(client *smtp.Client, r Relay) {
 		how = login{r.User, r.Password}
 	default:
 		x.warn(check, "send a test with strikevote mail test", "it was not tried: the server offers %s only", methods)
-		return
+		return false
 	}
 	if err := client.Auth(how); err != nil {
-		x.fail(check, "see that user and password are right; some providers want a password made for programs", "the server refuses it: %s", scrub(err))
-		return
+		x.fail(check, "see that user and password are right; some providers want a password made for programs", "the server refuses it: %s", r.scrub(err))
+		return false
 	}
 	x.ok(check, "name and password are right")
+	return true
 }
 
 // login is the older way to give a name and a password, which some servers still want.
@@ -166,12 +204,18 @@ func (x *findings) size(client *smtp.Client) {
 	}
 }
 
-// scrub returns what went wrong without what a server said: that may be anything, and
-// name whom it refused.
-func scrub(err error) string {
+// scrub returns what went wrong, in the server's own words where it said some: no member
+// was named to it. An answer that repeats the name or the password is not shown.
+func (r Relay) scrub(err error) string {
 	var said *textproto.Error
 	if errors.As(err, &said) {
-		return fmt.Sprintf("it answered %d", said.Code)
+		words := mailer.Quote(fmt.Sprintf("%d %s", said.Code, said.Msg))
+		for _, secret := range []string{r.User, r.Password} {
+			if secret != "" && strings.Contains(words, secret) {
+				return fmt.Sprintf("it answered %d", said.Code)
+			}
+		}
+		return fmt.Sprintf("it answered %q", words)
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {

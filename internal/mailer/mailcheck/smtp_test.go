@@ -44,7 +44,7 @@ func relay(t *testing.T, answers map[string]string) (port int, told func() strin
 func TestSMTP(t *testing.T) {
 	t.Parallel()
 	const hello = "250-relay\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN"
-	good := map[string]string{"": "220 relay", "EHLO": hello, "AUTH": "235 welcome", "QUIT": "221 bye"}
+	good := map[string]string{"": "220 relay", "EHLO": hello, "AUTH": "235 welcome", "MAIL": "250 well", "RSET": "250 forgotten", "QUIT": "221 bye"}
 	with := func(word, answer string) map[string]string {
 		m := map[string]string{word: answer}
 		for k, v := range good {
@@ -70,19 +70,26 @@ func TestSMTP(t *testing.T) {
 		{"no login", with("EHLO", "250-relay\r\n250 SIZE 0"), "none", "SMTP login", "takes no password", mailcheck.Fail},
 		{"small", with("EHLO", "250-relay\r\n250-SIZE 1000\r\n250 AUTH PLAIN"), "none", "SMTP size", "1000 bytes", mailcheck.Fail},
 		{"strange login", with("EHLO", "250-relay\r\n250 AUTH GSSAPI"), "none", "SMTP login", "was not tried", mailcheck.Warn},
-		{"away", with("", "554 go away"), "none", "SMTP server", "it answered 554", mailcheck.Fail},
+		{"another password", with("AUTH", "534 5.7.9 Application-specific password required"), "none", "SMTP login", `it answered "534 5.7.9 Application-specific password required"`, mailcheck.Fail},
+		{"may send", good, "none", "SMTP sender", "it takes mails from bounce+0@union.example", mailcheck.OK},
+		{"may not send", with("MAIL", "553 5.7.1 Sender address rejected:\x1b[2J not owned by user"), "none", "SMTP sender", `it answered "553 5.7.1 Sender address rejected: [2J not owned by user"`, mailcheck.Fail},
+		{"away", with("", "554 go away"), "none", "SMTP server", `it answered "554 go away"`, mailcheck.Fail},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			port, told := relay(t, tt.answers)
-			list := mailcheck.SMTP(t.Context(), mailcheck.Relay{Host: "127.0.0.1", Port: port, User: "vera", Password: "hunter2", TLS: tt.tls})
+			list := mailcheck.SMTP(t.Context(), mailcheck.Relay{Host: "127.0.0.1", Port: port, User: "vera", Password: "hunter2", TLS: tt.tls, From: "bounce+0@union.example"})
 			if got := has(list, tt.check, tt.says); got != tt.want {
 				t.Errorf("%d, want %d of\n%s", got, tt.want, lines(list))
 			}
 			if text := lines(list); strings.Contains(text, "hunter2") || strings.Contains(text, "vera@") {
 				t.Errorf("it holds what nobody is to read: %s", text)
 			}
-			if text := told(); strings.Contains(text, "MAIL") || strings.Contains(text, "RCPT") || strings.Contains(text, "DATA") {
+			text := told()
+			if strings.Contains(text, "MAIL") && !strings.Contains(text, "RSET") && !strings.HasPrefix(tt.answers["MAIL"], "5") {
+				t.Errorf("a mail was begun, and not given up: %s", text)
+			}
+			if strings.Contains(text, "RCPT") || strings.Contains(text, "DATA") {
 				t.Errorf("a mail was begun: %s", text)
 			}
 		})

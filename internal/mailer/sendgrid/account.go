@@ -30,6 +30,8 @@ var (
 	ErrForbidden = errors.New("the key may not do that")
 	// ErrRefusedKey is returned where the provider does not know the key.
 	ErrRefusedKey = errors.New("the provider does not know the key")
+	// ErrShape is returned for an answer in which what was asked for is not found.
+	ErrShape = errors.New("the answer has a shape that is not known here")
 )
 
 // An Account asks for the settings and the lists of an account. It is safe for
@@ -127,15 +129,24 @@ func (a *Account) once(ctx context.Context, method, path string, v any) (pause t
 		return 0, nil
 	}
 	if err := json.Unmarshal(b, v); err != nil {
-		return 0, errors.New("the answer cannot be read") // the error may quote it
+		return 0, ErrShape // the error may quote it
 	}
 	return 0, nil
+}
+
+// shaped returns an error for an answer without what was asked for: an empty list is one.
+func shaped(err error, found bool) error {
+	if err == nil && !found {
+		return ErrShape
+	}
+	return err
 }
 
 // Scopes returns what the key may do.
 func (a *Account) Scopes(ctx context.Context) ([]string, error) {
 	var v struct{ Scopes []string }
-	return v.Scopes, a.ask(ctx, http.MethodGet, "/v3/scopes", "the key's scopes", &v)
+	err := a.ask(ctx, http.MethodGet, "/v3/scopes", "the key's scopes", &v)
+	return v.Scopes, shaped(err, v.Scopes != nil)
 }
 
 // Tracking returns whether the account tracks readers, by the kinds click, open,
@@ -152,7 +163,7 @@ func (a *Account) Tracking(ctx context.Context) (map[string]bool, error) {
 	for _, t := range v.Result {
 		m[t.Name] = t.Enabled
 	}
-	return m, err
+	return m, shaped(err, v.Result != nil)
 }
 
 // A Hook is where the account sends events.
@@ -175,7 +186,8 @@ type Hook struct {
 // Hooks returns where the account sends events.
 func (a *Account) Hooks(ctx context.Context) ([]Hook, error) {
 	var v struct{ Webhooks []Hook }
-	return v.Webhooks, a.ask(ctx, http.MethodGet, "/v3/user/webhooks/event/settings/all", "webhooks", &v)
+	err := a.ask(ctx, http.MethodGet, "/v3/user/webhooks/event/settings/all", "webhooks", &v)
+	return v.Webhooks, shaped(err, v.Webhooks != nil)
 }
 
 // A Domain is one that the account may send for.
@@ -226,8 +238,15 @@ type Credits struct {
 
 // Credits returns how many mails the account may still send.
 func (a *Account) Credits(ctx context.Context) (Credits, error) {
-	var c Credits
-	return c, a.ask(ctx, http.MethodGet, "/v3/user/credits", "credits", &c)
+	var c struct {
+		Credits
+		Remain *int // in place of the one in Credits
+	}
+	err := a.ask(ctx, http.MethodGet, "/v3/user/credits", "credits", &c)
+	if c.Remain != nil {
+		c.Credits.Remain = *c.Remain
+	}
+	return c.Credits, shaped(err, c.Remain != nil)
 }
 
 // A List is one that the provider keeps of addresses.

@@ -41,6 +41,13 @@ func (s *Sender) settle(c call, r result, answers []mailer.Answer, t *turn) (mor
 		c.answer(answers, mailer.Answer{Verdict: mailer.Accepted})
 		return nil, nil
 	}
+	if s.c.Quote {
+		defer func() {
+			for _, x := range c {
+				answers[x.at].Said = said(r)
+			}
+		}()
+	}
 	a := mailer.Answer{}
 	switch {
 	case r.status == http.StatusBadRequest:
@@ -64,6 +71,25 @@ func (s *Sender) settle(c call, r result, answers []mailer.Answer, t *turn) (mor
 	c.answer(answers, a)
 	a.Verdict = mailer.NotTaken
 	return nil, &a
+}
+
+// said returns what SendGrid answered, in its own words.
+func said(r result) string {
+	if r.status == 0 {
+		return ""
+	}
+	var e struct {
+		Errors []struct {
+			Message string `json:"message"`
+		} `json:"errors"`
+	}
+	words := []string{strconv.Itoa(r.status)}
+	if json.Unmarshal([]byte(r.body), &e) == nil {
+		for _, x := range e.Errors {
+			words = append(words, x.Message)
+		}
+	}
+	return mailer.Quote(strings.Join(words, " "))
 }
 
 // log says what SendGrid answered, and none of its words.

@@ -59,6 +59,8 @@ type Config struct {
 	// Timeout of one call; 0: 20 seconds.
 	Timeout time.Duration
 	Log     *slog.Logger
+	// Quote puts SendGrid's own words into answers: for tests, which are to no member.
+	Quote bool
 }
 
 // Format hides the key, whatever the verb.

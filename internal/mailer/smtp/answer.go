@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/textproto"
 	"strconv"
 	"strings"
@@ -64,6 +65,25 @@ func judge(err error, at stage) *mailer.Answer {
 		return &mailer.Answer{Reason: mailer.ReasonDown, Pause: pauseDown}
 	}
 	return &mailer.Answer{Reason: mailer.ReasonDown}
+}
+
+func (c *session) judge(err error, at stage) *mailer.Answer {
+	return quoted(judge(err, at), err, c.quote)
+}
+
+func (s *Sender) judge(err error, at stage) *mailer.Answer {
+	return quoted(judge(err, at), err, s.c.Quote)
+}
+
+// quoted adds an error's words to an answer, if that is asked for.
+func quoted(a *mailer.Answer, err error, quote bool) *mailer.Answer {
+	if quote {
+		a.Said = mailer.Quote(err.Error())
+		if e, ok := errors.AsType[*textproto.Error](err); ok {
+			a.Said = mailer.Quote(fmt.Sprintf("%d %s", e.Code, e.Msg))
+		}
+	}
+	return a
 }
 
 // untrusted reports whether a certificate was wrong, or what answered spoke no TLS.

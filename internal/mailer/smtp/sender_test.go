@@ -273,6 +273,24 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestQuote repeats what the server says of a test, and only where that is asked for.
+func TestQuote(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	p := &post{mail: func(string) error { return says(553, 5, 7, 1, "Sender address rejected") }}
+	p.start(t, smtp.StartTLS, a.vouch(t, "127.0.0.1", soon))
+	for _, quote := range []bool{false, true} {
+		got := p.sender(t, a, func(c *smtp.Config) { c.Quote = quote }).Send(t.Context(), []mailer.Mail{mailTo(1, "a@mail.example")})[0]
+		if (got.Said == "553 5.7.1 Sender address rejected") != quote || !quote && got.Said != "" || got.Reason != mailer.ReasonSettings {
+			t.Errorf("quote %t: %+v", quote, got)
+		}
+	}
+	s := p.sender(t, newAuthority(t), func(c *smtp.Config) { c.Quote = true })
+	if got := s.Send(t.Context(), []mailer.Mail{mailTo(1, "a@mail.example")})[0]; !strings.Contains(got.Said, "certificate") {
+		t.Errorf("another's certificate: %+v", got)
+	}
+}
+
 // TestDown: nobody is there.
 func TestDown(t *testing.T) {
 	t.Parallel()

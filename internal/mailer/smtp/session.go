@@ -21,6 +21,7 @@ type session struct {
 	timeout time.Duration
 	dirty   bool // the last mail was not finished, so the server is to forget it
 	sent    int
+	quote   bool        // the answers say what the server said
 	timer   *time.Timer // runs while it waits
 }
 
@@ -71,9 +72,9 @@ func (s *Sender) open(ctx context.Context) (*session, *mailer.Answer) {
 	raw, err := new(net.Dialer).DialContext(dctx, "tcp", s.address())
 	cancel()
 	if err != nil {
-		return nil, judge(err, greeting)
+		return nil, s.judge(err, greeting)
 	}
-	c := &session{conn: &bounded{Conn: raw}, timeout: s.c.Timeout}
+	c := &session{conn: &bounded{Conn: raw}, timeout: s.c.Timeout, quote: s.c.Quote}
 	stop := context.AfterFunc(ctx, c.conn.cut)
 	defer stop()
 	for _, f := range []struct {
@@ -82,7 +83,7 @@ func (s *Sender) open(ctx context.Context) (*session, *mailer.Answer) {
 	}{{greeting, s.greet}, {greeting, s.hello}, {greeting, s.encrypt}, {signing, s.sign}} {
 		if err := c.step(ctx, func() error { return f.do(c) }); err != nil {
 			raw.Close()
-			return nil, judge(err, f.at)
+			return nil, s.judge(err, f.at)
 		}
 	}
 	return c, nil
@@ -168,15 +169,15 @@ func (c *session) send(ctx context.Context, m *message) (a mailer.Answer, usable
 	c.client.SetDSNRcptNotifyOption("FAILURE,DELAY")
 	if c.dirty {
 		if err := c.step(ctx, c.client.Reset); err != nil {
-			return *judge(err, from), false
+			return *c.judge(err, from), false
 		}
 	}
 	c.dirty = true
 	if err := c.step(ctx, func() error { return c.client.Mail("<" + m.from + ">") }); err != nil {
-		return *judge(err, from), said(err)
+		return *c.judge(err, from), said(err)
 	}
 	if err := c.step(ctx, func() error { return c.client.Rcpt("<" + m.to + ">") }); err != nil {
-		return *judge(err, rcpt), said(err)
+		return *c.judge(err, rcpt), said(err)
 	}
 	return c.data(ctx, m)
 }
@@ -188,19 +189,19 @@ func (c *session) data(ctx context.Context, m *message) (a mailer.Answer, usable
 	}
 	err := c.step(ctx, func() (err error) { w, err = c.client.Data(); return err })
 	if err != nil {
-		return *judge(err, data), said(err)
+		return *c.judge(err, data), said(err)
 	}
 	// Without its last line it is no mail to the server, so until here it is not taken.
 	if err := c.step(ctx, func() error { _, err := w.Write(m.body); return err }); err != nil {
-		return *judge(err, data), false
+		return *c.judge(err, data), false
 	}
 	ended := false
 	err = c.step(ctx, func() error { ended = true; return w.Close() })
 	switch {
 	case !ended:
-		return *judge(err, data), false
+		return *c.judge(err, data), false
 	case err != nil && !accepted(err):
-		return *judge(err, end), said(err)
+		return *c.judge(err, end), said(err)
 	}
 	c.dirty = false
 	c.sent++
