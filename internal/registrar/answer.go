@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
+
+	"strikevote/internal/platform/web"
 )
 
 // answers are what a member reads about an error.
@@ -66,4 +69,23 @@ func plural(n int, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
+}
+
+// retryAfter says in a header when to come back, and passes the error on.
+func retryAfter(w http.ResponseWriter, err error) error {
+	if p := new(web.RequestError); err == nil || errors.As(err, &p) {
+		return err
+	}
+	locked := new(LockedError)
+	switch status, _, _ := answer(err); {
+	case errors.As(err, &locked):
+		w.Header().Set("Retry-After", strconv.Itoa(int(locked.For.Seconds())+1))
+	case errors.Is(err, ErrBusy):
+		w.Header().Set("Retry-After", "2")
+	case status == http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", "60")
+	case status >= http.StatusInternalServerError:
+		w.Header().Set("Retry-After", "5")
+	}
+	return err
 }

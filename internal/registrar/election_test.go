@@ -838,7 +838,7 @@ func TestOutbox(t *testing.T) {
 	if err := w.r.Resend(ctx, "M-1-3"); err != nil || w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'resend'`) != 2 {
 		t.Errorf("asked for again while the first waits: %v", err)
 	}
-	if counts, err := w.r.Mails(ctx); err != nil || fmt.Sprint(counts) != "[{announcement queued  70} {invitation queued  70} {reminder queued  140} {resend queued  2}]" {
+	if counts, err := w.r.Mails(ctx); err != nil || fmt.Sprint(counts) != "[{announcement queued  70} {invitation queued  70} {reminder queued  70} {reminder sent  70} {resend queued  2}]" {
 		t.Errorf("got %v, %v", counts, err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"mime"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"sync"
 	"time"
 
@@ -383,25 +382,6 @@ func decode(req *http.Request, limit int64, v any) error {
 	err := web.DecodeJSON(req, limit, v)
 	if p := new(web.RequestError); errors.As(err, &p) && p.Status == http.StatusBadRequest {
 		return ErrRequest
-	}
-	return err
-}
-
-// retryAfter says in a header when to come back, and passes the error on.
-func retryAfter(w http.ResponseWriter, err error) error {
-	if p := new(web.RequestError); err == nil || errors.As(err, &p) {
-		return err
-	}
-	locked := new(LockedError)
-	switch status, _, _ := answer(err); {
-	case errors.As(err, &locked):
-		w.Header().Set("Retry-After", strconv.Itoa(int(locked.For.Seconds())+1))
-	case errors.Is(err, ErrBusy):
-		w.Header().Set("Retry-After", "2")
-	case status == http.StatusTooManyRequests:
-		w.Header().Set("Retry-After", "60")
-	case status >= http.StatusInternalServerError:
-		w.Header().Set("Retry-After", "5")
 	}
 	return err
 }
