@@ -313,7 +313,7 @@ func bounced(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: bounced FILE MAIL")
 	}
-	id := strings.TrimSuffix(filepath.Base(args[1]), ".eml")
+	id, _, _ := strings.Cut(filepath.Base(args[1]), "-")
 	path := ts.MkAbs(args[0])
 	ts.Check(os.WriteFile(ts.MkAbs("part"), []byte(bounceOf(id)), 0o600))
 	ts.Check(os.Rename(ts.MkAbs("part"), path))

@@ -334,7 +334,10 @@ func walkBox(w *walk) {
 	}
 	find("K7QF", "common.problem")
 	w.at(p, "box, too short")
-	find("K7QF-2M9T-XW4C-8RJD-5NHB", "results.box.unknown")
+	p.fill("K7QF-2M9T-XW4C-8RJD-5NHB")
+	w.press(p, "results.box.find")
+	// While voting is open a ballot may still come.
+	p.wait("that it is not there", `[`+quote(w.text("results.box.unknown"))+`, `+quote(w.text("results.box.notyet"))+`].some(words => document.body.innerText.includes(words))`)
 	w.at(p, "box, not found")
 	for tracker := range w.s.cast() {
 		p.fill(tracker)

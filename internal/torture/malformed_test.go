@@ -217,7 +217,7 @@ func (a *assault) round(t testing.TB, number int) {
 const (
 	growthPart  = 0.3
 	growthKB    = 20 << 10
-	growthFiles = 24
+	growthFiles = 40 // two pools of 16, and what goes on
 	growthTasks = 40
 )
 
