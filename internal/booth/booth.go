@@ -16,6 +16,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -27,6 +28,7 @@ import (
 
 	"strikevote/internal/language"
 	"strikevote/internal/platform/web"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -35,6 +37,9 @@ type Config struct {
 	// Manifest returns the published bytes of an election's manifest, or
 	// [ErrUnknown]. It must be safe for concurrent use.
 	Manifest func(ctx context.Context, id suite.ElectionID) ([]byte, error)
+	// Stands returns where an election stands, and false where this process does not
+	// know it. It may be nil, and must be safe for concurrent use.
+	Stands func(ctx context.Context, id suite.ElectionID) (Standing, bool)
 	// Connect returns the origins that the page sends to beside its own: the
 	// registrar's, the box's and the board's. It may be nil, for a page that reads
 	// only, and must be safe for concurrent use.
@@ -42,6 +47,17 @@ type Config struct {
 	// Log may be nil. It gets no request.
 	Log *slog.Logger
 }
+
+// A Standing is where an election stands, as the registrar tells it at /phase.
+type Standing struct {
+	Phase election.Phase `json:"phase"`
+	Close int64          `json:"close"` // the close in force, in seconds since 1970
+}
+
+// headerPhase carries a [Standing] with a manifest, which knows of no extension and no
+// early close: a page that had to ask for it would show a voter on a slow network the
+// first question one request later.
+const headerPhase = "Strikevote-Phase"
 
 // ErrUnknown is returned for an election that is not served here.
 var ErrUnknown = errors.New("no such election")
@@ -71,9 +87,23 @@ func Handler(c Config) http.Handler {
 	})
 	var manifests packed
 	r.Get("/v1/{election}/manifest", c.known(func(w http.ResponseWriter, r *http.Request, manifest []byte) {
+		c.tell(w, r)
 		manifests.of(manifest).Write(w, r)
 	}, unknown, unavailable))
 	return r
+}
+
+// tell says with a manifest where its election stands, if that is known here.
+func (c Config) tell(w http.ResponseWriter, r *http.Request) {
+	id, err := suite.ParseElectionID(chi.URLParam(r, "election"))
+	if err != nil || c.Stands == nil {
+		return
+	}
+	if s, ok := c.Stands(r.Context(), id); ok {
+		if b, err := json.Marshal(s); err == nil {
+			w.Header().Set(headerPhase, string(b))
+		}
+	}
 }
 
 // isFragment tells a fragment that became a path, where a mail program wrote the # of a

@@ -18,6 +18,7 @@ import (
 
 	"strikevote/internal/booth"
 	"strikevote/internal/language"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -286,6 +287,33 @@ func TestMissing(t *testing.T) {
 	}
 	if w := ask("GET", "/v1/"+known.String(), browser); w.Code != 200 {
 		t.Errorf("negative control: got %d", w.Code)
+	}
+}
+
+// TestStanding asks for manifests of a booth that knows where the vote stands, of one
+// that does not, and of one that is never told: no word of it is in any other answer.
+func TestStanding(t *testing.T) {
+	t.Parallel()
+	standing, knows := booth.Standing{election.PhaseOpen, 1_800_000_000}, true
+	c := booth.Config{
+		Manifest: func(context.Context, suite.ElectionID) ([]byte, error) { return []byte(manifest), nil },
+		Stands:   func(context.Context, suite.ElectionID) (booth.Standing, bool) { return standing, knows },
+	}
+	says := func(c booth.Config, path string) string {
+		return do(booth.Handler(c), "GET", path, "").Result().Header.Get("Strikevote-Phase")
+	}
+	path := "/v1/" + known.String()
+	if got := says(c, path+"/manifest"); got != `{"phase":"open","close":1800000000}` {
+		t.Errorf("with a manifest comes %q", got)
+	}
+	if got := says(c, path); got != "" {
+		t.Errorf("with the page comes %q", got)
+	}
+	if knows = false; says(c, path+"/manifest") != "" {
+		t.Error("what is not known is told")
+	}
+	if c.Stands = nil; says(c, path+"/manifest") != "" {
+		t.Error("what nobody told is told")
 	}
 }
 

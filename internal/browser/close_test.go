@@ -8,10 +8,41 @@ import (
 	"strikevote/internal/protocol/election"
 )
 
-// stands has the registrar say where the vote stands.
-func stands(phase election.Phase, at int64) func(*exchange) {
-	return func(x *exchange) { x.give(200, fmt.Appendf(nil, `{"phase":%q,"close":%d}`, phase, at)) }
+const headerPhase = "Strikevote-Phase" // of the booth's answer with a manifest
+
+// standing is what booth and registrar say of where the vote stands.
+func standing(phase election.Phase, at int64) string {
+	return fmt.Sprintf(`{"phase":%q,"close":%d}`, phase, at)
 }
+
+// told has the booth say where the vote stands, or the registrar where the booth does
+// not know it. Nothing is asked that was said before.
+func (p *Page) told(says string, byBooth bool) {
+	if byBooth {
+		p.atAnswer("/manifest", -1, func(x *exchange) { x.head(headerPhase, says) })
+		p.atRequest(toPhase, -1, func(x *exchange) {
+			p.t.Error("the page asks where the vote stands, and was told")
+			x.lose()
+		})
+		return
+	}
+	p.atAnswer("/manifest", -1, func(x *exchange) { x.head(headerPhase, "") })
+	p.atAnswer(toPhase, -1, func(x *exchange) {
+		switch says {
+		case lost:
+			x.lose()
+		case refused:
+			x.give(404, []byte(`{"error":"not_found","message":"There is nothing here."}`))
+		default:
+			x.give(200, []byte(says))
+		}
+	})
+}
+
+const (
+	lost    = "lost"
+	refused = "refused"
+)
 
 // toldClose opens links and a code whose manifest says no more when voting closes: the
 // page says it from the start, and believes no close that the manifest does not allow.
@@ -19,17 +50,21 @@ func toldClose(t *testing.T, s *stand) {
 	when, l := s.manifest.Schedule, s.letter(t)
 	for _, tt := range []struct {
 		name     string
-		answer   func(*exchange)
+		says     string
 		extended bool
+		booth    bool
 	}{
-		{"extended", stands(election.PhaseOpen, when.Close+3600), true},
-		{"extended too far", stands(election.PhaseOpen, when.LatestClose+1), false},
-		{"no phase", stands("over", when.Close+3600), false},
-		{"unknown", refusedPhase, false},
-		{"lost", func(x *exchange) { x.lose() }, false},
+		{"extended, says the booth", standing(election.PhaseOpen, when.Close+3600), true, true},
+		{"extended too far, says the booth", standing(election.PhaseOpen, when.LatestClose+1), false, true},
+		{"nonsense of the booth", "open", false, true},
+		{"extended", standing(election.PhaseOpen, when.Close+3600), true, false},
+		{"extended too far", standing(election.PhaseOpen, when.LatestClose+1), false, false},
+		{"no phase", standing("over", when.Close+3600), false, false},
+		{"unknown", refused, false, false},
+		{"lost", lost, false, false},
 	} {
 		p := open(t, sharedChromium(t))
-		p.atAnswer(toPhase, -1, tt.answer)
+		p.told(tt.says, tt.booth)
 		check := func(screen, left string) {
 			t.Helper()
 			p.await(screen)
@@ -54,7 +89,7 @@ func toldClose(t *testing.T, s *stand) {
 		election.PhaseSealed: "before", election.PhaseCancelled: "cancelled", election.PhaseLocked: "closed",
 	} {
 		p := open(t, sharedChromium(t))
-		p.atAnswer(toPhase, -1, stands(phase, when.Open+1))
+		p.told(standing(phase, when.Open+1), phase == election.PhaseCancelled)
 		p.visit(s.origins.Booth + "/v1/" + s.id.String())
 		p.await("code")
 		p.fill(l.code)
@@ -65,10 +100,6 @@ func toldClose(t *testing.T, s *stand) {
 		}
 		p.close()
 	}
-}
-
-func refusedPhase(x *exchange) {
-	x.give(404, []byte(`{"error":"not_found","message":"There is nothing here."}`))
 }
 
 // nothingRemembered loads the page again where the browser keeps nothing at all: it does

@@ -123,12 +123,20 @@ func (x *exchange) body() []byte {
 }
 
 // give puts another answer in the place of this one; its headers stay.
-func (x *exchange) give(status int64, body []byte) {
+func (x *exchange) give(status int64, body []byte) { x.fulfil(status, body, "", "") }
+
+// head gives the answer with another value of one header, none if it is empty.
+func (x *exchange) head(name, value string) { x.fulfil(x.ev.ResponseStatusCode, x.body(), name, value) }
+
+func (x *exchange) fulfil(status int64, body []byte, name, value string) {
 	var headers []*fetch.HeaderEntry
 	for _, h := range x.ev.ResponseHeaders {
-		if n := strings.ToLower(h.Name); n != "content-encoding" && n != "content-length" {
+		if n := strings.ToLower(h.Name); n != "content-encoding" && n != "content-length" && n != strings.ToLower(name) {
 			headers = append(headers, h)
 		}
+	}
+	if value != "" {
+		headers = append(headers, &fetch.HeaderEntry{Name: name, Value: value})
 	}
 	_, _ = chromedp.Call(x.p.ctx, fetch.FulfillRequest, fetch.FulfillRequestParams{
 		RequestID: x.ev.RequestID, ResponseCode: status, ResponseHeaders: headers, Body: body})

@@ -20,8 +20,8 @@ const (
 	// groups. What a server says before it is not among them.
 	maxBallotPage = 40_000
 	// The same for each other language, whose words take more.
-	maxOtherPage  = 41_000
-	maxBefore     = 4 // requests that lead to the first question
+	maxOtherPage  = 40 << 10
+	maxBefore     = 3 // requests that lead to the first question
 	maxPublicPage = 40_000
 )
 

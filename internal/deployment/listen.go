@@ -244,7 +244,7 @@ func (d *Deployment) boothHandler() http.Handler {
 	if d.c.Log != nil && len(d.connect()) < 3 {
 		d.c.Log.Warn("nobody can vote with the voter's page before the origins of registrar, box and board are set", "known", d.connect())
 	}
-	return booth.Handler(booth.Config{Log: d.c.Log, Connect: d.connect, Manifest: func(ctx context.Context, id suite.ElectionID) ([]byte, error) {
+	return booth.Handler(booth.Config{Log: d.c.Log, Connect: d.connect, Stands: d.stands, Manifest: func(ctx context.Context, id suite.ElectionID) ([]byte, error) {
 		if e := d.running(id); e != nil {
 			return e.bytes, nil
 		}
@@ -257,6 +257,17 @@ func (d *Deployment) boothHandler() http.Handler {
 		}
 		return b, err
 	}})
+}
+
+// stands returns where an election stands, if this process is its registrar too: a
+// booth on a host of its own leaves that question to the voter's page.
+func (d *Deployment) stands(ctx context.Context, id suite.ElectionID) (booth.Standing, bool) {
+	e := d.running(id)
+	if e == nil || e.registrar == nil {
+		return booth.Standing{}, false
+	}
+	s, err := e.registrar.Shown(ctx)
+	return booth.Standing(s), err == nil
 }
 
 // boardHandler serves the named halves of the record.

@@ -42,6 +42,8 @@ export class Client {
     this.signal = env.signal;
     /** skew is this device's clock minus the booth's, in ms, once one answered. */
     this.skew = 0;
+    /** told is what the booth said with its last answer of where the vote stands, or null. */
+    this.told = null;
   }
 
   /** get returns the bytes at an address. */
@@ -160,6 +162,9 @@ export class Client {
   // note takes the booth's clock: the close counts by it, and a device whose
   // clock is wrong shows its voter a wrong time that is left.
   note(at, response, began) {
+    if (at.service === "booth") {
+      this.told = response.headers.get("Strikevote-Phase");
+    }
     const theirs = at.service === "booth" ? Date.parse(response.headers.get("Date")) : NaN;
     if (!Number.isNaN(theirs)) {
       // The header has whole seconds, cut off.

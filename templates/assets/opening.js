@@ -4,7 +4,7 @@
 // Without this a voter could be shown a manifest of their own, with an issuer's
 // key or a tellers' key that nobody else has, and be known by it (THREATS.md).
 
-import { ledgerPolicy, mid, parseManifest } from "./election.js";
+import { isClose, ledgerPolicy, mid, parseManifest } from "./election.js";
 import { Failure } from "./failure.js";
 import { Client } from "./http.js";
 import { manifestEntry } from "./ledger.js";
@@ -53,14 +53,21 @@ export async function openElection(env, id, wanted) {
   return { manifest, mid: got, http, stands: () => stands(http, manifest), witnessed: once((onWait) => checkWitnessed(http, manifest, got, onWait)) };
 }
 
-// stands asks the registrar where the vote stands: {phase, close}, null where it does
-// not say. The manifest knows of no extension and no early close. Nothing of a member is
-// sent, and a close that the manifest does not allow is none.
-async function stands(http, { origins, election_id: id, schedule }) {
-  const { answer } = await http.once({ service: "registrar", url: `${origins.registrar}/v1/${id}/phase` }, { method: "GET" }, maxNote, http.now() + brief);
+// stands says where the vote stands: {phase, close}, null where nobody says. The
+// manifest knows of no extension and no early close. The booth tells with the manifest
+// what it knows, which saves a slow network one request; that is true for now only, so
+// any other time, and where it knows nothing, the registrar is asked. Nothing of a member
+// is sent, and a close that the manifest does not allow is none.
+async function stands(http, manifest) {
+  let { told } = http;
+  http.told = null;
   try {
-    const { phase, close } = JSON.parse(fromUTF8(answer));
-    return phases.includes(phase) && Number.isSafeInteger(close) && close > schedule.open && close <= schedule.latest_close ? { phase, close } : null;
+    if (!told) {
+      const url = `${manifest.origins.registrar}/v1/${manifest.election_id}/phase`;
+      told = fromUTF8((await http.once({ service: "registrar", url }, { method: "GET" }, maxNote, http.now() + brief)).answer);
+    }
+    const { phase, close } = JSON.parse(told);
+    return phases.includes(phase) && isClose(manifest, close) ? { phase, close } : null;
   } catch (_) {
     return null;
   }
