@@ -219,7 +219,7 @@ func TestEventsRefused(t *testing.T) {
 	happened := sendgridtest.Happening{Of: mails[0], Event: "bounce"}
 	good, body := s.sent.Events(time.Now(), happened)
 	changed := bytes.Replace(body, []byte("bounce"), []byte("dropped"), 1)
-	old, oldBody := s.sent.Events(time.Now().Add(-10*time.Minute), happened)
+	old, oldBody := s.sent.Events(time.Now().Add(-26*time.Hour), happened)
 	unsigned := answer{status: http.StatusForbidden, body: `{"error":"not_signed","message":"This is not signed by the service that carries our mails."}` + "\n"}
 	unreadable := answer{status: http.StatusBadRequest, body: `{"error":"bad_request","message":"These could not be read as events of mails."}` + "\n"}
 	large := answer{status: http.StatusRequestEntityTooLarge, body: `{"error":"too_large","message":"This is larger than anything that is expected here."}` + "\n"}

@@ -158,12 +158,14 @@ func (r *reader) skip(depth int) error {
 	return nil
 }
 
-// event reads one event. What is read of it is text; null is as good as nothing.
+// event reads one event. What is read of it is text: anything else is passed over, for a
+// sender that begins to write a code as a number must not take with it the hundreds of
+// events that stand beside.
 func (r *reader) event() (told, error) {
 	var t told
 	err := r.object(func(key []byte) error {
 		field := t.field(key)
-		if field == nil || r.next() == 'n' {
+		if field == nil || r.next() != '"' {
 			return r.skip(3)
 		}
 		text, err := r.string()

@@ -23,12 +23,15 @@ const (
 	headerStamp     = "X-Twilio-Email-Event-Webhook-Timestamp"
 )
 
-// stampWindow is how far a signed stamp may be from the clock, either way. Whoever
-// copied a request could otherwise send it for ever. That SendGrid signs anew what it
-// sends again, for up to a day while nobody answers, is not established: if it does
-// not, what is told while this service is away for longer than this is lost. Nothing
-// but what the committee sees of deliveries depends on it.
-const stampWindow = 300 * time.Second
+// How old a signed stamp may be, and how far ahead of the clock. While nobody answers
+// SendGrid sends a request again for a day, and nothing says that it signs it anew: a
+// narrower window would lose what was told while this service was away. Nothing is
+// gained by sending a copied request again. Each event counts once for as long as the
+// election is kept, and takes no mail back to a state that it had.
+const (
+	stampAge   = 25 * time.Hour
+	stampAhead = 5 * time.Minute
+)
 
 // A Webhook reads what SendGrid posts of the fate of mails: its signed Event Webhook.
 // It believes nothing that is not signed with the account's key, and of what is it
@@ -62,7 +65,7 @@ func ParseKey(text string) (*ecdsa.PublicKey, error) {
 }
 
 // Events returns what a request tells of our mails. It returns [mailer.ErrUnsigned]
-// unless the key signed the body, as it is, a few minutes ago at most, and
+// unless the key signed the body, as it is, within the day in which SendGrid tells it, and
 // [mailer.ErrEvents] for a body that is not a list of events. What is not about a
 // delivery, or about no mail of this program, is left out.
 //
@@ -92,7 +95,7 @@ func (w Webhook) verify(header http.Header, body []byte) error {
 	if w.Now != nil {
 		now = w.Now
 	}
-	if off := now().Sub(time.Unix(int64(at), 0)); off > stampWindow || off < -stampWindow {
+	if off := now().Sub(time.Unix(int64(at), 0)); off > stampAge || off < -stampAhead {
 		return fmt.Errorf("%w: its stamp is not of now; is the clock of this machine right?", mailer.ErrUnsigned)
 	}
 	der, err := base64.StdEncoding.Strict().DecodeString(signature)
