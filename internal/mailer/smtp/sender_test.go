@@ -675,7 +675,7 @@ func TestCancel(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 		// Without one, the server's time is up at some point.
-		s = p.sender(t, a, func(c *smtp.Config) { c.Timeout = 300 * time.Millisecond })
+		s = p.sender(t, a, func(c *smtp.Config) { c.Timeout = 2 * time.Second })
 		if got := s.Send(t.Context(), []mailer.Mail{mailTo(3, "a@mail.example")}); got[0].Verdict != want {
 			t.Errorf("%s, slow: %+v", name, got)
 		}
