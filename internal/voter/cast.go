@@ -46,6 +46,11 @@ func (s *Session) Status(ctx context.Context, factor string) (*Status, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking about your link: %w", err)
 	}
+	// No other moment can be the close in force, and a voter who is told of a later one
+	// comes too late (SPEC.md section 10).
+	if when := s.Manifest.Schedule; out.Close <= when.Open || out.Close > when.LatestClose {
+		return nil, errors.New("asking about your link: the service names a close that this vote cannot have; call the committee")
+	}
 	if s.shown.byCode() {
 		if err := s.learn(out); err != nil {
 			return nil, err

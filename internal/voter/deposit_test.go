@@ -480,7 +480,7 @@ func TestWrongCode(t *testing.T) {
 	}
 	answers := func(group int) error {
 		s.set(func() {
-			s.change = instead("registrar/status", fmt.Appendf(nil, `{"title":"x","group":%d,"phase":"open","salt":"00"}`, group))
+			s.change = instead("registrar/status", fmt.Appendf(nil, `{"title":"x","group":%d,"phase":"open","close":%d,"salt":"00"}`, group, s.m.Schedule.Close))
 		})
 		_, err := session.Status(t.Context(), "")
 		return err

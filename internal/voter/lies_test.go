@@ -388,3 +388,23 @@ func TestMessages(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestClose has the registrar say when voting closes: a moment that the manifest does not
+// allow is not shown to anybody.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	session := s.open(t, 0, inFile(t))
+	when := s.m.Schedule
+	for at, good := range map[int64]bool{when.Open: false, when.Open + 1: true, when.Close: true, when.LatestClose: true, when.LatestClose + 1: false, 0: false, -1: false} {
+		s.set(func() {
+			s.change = instead("registrar/status", fmt.Appendf(nil, `{"title":"x","group":1,"phase":"open","close":%d,"salt":"00"}`, at))
+		})
+		status, err := session.Status(t.Context(), "")
+		if good && (err != nil || status.Close != at) {
+			t.Errorf("a close at %d: %v", at, err)
+		} else if !good {
+			sentence(t, fmt.Sprintf("a close at %d", at), err)
+		}
+	}
+}
