@@ -43,7 +43,13 @@ type office struct {
 
 func newOffice(t testing.TB, members int, opts ...func(*electiontest.Plan)) *office {
 	t.Helper()
-	o := &office{t: t, db: pgtest.Registrar(t)}
+	return officeOn(t, pgtest.Registrar(t), members, opts...)
+}
+
+// officeOn is newOffice with a database that the test brings.
+func officeOn(t testing.TB, db *pgtest.DB, members int, opts ...func(*electiontest.Plan)) *office {
+	t.Helper()
+	o := &office{t: t, db: db}
 	o.m, o.k = electiontest.Manifest(t, opts...)
 	_, o.mid = electiontest.Encode(t, o.m)
 	o.minter = mailer.NewMinter([32]byte(o.k.Token.Seed()), [32]byte{7})

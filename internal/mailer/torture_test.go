@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,9 +25,12 @@ import (
 	"strikevote/internal/mailer/sendgrid"
 	"strikevote/internal/mailer/sendgrid/sendgridtest"
 	"strikevote/internal/platform/postgres"
+	"strikevote/internal/platform/postgres/cluster"
+	"strikevote/internal/platform/postgres/pgtest"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/election/electiontest"
 	"strikevote/internal/torture"
+	"strikevote/migrations"
 )
 
 const (
@@ -48,6 +52,7 @@ type posting struct {
 	faults         sendgridtest.Options
 	told           bool   // SendGrid's webhook tells what it took
 	as             string // a weakened sender, see [weakened]; empty: the real one
+	watched        bool   // whether what the database server says is kept
 }
 
 // An outcome of a posting.
@@ -56,6 +61,7 @@ type posted struct {
 	server   *sendgridtest.Server
 	counts   sendgridtest.Counts
 	log      string
+	database lines // what its server said, if it is watched
 	kills    int
 	skipped  int // members without a mail
 	twice    int // mails beyond the first, for the same row of the outbox
@@ -106,7 +112,7 @@ func TestTortureMail(t *testing.T) {
 	t.Run("all", func(t *testing.T) {
 		for name, do := range map[string]func(*testing.T){
 			"killed": func(t *testing.T) {
-				mine = post(t, posting{members: members, kills: kills, faults: faults})
+				mine = post(t, posting{members: members, kills: kills, faults: faults, watched: true})
 				hits, planted = canaries(t, mine)
 			},
 			"told": func(t *testing.T) {
@@ -169,7 +175,14 @@ func (p *posted) rate() float64 {
 // post mails to everybody and reads what arrived.
 func post(t *testing.T, p posting) *posted {
 	t.Helper()
-	o := newOffice(t, 0)
+	out := &posted{}
+	var db *pgtest.DB
+	if p.watched {
+		db = watched(t, &out.database)
+	} else {
+		db = pgtest.Registrar(t)
+	}
+	o := officeOn(t, db, 0)
 	o.hire(p.members)
 	manifest, _ := electiontest.Encode(t, o.m)
 	path := filepath.Join(t.TempDir(), "manifest")
@@ -177,7 +190,7 @@ func post(t *testing.T, p posting) *posted {
 		t.Fatal(err)
 	}
 	server := sendgridtest.New(t, p.faults)
-	out := &posted{office: o, server: server}
+	out.office, out.server = o, server
 	tell := func() {}
 	if p.told {
 		tell = teller(t, o, server)
@@ -193,7 +206,9 @@ func post(t *testing.T, p posting) *posted {
 			due = p.members * (out.kills + 1) / (p.kills + 2)
 		}
 		var killed bool
-		done, killed = life(t, env, &log, server, due, time.Duration(chance.Int64N(int64(100*time.Millisecond))), tell)
+		// Every other one ends by a crash that writes down what the process was doing.
+		signal := []syscall.Signal{syscall.SIGKILL, syscall.SIGABRT}[out.kills%2]
+		done, killed = life(t, env, &log, server, due, time.Duration(chance.Int64N(int64(100*time.Millisecond))), signal, tell)
 		if killed {
 			out.kills++
 		}
@@ -206,7 +221,7 @@ func post(t *testing.T, p posting) *posted {
 
 // life is one process, which is killed a moment after so many mails have left. It
 // reports whether all is done.
-func life(t *testing.T, env []string, log io.Writer, server *sendgridtest.Server, due int, moment time.Duration, tell func()) (done, killed bool) {
+func life(t *testing.T, env []string, log io.Writer, server *sendgridtest.Server, due int, moment time.Duration, signal syscall.Signal, tell func()) (done, killed bool) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestTortureMail$", "-test.v")
 	child.Env, child.Stdout, child.Stderr = env, log, log
@@ -224,7 +239,7 @@ func life(t *testing.T, env []string, log io.Writer, server *sendgridtest.Server
 		}
 		select {
 		case err := <-exited:
-			if status, ok := child.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL && killed {
+			if killed && ended(child.ProcessState, signal) {
 				return false, true
 			}
 			if err != nil {
@@ -233,12 +248,54 @@ func life(t *testing.T, env []string, log io.Writer, server *sendgridtest.Server
 			return true, false
 		case <-strike:
 			killed, strike, due = true, nil, -1
-			if err := child.Process.Kill(); err != nil {
+			if err := child.Process.Signal(signal); err != nil {
 				killed = false // it has just ended by itself
 			}
 		case <-changed:
 		}
 	}
+}
+
+// ended reports whether a process ended by a signal. Go's run-time system makes of one
+// that asks for a core dump the report of a crash and the status 2, and asks the kernel
+// for none.
+func ended(s *os.ProcessState, by syscall.Signal) bool {
+	status, ok := s.Sys().(syscall.WaitStatus)
+	return ok && (status.Signaled() && status.Signal() == by || by == syscall.SIGABRT && status.ExitStatus() == 2)
+}
+
+// watched is a database on a server of its own, whose every word is kept.
+func watched(t *testing.T, said *lines) *pgtest.DB {
+	t.Helper()
+	c, err := cluster.Start(t.Context(), cluster.Config{Dir: t.TempDir(), Name: "registrar", Roles: migrations.RegistrarRoles, Scratch: true,
+		Log: slog.New(slog.NewJSONHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return pgtest.On(t, c, migrations.Registrar)
+}
+
+// lines is a log that several write to.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // teller returns a function that plays to the webhook what SendGrid has taken since it
@@ -435,7 +492,10 @@ func canaries(t *testing.T, p *posted) (hits []string, planted int) {
 		marks.add("a code", code.Reveal(), strings.ReplaceAll(code.Reveal(), "-", ""), fmt.Sprintf("%x", code[:]))
 	}
 	token, code := p.office.minter.Mint(p.office.body(0))
-	places := map[string]string{"the log": p.log, "the tables": p.office.tables(t, false), "what SendGrid keeps": strings.Join(p.server.Records(), "\n")}
+	if p.kills > 1 && !strings.Contains(p.log, "SIGABRT") {
+		t.Error("no process crashed with a report")
+	}
+	places := map[string]string{"the log and the reports of crashes": p.log, "the database server's log": p.database.String(), "the tables": p.office.tables(t, false), "what SendGrid keeps": strings.Join(p.server.Records(), "\n")}
 	for place, hay := range places {
 		if hay == "" {
 			t.Errorf("there is nothing in %s to search", place)
