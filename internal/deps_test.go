@@ -63,10 +63,13 @@ const policy = `
 	record/statement           protocol/suite protocol/group protocol/dkg
 	record/mirror              archive/zip path sync record/layout protocol/election protocol/tlog
 	record                     @std math/rand/v2 record/layout record/mirror protocol/suite
-	roll                       @std @charmap @excelize
+	roll                       @std @charmap @excelize mailbox
 
 	# The words of pages. Knows no election.
 	language                   sync @language /templates
+
+	# What a mail address is. Knows nobody who has one.
+	mailbox                    regexp @idna
 
 	# What pages and mails both say of an election.
 	wording                    language protocol/suite protocol/election protocol/outcome
@@ -78,9 +81,9 @@ const policy = `
 	mailer                     @std math/rand/v2 @pgx @prometheus @gomail @qr platform/postgres platform/durable /templates
 	+                          protocol/suite protocol/election protocol/token protocol/outcome language wording @width
 	mailer/mailcheck           @std @suffixes mailer mailer/sendgrid
-	mailer/sendgrid            @std math/rand/v2 @sendgrid @rest @idna @norm mailer
-	mailer/smtp                @std @gomail @idna mailer
-	registrar                  @std @chi @pgx @prometheus platform/web platform/postgres mailer roll
+	mailer/sendgrid            @std math/rand/v2 @sendgrid @rest @norm mailer mailbox
+	mailer/smtp                @std @gomail mailer mailbox
+	registrar                  @std @chi @pgx @prometheus platform/web platform/postgres mailer roll mailbox
 	+                          protocol/suite protocol/election protocol/token protocol/credential
 	+                          protocol/credential/issuer protocol/tlog protocol/act protocol/ledger record/layout
 	+                          record/statement language /templates
@@ -137,7 +140,7 @@ const policy = `
 	+                          protocol/credential protocol/credential/issuer protocol/dkg protocol/share
 	+                          protocol/ledger protocol/receipt protocol/tlog protocol/tally protocol/token
 	+                          protocol/outcome /migrations
-	/cmd/strikevote            @std math/rand/v2 mailer/mailcheck mailer/sendgrid mailer/smtp monitor @chi @pgx @prometheus @progress @term demo deployment registrar ballotbox board
+	/cmd/strikevote            @std math/rand/v2 mailbox mailer/mailcheck mailer/sendgrid mailer/smtp monitor @chi @pgx @prometheus @progress @term demo deployment registrar ballotbox board
 	+                          booth pages committee ceremony agenda signer mailer language voter teller witness roll record
 	+                          record/layout record/statement audit platform/web platform/metrics platform/postgres
 	+                          platform/postgres/cluster platform/secret platform/host

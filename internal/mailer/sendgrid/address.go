@@ -4,14 +4,12 @@ import (
 	netmail "net/mail"
 	"strings"
 
-	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
+
+	"strikevote/internal/mailbox"
 )
 
-const (
-	maxAddress = 254 // RFC 5321: a path has 256 bytes, with its brackets
-	maxLocal   = 64
-)
+const maxLocal = 64 // RFC 5321
 
 // plain returns an address as SendGrid takes it, its domain in ASCII, or false if it is
 // not one plain address: no name, comment, list or line break. A mailbox whose own name
@@ -27,14 +25,8 @@ func plain(address string) (string, bool) {
 	if !ascii(local) || len(local) > maxLocal {
 		return "", false
 	}
-	// What is ASCII already is not held against the rules for what is not: they know
-	// fewer domains than there are.
-	if !ascii(domain) {
-		if domain, err = idna.Lookup.ToASCII(domain); err != nil {
-			return "", false
-		}
-	}
-	if !host(domain) || len(local)+1+len(domain) > maxAddress {
+	domain, ok := mailbox.Domain(domain)
+	if !ok || !host(domain) || len(local)+1+len(domain) > mailbox.MaxAddress {
 		return "", false
 	}
 	return local + "@" + strings.ToLower(domain), true
@@ -60,11 +52,6 @@ func ascii(s string) bool {
 	}
 	return true
 }
-
-// mailbox is what two addresses of one mailbox have in common. SendGrid refuses a whole
-// call with one twice. Domains are equal whatever their case; whether mailboxes are is
-// up to their host, and to two that differ SendGrid may still say that they do not.
-func mailbox(plain string) string { return strings.ToLower(plain) }
 
 // senderName returns a sender's name without what SendGrid does not take there, which
 // is every letter that is not ASCII: marks are dropped, and where that is not enough

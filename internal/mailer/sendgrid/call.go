@@ -8,6 +8,7 @@ import (
 
 	"github.com/sendgrid/sendgrid-go/helpers/mail"
 
+	"strikevote/internal/mailbox"
 	"strikevote/internal/mailer"
 )
 
@@ -63,8 +64,10 @@ func plan(mails []mailer.Mail, answers []mailer.Answer) (calls []call) {
 			calls = append(calls, call{x})
 			continue
 		}
-		k := kind{from: m.From, reply: reply, language: m.Language, round: seen[mailbox(to)]}
-		seen[mailbox(to)]++
+		// SendGrid refuses a whole call with one mailbox twice.
+		box := mailbox.Key(to)
+		k := kind{from: m.From, reply: reply, language: m.Language, round: seen[box]}
+		seen[box]++
 		if n, ok := at[k]; ok {
 			calls[n] = append(calls[n], x)
 			continue

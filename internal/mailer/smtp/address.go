@@ -5,8 +5,7 @@ import (
 	"net/mail"
 	"strings"
 
-	"golang.org/x/net/idna"
-
+	"strikevote/internal/mailbox"
 	"strikevote/internal/mailer"
 )
 
@@ -49,13 +48,9 @@ func encode(address string) (encoded string, wide bool, err error) {
 	}
 	at := strings.LastIndexByte(address, '@')
 	local, domain := address[:at], address[at+1:]
-	if !ascii(domain) {
-		if domain, err = idna.Lookup.ToASCII(domain); err != nil {
-			return "", false, mailer.ErrMessage
-		}
-	}
+	domain, ok := mailbox.Domain(domain)
 	// RFC 5321's lengths: a longer one is refused by whoever comes first.
-	if len(local) > 64 || len(domain) > 255 {
+	if !ok || len(local) > 64 || len(domain) > 255 {
 		return "", false, mailer.ErrMessage
 	}
 	return local + "@" + domain, !ascii(local), nil
