@@ -1,14 +1,17 @@
 package roll
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
+
+	"strikevote/internal/mailbox"
 )
 
 // maxBytes bounds a cell's text in bytes; group is what the manifest allows a
-// unit, email what SMTP allows an address.
-var maxBytes = [numFields]int{number: 64, name: 200, firstName: 100, lastName: 100, email: 254, group: 80,
+// unit. An address has its length in the form in which it is kept.
+var maxBytes = [numFields]int{number: 64, name: 200, firstName: 100, lastName: 100, email: mailbox.MaxTyped, group: 80,
 	campus: 200, worksite: 200, title: 200, language: 35, factor: 200}
 
 // A checker looks at cells, and remembers what has to be compared over the
@@ -62,7 +65,7 @@ func (c *checker) row(cells *[numFields]string, kinds *[numFields]kind) (Member,
 		return m, !c.any
 	}
 	c.name(m.Name)
-	c.email(m.Email, m.Number)
+	m.Email = c.email(m.Email, m.Number)
 	m.Group = c.group(cells[group])
 	m.Language = c.language(cells[language])
 	if m.Factor == "" && c.o.NeedFactor && !c.bad[factor] {
@@ -107,13 +110,17 @@ func (c *checker) cell(f field, s string, k kind) string {
 	case spreadsheetErrors[strings.ToUpper(s)]:
 		c.fault(f, s, "The cell holds a spreadsheet's error, not a text.", "Type the value.")
 	case len(s) > maxBytes[f]:
-		c.fault(f, s, "The text is too long.", fmt.Sprintf("At most %d characters. Perhaps two cells ran together.", maxBytes[f]))
-	case f != email && garbled(s):
+		c.tooLong(f, s, maxBytes[f])
+	case garbled(s):
 		c.fault(f, s, "Letters with accents were garbled by an earlier export.", "Export again as \"CSV UTF-8\", or type the cell anew.")
 	default:
 		return s
 	}
 	return ""
+}
+
+func (c *checker) tooLong(f field, s string, most int) {
+	c.fault(f, s, "The text is too long.", fmt.Sprintf("At most %d characters. Perhaps two cells ran together.", most))
 }
 
 func (c *checker) number(s string) {
@@ -181,27 +188,50 @@ func (c *checker) group(s string) string {
 	return g
 }
 
-func (c *checker) email(s, number string) {
+// email checks an address, and returns it in the form in which it is kept.
+func (c *checker) email(s, number string) string {
 	if s == "" {
 		if c.missing(email) {
 			c.warn(email, "", "The email address is missing.", "Enter a private address. Without one the member gets a sealed slip with a code.")
 		}
-		return
+		return ""
 	}
-	if !address(s) {
+	address, err := mailbox.Read(s)
+	switch {
+	case errors.Is(err, mailbox.ErrLocal):
+		c.fault(email, s, "Many mail services carry only a-z, digits and plain signs before the @.",
+			"If a letter there was mistyped, correct it. Otherwise ask the member for another address.")
+	case errors.Is(err, mailbox.ErrLong):
+		c.tooLong(email, s, mailbox.MaxAddress)
+	case err != nil:
 		c.fault(email, s, "This is not an email address.", "Enter one address, such as maria@example.org, and nothing else in the cell.")
-		return
 	}
-	_, domain, _ := strings.Cut(strings.ToLower(s), "@")
+	if err != nil {
+		return ""
+	}
+	if address != s {
+		c.r.file.Rewritten++
+	}
+	if mailbox.Mixed(address) {
+		c.warn(email, s, "The address mixes letters of alphabets that look alike.",
+			"Type it anew, from what the member wrote. One letter that only looks right sends the link elsewhere.")
+	}
+	_, domain, _ := strings.Cut(address, "@")
 	for _, d := range c.o.EmployerDomains {
-		if d = strings.ToLower(strings.TrimPrefix(d, "@")); domain == d || strings.HasSuffix(domain, "."+d) {
+		if mailbox.Within(domain, strings.TrimPrefix(d, "@")) {
 			c.warn(email, s, "The address belongs to the employer.", "The employer may read mail there. Ask the member for a private address.")
 			break
 		}
 	}
-	first, ok := c.emails[strings.ToLower(s)]
+	c.shared(s, mailbox.Key(address), number)
+	return address
+}
+
+// shared looks for an address that two members have.
+func (c *checker) shared(s, box, number string) {
+	first, ok := c.emails[box]
 	if !ok {
-		c.emails[strings.ToLower(s)] = place{c.r.row, c.r.line, number}
+		c.emails[box] = place{c.r.row, c.r.line, number}
 		return
 	}
 	if fold(first.number) == fold(number) && number != "" {

@@ -33,7 +33,7 @@ const (
 type Member struct {
 	Row, Line int // where it stands: data row (1 is the first below the header), line of the file or of the sheet
 
-	Number, Name, Email     string // Email may be empty: such members get a sealed slip
+	Number, Name, Email     string // Email is as [mailbox.Read] keeps it; it may be empty: such members get a sealed slip
 	Group                   string // as [Options.Groups] spells it, or else its first row
 	Campus, Worksite, Title string // may be empty
 	Language                string // empty: the election's default
@@ -73,6 +73,7 @@ type File struct {
 	Rows      int      // data rows that are not blank
 	Members   []Member // nil if there is any fault that is not a warning
 	Faults    []Fault  // in the order of rows
+	Rewritten int      // addresses whose domain has letters outside ASCII, and is kept in xn-- form
 
 	list bool // read by ReadList: it need not be a roll
 }

@@ -204,6 +204,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(windows1252(f, few.text(';')))
 	f.Add(utf16Bytes(few.text('\t'), binary.LittleEndian, true))
 	f.Add([]byte("sep=;\nnumber;name;email;group\n1;\"a;b@c.de;A\n"))
+	f.Add([]byte("number,name,email,group\n1,a,z@m\u00fcnchen.example,A\n2,b,Z@XN--MNCHEN-3YA.example,A\n3,c,\u7528@\u4f8b.example,A\n4,d,a@m\u0430il\u3002example,A\n"))
 	f.Add(pack(f, parts(tab{name: "M", rows: few.sheet()})))
 	f.Fuzz(func(t *testing.T, data []byte) { checkRead(t, data) })
 }
@@ -224,7 +225,7 @@ func checkRead(t *testing.T, data []byte) {
 		if m.Number == "" || m.Name == "" || m.Group == "" || numbers[m.Number] {
 			t.Fatalf("a member without number, name or group, or a number twice, in row %d", m.Row)
 		}
-		if m.Email != "" && strings.Count(m.Email, "@") != 1 || strings.ContainsAny(m.Name+m.Number+m.Email+m.Group, "\r\n\x00") {
+		if m.Email != "" && (strings.Count(m.Email, "@") != 1 || strings.ContainsFunc(m.Email, func(r rune) bool { return r > '~' })) || strings.ContainsAny(m.Name+m.Number+m.Email+m.Group, "\r\n\x00") {
 			t.Fatalf("an unclean cell in row %d", m.Row)
 		}
 		numbers[m.Number] = true

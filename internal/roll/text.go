@@ -11,9 +11,6 @@ var (
 	phone    = regexp.MustCompile(`^[+-][0-9][0-9 ().,/-]*$`) // or a negative number
 	exponent = regexp.MustCompile(`^[0-9]+([.,][0-9]*[eE][+-]?|[eE][+-])[0-9]+$`)
 	decimal  = regexp.MustCompile(`^[0-9]+[.,]0+$`)
-
-	localPart = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$")
-	domain    = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+([A-Za-z]{2,63}|[Xx][Nn]--[A-Za-z0-9-]{2,59})$`)
 )
 
 var spreadsheetErrors = map[string]bool{"#N/A": true, "#REF!": true, "#VALUE!": true, "#NAME?": true, "#NULL!": true,
@@ -24,13 +21,6 @@ func formula(s string) bool { return strings.ContainsRune("=+-@", rune(s[0])) &&
 
 // scientific reports a number as spreadsheets write what they rounded.
 func scientific(s string) bool { return exponent.MatchString(s) || decimal.MatchString(s) }
-
-// address reports whether s is one plain mail address. The rarer forms of RFC
-// 5322 (quoted, commented, with a display name) are mistakes in a roll.
-func address(s string) bool {
-	local, d, ok := strings.Cut(s, "@")
-	return ok && len(s) <= 254 && len(local) <= 64 && localPart.MatchString(local) && domain.MatchString(d)
-}
 
 // garbled reports UTF-8 that was read as Windows-1252 and saved again: "JosÃ©".
 func garbled(s string) bool {
