@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"strikevote/internal/mailbox"
 	"strikevote/internal/mailer"
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/act"
@@ -175,7 +176,7 @@ func (r *Registrar) NewLink(ctx context.Context, number, email, by, reason strin
 			// is kept: of two corrections the second must not hide the first from it.
 			tag, err := tx.Exec(ctx, `UPDATE registrar.member SET email = $3,
 				former_email = CASE WHEN `+formerWaits+` THEN former_email ELSE email END
-				WHERE group_id = $1 AND roll_index = $2 AND email IS DISTINCT FROM $3`, at.Group, at.Index, email)
+				WHERE group_id = $1 AND roll_index = $2 AND email IS DISTINCT FROM $3`, at.Group, at.Index, kept(email))
 			if err != nil {
 				return err
 			}
@@ -292,7 +293,7 @@ func (r *Registrar) Admit(ctx context.Context, a Applicant) (Place, error) {
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO registrar.applicant (group_id, roll_index, name, email, campus, worksite, title, language, reason)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			at.Group, at.Index, a.Name, nullable(a.Email), a.Campus, a.Worksite, a.Title, a.Language, a.Reason)
+			at.Group, at.Index, a.Name, kept(a.Email), a.Campus, a.Worksite, a.Title, a.Language, a.Reason)
 		if err != nil {
 			return err
 		}
@@ -339,7 +340,7 @@ func (r *Registrar) AddressTaken(ctx context.Context, email, number string) (tak
 func addressTaken(ctx context.Context, tx pgx.Tx, email, number string) (taken bool, err error) {
 	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM registrar.member WHERE lower(email) = lower($1) AND member_no <> $2)
 		OR EXISTS (SELECT FROM registrar.addition WHERE lower(email) = lower($1) AND member_no <> $2)
-		OR EXISTS (SELECT FROM registrar.applicant WHERE lower(email) = lower($1))`, email, number).Scan(&taken)
+		OR EXISTS (SELECT FROM registrar.applicant WHERE lower(email) = lower($1))`, mailbox.Kept(email), number).Scan(&taken)
 	return taken, err
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"strikevote/internal/mailbox"
 	"strikevote/internal/protocol/ledger"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/roll"
@@ -191,7 +192,7 @@ var memberColumns = []string{"group_id", "roll_index", "member_no", "unit", "nam
 	"language", "factor_hmac", "leaf"}
 
 func (p *person) values() []any {
-	return []any{p.group, p.index, p.Number, p.Unit, p.Name, nullable(p.Email), p.Campus, p.Worksite, p.Title, p.Language, p.factor, p.leaf}
+	return []any{p.group, p.index, p.Number, p.Unit, p.Name, kept(p.Email), p.Campus, p.Worksite, p.Title, p.Language, p.factor, p.leaf}
 }
 
 func readRoll(ctx context.Context, tx pgx.Tx) ([]person, error) {
@@ -248,11 +249,14 @@ func factorHash(key [32]byte, id suite.ElectionID, number, answer string) []byte
 	return mac.Sum(nil)
 }
 
-func nullable(s string) *string {
-	if s == "" {
+// kept returns an address in the form in which it is kept, or nil for none. Whoever calls
+// has checked it; but one that were kept as typed would be found by nobody.
+func kept(address string) *string {
+	if address == "" {
 		return nil
 	}
-	return &s
+	address = mailbox.Kept(address)
+	return &address
 }
 
 // rollOf returns the sorted leaves of every group.

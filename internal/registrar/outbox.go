@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"strikevote/internal/mailbox"
 	"strikevote/internal/mailer"
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/election"
@@ -203,7 +204,7 @@ func cleanWho(typed string) (who string, ok bool) {
 const resend = `
 	WITH found AS (
 		SELECT true AS on_roll, group_id, roll_index, 'resend' AS kind FROM registrar.member
-		WHERE (lower(email) = lower($1) OR member_no = $1) AND email IS NOT NULL
+		WHERE (lower(email) = lower($1) OR member_no = $6) AND email IS NOT NULL
 		UNION ALL
 		SELECT false, group_id, roll_index, 'envelope' FROM registrar.applicant WHERE lower(email) = lower($1)),
 	taken AS (
@@ -248,6 +249,9 @@ func (r *Registrar) Resend(ctx context.Context, addressOrNumber string) error {
 	if !ok {
 		return ErrWho
 	}
+	// As the roll keeps it. This is before all that depends on the roll, and takes as long
+	// for an address that stands there as for another.
+	address := mailbox.Kept(who)
 	// One at a time waits for the lock below: others do so without a connection,
 	// which those who vote need.
 	select {
@@ -264,7 +268,7 @@ func (r *Registrar) Resend(ctx context.Context, addressOrNumber string) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(resendLock)); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, resend, who, now, now.Add(-10*time.Minute), at.Group, at.Index)
+		_, err := tx.Exec(ctx, resend, address, now, now.Add(-10*time.Minute), at.Group, at.Index, who)
 		return err
 	})
 	if err != nil {

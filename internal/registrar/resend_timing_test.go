@@ -26,6 +26,9 @@ func TestResendSame(t *testing.T) {
 	w := newWorldOn(t, pgtest.On(t, pgtest.Durable(t, "registrar", migrations.RegistrarRoles), migrations.Registrar))
 	w.at(electiontest.Open)
 	w.admit(1)
+	if err := w.r.NewLink(t.Context(), "M-1-6", "zoe@xn--mnchen-3ya.example", "Ann", "corrected"); err != nil {
+		t.Fatal(err)
+	}
 	breaker := pgtest.NewBreaker(t, w.db.URL("sv_registrar"))
 	pool := breaker.Pool(t, w.db.URL("sv_registrar"))
 	w.open(withEnvelopes, func(c *registrar.Config) { c.Pool = pool })
@@ -49,7 +52,8 @@ func TestResendSame(t *testing.T) {
 	}
 	ask("nobody@mail.example") // the statements are prepared once
 	trips, _, _ := ask("nobody@mail.example")
-	for _, who := range []string{"canary-m-1-3@mail.example", "M-1-4", "m-1-5", "canary-m-1-3@mail.example", "off@mail.example", "nobody", "nobody@mail.example", "%"} {
+	for _, who := range []string{"canary-m-1-3@mail.example", "M-1-4", "m-1-5", "canary-m-1-3@mail.example", "off@mail.example", "nobody", "nobody@mail.example", "%",
+		"zoe@münchen.example", "zoe@xn--mnchen-3ya.example", "nobody@münchen.example", "zoë@münchen.example"} {
 		if n, rows, _ := ask(who); n != trips || rows != 1 {
 			t.Errorf("%q: %d round trips and %d rows, want %d and 1", who, n, rows, trips)
 		}

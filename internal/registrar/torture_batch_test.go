@@ -184,7 +184,7 @@ func (w *world) naiveResend(t *testing.T, who string) int {
 		tx, err := w.db.Service.Begin(ctx)
 		if err == nil {
 			open = append(open, tx)
-			_, err = tx.Exec(ctx, registrar.ResendStatement, who, now, now.Add(-10*time.Minute), 1, 0)
+			_, err = tx.Exec(ctx, registrar.ResendStatement, who, now, now.Add(-10*time.Minute), 1, 0, who)
 		}
 		if err != nil {
 			t.Fatal(err)
