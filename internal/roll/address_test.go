@@ -93,8 +93,8 @@ func TestAddressReport(t *testing.T) {
 	const head, good = "number,name,email,group\n", "1,Ann,ann@mail.example,A\n"
 	for text, want := range map[string]string{
 		good:                                   "",
-		good + "2,Zoe,zoe@münchen.example,A\n": "Addresses with letters outside a-z after the @: 1. They are kept",
-		"1,Li,li@例子.example,A\n2,Zoe,zoe@münchen.example,A\n":                      "Addresses with letters outside a-z after the @: 2. They are kept",
+		good + "2,Zoe,zoe@münchen.example,A\n": "Addresses with letters outside a-z after the @: 1. Such a one is kept",
+		"1,Li,li@例子.example,A\n2,Zoe,zoe@münchen.example,A\n":                      "Addresses with letters outside a-z after the @: 2. Such a one is kept",
 		good + "2,Zoe,zoë@mail.example,A\n":                                        "Problem: " + badLocal + " (1 time)\n  What to do: If a letter there was mistyped, correct it. Otherwise ask the member for another address.\n  row 2 (line 3), column \"email\": zoë@mail.example\n",
 		"1,Li,li@例子.example,A\n2,Zoe,zoë@mail.example,A\n3,Bob,b@mail.example,B\n": "Nothing was imported. There is 1 problem to correct",
 	} {

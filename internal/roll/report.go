@@ -42,8 +42,8 @@ func (f *File) WriteReport(w io.Writer) error {
 	}
 	fmt.Fprint(b, ".\n")
 	if f.Rewritten > 0 {
-		fmt.Fprintf(b, "Addresses with letters outside a-z after the @: %d. They are kept as mail services write them, in the way that\n"+
-			"münchen.example is xn--mnchen-3ya.example. Members may go on writing them as they are used to.\n", f.Rewritten)
+		fmt.Fprintf(b, "\nAddresses with letters outside a-z after the @: %d. Such a one is kept as mail services write it,\n"+
+			"münchen.example as xn--mnchen-3ya.example. The member is found under both.\n", f.Rewritten)
 	}
 	for _, kind := range f.kinds() {
 		writeKind(b, kind)
