@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"strikevote/internal/deployment"
+	"strikevote/internal/mailbox"
 	"strikevote/internal/mailer/mailcheck"
 	"strikevote/internal/mailer/sendgrid"
 	"strikevote/internal/registrar"
@@ -188,10 +189,7 @@ func (m *mailDoctor) provided(s *mailcheck.Sending, domain *sendgrid.Domain) {
 
 // at reports whether a domain is the employer's.
 func (m *mailDoctor) at(domain string) bool {
-	return slices.ContainsFunc(items(strings.ToLower(m.employer)), func(d string) bool {
-		domain := strings.ToLower(domain)
-		return domain == d || strings.HasSuffix(domain, "."+d)
-	})
+	return slices.ContainsFunc(items(m.employer), func(d string) bool { return mailbox.Within(domain, d) })
 }
 
 // roll counts the addresses of the roll, if there is one here, and takes their number

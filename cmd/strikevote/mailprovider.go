@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"strikevote/internal/deployment"
+	"strikevote/internal/mailbox"
 	"strikevote/internal/mailer"
 	"strikevote/internal/mailer/sendgrid"
 	"strikevote/internal/protocol/suite"
@@ -183,8 +184,8 @@ type suppressed struct {
 func compare(ctx context.Context, e *env, a *sendgrid.Account, roll []registrar.Member) ([]suppressed, error) {
 	of := make(map[string][]registrar.Member) // couples share a mailbox
 	for _, m := range roll {
-		address := strings.ToLower(m.Email)
-		of[address] = append(of[address], m)
+		box := mailbox.Key(m.Email)
+		of[box] = append(of[box], m)
 	}
 	bar := newProgress(e)
 	defer bar.done()
@@ -196,9 +197,9 @@ func compare(ctx context.Context, e *env, a *sendgrid.Account, roll []registrar.
 			s.entries += len(list)
 			bar.step("list of "+l.Words(), s.entries, s.entries)
 			for _, x := range list {
-				if address := strings.ToLower(strings.TrimSpace(x.Email)); !seen[address] {
-					seen[address] = true
-					s.members = append(s.members, of[address]...)
+				if box := mailbox.Key(strings.TrimSpace(x.Email)); !seen[box] {
+					seen[box] = true
+					s.members = append(s.members, of[box]...)
 				}
 			}
 			return nil

@@ -34,6 +34,9 @@ column and value, with what to do about it. Nothing is stored or sent.
 Columns, in any order, by any of the usual names: member number, name, e-mail,
 bargaining unit, campus, worksite, title, language, factor.
 
+An address may have letters of any language after the @; it is kept as mail services
+write it (xn--...), and the report says how many are. Before the @ it may not.
+
 Exit code 0: it can be imported. 3: it cannot yet. 1: it could not be read.`},
 		{name: "import", args: "-data DIR [-yes] FILE", short: "import the roll of an election that is not sealed", run: runRollImport, long: `
 Checks a file as roll check does, against the groups of the election, and makes it the

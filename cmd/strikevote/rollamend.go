@@ -117,13 +117,13 @@ func oneMember(m *election.Manifest, number string, p newcomer) (roll.Member, er
 	return file.Members[0], nil
 }
 
-// checkAddress checks an address as a row of a roll file.
-func checkAddress(m *election.Manifest, email string) error {
+// checkAddress checks an address as a row of a roll file, and returns it as it is kept.
+func checkAddress(m *election.Manifest, email string) (string, error) {
 	if email == "" {
-		return nil
+		return "", nil
 	}
-	_, err := oneMember(m, "1", newcomer{name: "Somebody", email: email, unit: m.Groups[0].Units[0], factor: "1"})
-	return err
+	somebody, err := oneMember(m, "1", newcomer{name: "Somebody", email: email, unit: m.Groups[0].Units[0], factor: "1"})
+	return somebody.Email, err
 }
 
 // proposeAmendment says how an amendment is signed, and prints what the committee
@@ -196,20 +196,21 @@ func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 		if err != nil {
 			return err
 		}
-		if err := checkAddress(v.Manifest, *email); err != nil {
+		address, err := checkAddress(v.Manifest, *email)
+		if err != nil {
 			return err
 		}
 		if _, err := d.Strike(ctx, id, fs.Arg(0)); err != nil {
 			return err // nobody of that number, or a ballot was issued
 		}
-		if err := refuseTaken(ctx, d, id, *email, fs.Arg(0), *shared); err != nil {
+		if err := refuseTaken(ctx, d, id, address, fs.Arg(0), *shared); err != nil {
 			return err
 		}
 		fmt.Fprintf(e.out, "Member %s would get a new link; the old one ends. It is possible only before a ballot was issued.\n", fs.Arg(0))
 		if o.dry(e) {
 			return nil
 		}
-		if err := d.CorrectAddress(ctx, id, fs.Arg(0), *email, by, *reason); err != nil {
+		if err := d.CorrectAddress(ctx, id, fs.Arg(0), address, by, *reason); err != nil {
 			return err
 		}
 		fmt.Fprintln(e.out, "\nDone. The new link leaves with the next mails.")

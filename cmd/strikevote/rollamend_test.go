@@ -41,6 +41,35 @@ func TestApplicant(t *testing.T) {
 	}
 }
 
+// TestCheckAddress: a corrected address is kept as one of a roll is, and refused with what
+// is wrong with it.
+func TestCheckAddress(t *testing.T) {
+	t.Parallel()
+	m := &election.Manifest{Languages: []string{"en"}, Groups: []election.Group{{ID: 1, Name: "Academic", Units: []string{"AX"}}}}
+	for typed, want := range map[string]string{
+		"":                           "",
+		" zoe@mail.example ":         "zoe@mail.example",
+		"zoe@MÜNCHEN.example":        "zoe@xn--mnchen-3ya.example",
+		"zoe@xn--mnchen-3ya.example": "zoe@xn--mnchen-3ya.example",
+	} {
+		if got, err := checkAddress(m, typed); err != nil || got != want {
+			t.Errorf("%q: %q, %v", typed, got, err)
+		}
+	}
+	for typed, want := range map[string]string{
+		"zoë@mail.example":                          "before the @",
+		"用户@例子.example":                             "before the @",
+		"zoe@mün_chen.example":                      "not an email address",
+		"zoe@münchen.example,ann@mail.example":      "not an email address",
+		strings.Repeat("x", 300):                    "not an email address",
+		"a@" + strings.Repeat("a2345.", 50) + "org": "too long",
+	} {
+		if got, err := checkAddress(m, typed); err == nil || got != "" || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), typed) {
+			t.Errorf("%q: %q, %v", typed, got, err)
+		}
+	}
+}
+
 // TestWritePrivate writes over a file that everybody may read: it names members.
 func TestWritePrivate(t *testing.T) {
 	t.Parallel()
