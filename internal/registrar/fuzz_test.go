@@ -35,6 +35,7 @@ func FuzzHTTP(f *testing.F) {
 		post("/issue", kind, `{"token":"TOKEN","factor":FACTOR,"z":"NUMBER"}`),
 		post("/deposit", kind, `{"token":"TOKEN","factor":FACTOR,"ballot":"AAAA"}`),
 		post("/resend", kind, `{"to":"canary\u00e9@mail.example"}`),
+		post("/resend", kind, `{"to":"CANARY@m\u00fcnchen.\u4f8b\u3002example"}`),
 		post("/report", kind, `{"token":"TOKEN","code":"CODE","happened":"a\u0000 CODE","phone":"+1","who":"M-1-0"}`),
 		post("/report", "application/x-www-form-urlencoded", "happened=%E8%AA%9E+CODE&phone=%00&who=M-1-0"),
 		post("/link", "application/x-www-form-urlencoded", "to=M-1-0"),
