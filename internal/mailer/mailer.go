@@ -57,6 +57,13 @@ func Kinds() []string {
 // and overtake them.
 var bulk = []string{Announcement, Invitation, Reminder, Closing, Result}
 
+// reminding lists the kinds that speak of a link that the member has, and firsts those
+// that bring it.
+var (
+	reminding = []string{Reminder, Closing}
+	firsts    = []string{Invitation, Corrected}
+)
+
 // notices tell one member what has happened, while others wait for a link to vote: they
 // leave after those. All of them are due since voting opened, so that thousands that an
 // outage held up would stand in front of a link that is asked for now.

@@ -94,18 +94,24 @@ func (m *Mailer) batch(ctx context.Context) (claimed, left int, err error) {
 	return len(jobs), left, errors.Join(err, m.settle(ctx, jobs, until))
 }
 
-// claim leases mails that are due, or whose lease ran out with their process.
+// claim leases mails that are due, or whose lease ran out with their process. A reminder
+// speaks of the link that came before: while the mail that brings it waits, also for
+// another attempt, the reminder does. One that was given up keeps nothing back, for a
+// reminder has the link, too. It is told apart here and not when mails are queued, for a
+// pause or an outage may end in any order.
 func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 	// FOR UPDATE SKIP LOCKED: two processes that claim at once take different
 	// rows, and neither waits.
 	rows, err := m.c.Pool.Query(ctx, `
 		WITH due AS (
-			SELECT id FROM registrar.outbox
-			WHERE state IN ('queued', 'leased') AND not_before <= $1
-			  AND (state = 'queued' OR lease_until < $1)
+			SELECT o.id FROM registrar.outbox o
+			WHERE o.state IN ('queued', 'leased') AND o.not_before <= $1
+			  AND (o.state = 'queued' OR o.lease_until < $1)
 			  AND NOT EXISTS (SELECT FROM registrar.mail_pause WHERE paused)
-			ORDER BY kind = ANY($5), kind = ANY($6), not_before, id LIMIT $3
-			FOR UPDATE SKIP LOCKED),
+			  AND NOT EXISTS (SELECT FROM registrar.outbox w WHERE o.kind = ANY($7) AND o.on_roll AND w.kind = ANY($8) AND w.on_roll
+				AND w.group_id = o.group_id AND w.roll_index = o.roll_index AND w.state IN ('queued', 'leased'))
+			ORDER BY o.kind = ANY($5), o.kind = ANY($6), o.not_before, o.id LIMIT $3
+			FOR UPDATE OF o SKIP LOCKED),
 		claimed AS (
 			UPDATE registrar.outbox o SET state = 'leased', lease_until = $2, attempts = attempts + 1
 			FROM due WHERE o.id = due.id
@@ -121,7 +127,7 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 		LEFT JOIN registrar.used u ON c.on_roll AND u.group_id = c.group_id AND u.roll_index = c.roll_index
 		LEFT JOIN registrar.token t ON t.on_roll = c.on_roll AND t.group_id = c.group_id AND t.roll_index = c.roll_index
 			AND NOT EXISTS (SELECT FROM registrar.token_revoked r WHERE r.token_id = t.token_id)`,
-		m.c.Now().UTC(), until, Batch, m.c.Manifest.Schedule.Close, bulk, notices)
+		m.c.Now().UTC(), until, Batch, m.c.Manifest.Schedule.Close, bulk, notices, reminding, firsts)
 	if err != nil {
 		return nil, fmt.Errorf("claiming mails: %w", err)
 	}

@@ -1,0 +1,92 @@
+package mailer_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"strikevote/internal/mailer"
+	"strikevote/internal/protocol/election/electiontest"
+)
+
+// where returns the state of the mail of a kind to a member, and how often it was tried.
+func (o *office) where(kind string, index int) string {
+	o.t.Helper()
+	var s string
+	err := o.db.Owner.QueryRow(o.t.Context(), `SELECT state || ' ' || attempts FROM registrar.outbox WHERE kind = $1 AND roll_index = $2`, kind, index).Scan(&s)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return s
+}
+
+// TestReminderWaits: no reminder leaves before the mail that brings the link, whatever
+// keeps that one: its time, another process, another attempt. Only the member's own keeps
+// it. The negative controls are members whose link has left, was given up, or never was
+// queued, and mails of other kinds: they leave at once.
+func TestReminderWaits(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{mailer.Invitation, mailer.Corrected} {
+		for _, reminder := range []string{mailer.Reminder, mailer.Closing} {
+			t.Run(first+" "+reminder, func(t *testing.T) {
+				t.Parallel()
+				o := newOffice(t, 4)
+				o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, o.m.Schedule.Close)
+				for i := range 3 {
+					o.queue(first, i)
+				}
+				for i := range 4 {
+					o.queue(reminder, i)
+				}
+				o.queue(mailer.Result, 0)
+				o.queue(mailer.Resend, 0)
+				o.config.Outcome = func(context.Context) (*mailer.Outcome, error) { return certified(), nil }
+				o.exec(`UPDATE registrar.outbox SET state = 'sent', attempts = 1 WHERE kind = $1 AND roll_index = 1`, first)
+				o.exec(`UPDATE registrar.outbox SET state = 'failed', attempts = 30, reason = 'other' WHERE kind = $1 AND roll_index = 2`, first)
+				box := &inbox{}
+				m := o.mailer(box)
+				left := func(why string, want int, waits string) {
+					t.Helper()
+					if n, err := m.Drain(t.Context()); n != want || err != nil || o.where(reminder, 0) != waits {
+						t.Errorf("%s: %d mails left, %v, and the reminder is %s; want %d, %s", why, n, err, o.where(reminder, 0), want, waits)
+					}
+				}
+				later := time.Unix(electiontest.Open+3600, 0).UTC()
+				set := `UPDATE registrar.outbox SET state = $3, lease_until = $4, not_before = $5 WHERE kind = $1 AND roll_index = $2`
+				o.exec(set, first, 0, "queued", nil, later)
+				left("its time has not come", 5, "queued 0")
+				o.exec(set, first, 0, "leased", later, time.Unix(electiontest.Open, 0).UTC())
+				left("another process has it", 0, "queued 0")
+				o.exec(set, first, 0, "queued", nil, time.Unix(electiontest.Open, 0).UTC())
+				box.says = func(int) mailer.Answer { return mailer.Answer{Verdict: mailer.NotTaken} }
+				left("it was not taken", 0, "queued 0")
+				box.says = nil
+				o.now.Add(60)
+				left("it was taken", 2, "sent 1")
+				if n := len(box.mails); n != 7 {
+					t.Errorf("%d mails arrived, want 7", n)
+				}
+			})
+		}
+	}
+}
+
+// TestReminderTooLate: a reminder that waited for its invitation into the last hour is
+// dropped as any other.
+func TestReminderTooLate(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, 1)
+	o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, o.m.Schedule.Close)
+	o.queue(mailer.Reminder, 0)
+	o.queue(mailer.Invitation, 0)
+	box := &inbox{says: func(int) mailer.Answer { return mailer.Answer{Verdict: mailer.NotTaken} }}
+	m := o.mailer(box)
+	if n, err := m.Drain(t.Context()); n != 0 || err != nil || box.n != 1 {
+		t.Fatalf("%d mails left of %d that were tried, %v", n, box.n, err)
+	}
+	box.says = nil
+	o.now.Store(electiontest.Close - mailer.LastHour + 1)
+	if n, err := m.Drain(t.Context()); n != 1 || err != nil || o.states() != "sent 2" {
+		t.Errorf("%d mails left, %v: %s", n, err, o.states())
+	}
+}
