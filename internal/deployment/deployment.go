@@ -67,7 +67,7 @@ type Config struct {
 	Webhook Webhook
 	Log     *slog.Logger  // may be nil
 	Pace    time.Duration // how often due work is looked for; 0 is a second
-	Spread  time.Duration // over which invitations leave, at random; 0 is at once
+	Spread  time.Duration // over which mails to everybody leave, at random; 0 is at once
 	Now     func() time.Time
 }
 

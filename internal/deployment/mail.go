@@ -27,6 +27,16 @@ func (d *Deployment) MailStatus(ctx context.Context, id suite.ElectionID) (*mail
 	return mailer.ReadStatus(ctx, e.registrarPool)
 }
 
+// MailSpread returns over which while a mail to everybody leaves if nobody says how long:
+// that of the settings, or less, so that all of them leave in time.
+func (d *Deployment) MailSpread(ctx context.Context, id suite.ElectionID, kind string) (time.Duration, error) {
+	e, err := d.active(id)
+	if err != nil {
+		return 0, err
+	}
+	return e.registrar.Within(ctx, kind, d.c.Now(), d.c.Spread)
+}
+
 // PauseMail holds all mails of an election back, and reports whether they left until
 // now.
 func (d *Deployment) PauseMail(ctx context.Context, id suite.ElectionID, by string) (bool, error) {

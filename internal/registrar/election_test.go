@@ -864,6 +864,41 @@ func TestShortVote(t *testing.T) {
 	}
 }
 
+// TestWithin: what leaves over the while of the settings leaves in time, however long that
+// is, and what leaves over it is what may be queued.
+func TestWithin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const most = 2 * time.Hour
+	for _, tt := range []struct {
+		kind string
+		from int64
+		want time.Duration
+	}{
+		{mailer.Announcement, electiontest.Open - 24*3600, most},
+		{mailer.Announcement, electiontest.Open - 1200, 10 * time.Minute},
+		{mailer.Announcement, electiontest.Open + 1, 0},
+		{mailer.Invitation, electiontest.Close - 1200, 10 * time.Minute},
+		{mailer.Reminder, electiontest.Close - 24*3600, most},
+		{mailer.Reminder, electiontest.Close - mailer.LastHour - 1200, 10 * time.Minute},
+		{mailer.Closing, electiontest.Close - mailer.LastHour - 1200, 10 * time.Minute},
+		{mailer.Closing, electiontest.Close - mailer.LastHour + 1, 0},
+		{mailer.Result, electiontest.Close + 24*3600, most},
+	} {
+		from := time.Unix(tt.from, 0)
+		if tt.from >= electiontest.Open {
+			w.at(tt.from)
+		}
+		got, err := w.r.Within(t.Context(), tt.kind, from, most)
+		if err != nil || got != tt.want {
+			t.Errorf("%s at %d: over %v, %v; want %v", tt.kind, tt.from, got, err, tt.want)
+		}
+		if _, err := w.r.CheckEnqueue(t.Context(), tt.kind, from, got); (err == nil) != (got > 0) {
+			t.Errorf("%s at %d: %v", tt.kind, tt.from, err)
+		}
+	}
+}
+
 // TestFormerAddress corrects an address twice while mails wait: the member's own hears of
 // it, and not only the one that somebody gave who was not the member. The negative control
 // is a second correction after the first word has left.

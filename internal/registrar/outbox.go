@@ -111,7 +111,7 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 			return err
 		}
 		if kind == mailer.Invitation {
-			spread = max(0, min(spread, time.Duration(e.close-from.Unix())*time.Second/2))
+			spread = r.within(kind, e, from, spread)
 		}
 		if err := r.inTime(kind, e, from.Unix(), from.Add(spread).Unix()); err != nil {
 			return err
@@ -128,6 +128,36 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 		return 0, fmt.Errorf("queueing mails: %w", err)
 	}
 	return queued, nil
+}
+
+// within returns over which while mails of a kind leave, from a moment on, where most is
+// wanted: by the middle of the time in which they are of use, so that one that is tried
+// again still leaves in it.
+func (r *Registrar) within(kind string, e row, from time.Time, most time.Duration) time.Duration {
+	end := e.close
+	switch kind {
+	case mailer.Announcement:
+		end = r.manifest.Schedule.Open
+	case mailer.Reminder, mailer.Closing:
+		end -= mailer.LastHour
+	case mailer.Result:
+		return most
+	}
+	return max(0, min(most, time.Duration(end-from.Unix())*time.Second/2))
+}
+
+// Within returns over which while mails of a kind are to leave, from a moment on, where
+// nobody said how long for this kind: most, or less, so that all of them leave in time.
+func (r *Registrar) Within(ctx context.Context, kind string, from time.Time, most time.Duration) (time.Duration, error) {
+	var e row
+	err := postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) (err error) {
+		e, err = readRow(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("looking when mails are to leave: %w", err)
+	}
+	return r.within(kind, e, from, most), nil
 }
 
 // CheckEnqueue returns what [Registrar.Enqueue] would now, and queues nothing.
