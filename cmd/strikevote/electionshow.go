@@ -168,7 +168,11 @@ func describeRoll(e *env, v *deployment.Overview) {
 
 func showMails(e *env, v *deployment.Overview) {
 	for _, m := range v.Mails {
-		fmt.Fprintf(e.out, "mail       %s: %d %s%s\n", m.Kind, m.Count, m.State, because(m.Reason))
+		state := m.State
+		if !mailer.Neutral(m.Kind) && state != "queued" {
+			state = "whose turn has come" // not each of them has left
+		}
+		fmt.Fprintf(e.out, "mail       %s: %d %s%s\n", m.Kind, m.Count, state, because(m.Reason))
 	}
 }
 
@@ -177,7 +181,8 @@ func because(why mailer.Reason) string {
 	if why == mailer.ReasonNone {
 		return ""
 	}
-	return " (" + string(why) + ")"
+	what, _, _ := strings.Cut(mailReason(why), ":")
+	return " (" + what + ")"
 }
 
 // next says what is to be done.
@@ -208,7 +213,7 @@ func nextSealed(v *deployment.Overview) string {
 	case election.PhaseSealed:
 		return "wait for the opening; the witnesses must follow both logs before any mail leaves"
 	case election.PhaseOpen:
-		return "members vote; to remind those who did not, until an hour before the close: strikevote mail send reminder"
+		return "members vote; to remind those who did not, until an hour before the close: strikevote mail send -by YOU reminder"
 	case election.PhaseClosed:
 		for _, g := range v.Counts {
 			if g.Undecided() > 0 {

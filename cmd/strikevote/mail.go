@@ -37,21 +37,17 @@ func mailCommands() []command {
 		{name: "status", args: "-data DIR [-watch] [-json]", short: "what became of the mails", run: runMailStatus, long: `
 Says for each kind of mail how many wait, how many left, and what became of them, as far
 as whoever carries them tells: delivered, delayed (the other side says later), came back,
-refused, reported as spam, given up. Of reminders it says only how many have left, and
-of notices to those who voted nothing: their fates are those of people who have not voted,
-or have. It names nobody; strikevote roll undelivered lists whose link did not arrive.
+refused, reported as spam, given up. Of reminders it says only of how many the turn has
+come, not whether they left, are tried again, or were not needed, and of notices to those
+who voted nothing: their fates are those of people who have not voted, or have. It names
+nobody; strikevote roll undelivered lists whose link did not arrive.
 
--watch shows a bar until none waits, or until somebody has to do something: mails are held
-back, or no sender is asked because its settings are wrong. With -json there is no bar.
+-watch shows a bar until none of the mails that are counted waits, or until somebody has
+to do something: mails are held back, or no sender is asked because its settings are
+wrong. With -json there is no bar.
 
 Exit code 1: -watch ended, and mails wait.` + operatorHelp},
-		{name: "send", args: "-data DIR [-by YOU] [-spread 1h] [-yes] KIND", short: "queue a mail to everybody it is for", run: runMailSend, long: `
-KIND is announcement, reminder or closing. The last two reach only those to whom
-no ballot was issued when the mail leaves; nobody sees who that is. An announcement leaves
-between sealing and opening, the others while voting is open and not in its last hour.
-20 hours lie between two reminders to a member, and between a reminder and the closing
-mail: on the last day 4. It stands in the committee's log. -wait stays until all have
-left, with a bar.` + operatorHelp},
+		mailSendCommand(),
 		{name: "pause", args: "-data DIR -by YOU [-yes]", short: "hold all mails back", run: runMailPause, long: `
 Holds every mail of the election back, also links that members ask for again, until
 strikevote mail resume. What a provider has already got leaves. It stands in the
@@ -90,12 +86,15 @@ the mail system is to try again later.`},
 	}
 }
 
-// A mailRow is a line of the status, for programs.
+// A mailRow is a line of the status, for programs. Of reminders and closing mails, whose
+// fates are those of people who have not voted, it has only whether their turn has come.
 type mailRow struct {
 	Kind    string         `json:"kind"`
-	Waiting int            `json:"waiting"`
-	Left    int            `json:"left"`
-	Failed  int            `json:"failed"`
+	Waiting *int           `json:"waiting,omitempty"`
+	Left    *int           `json:"left,omitempty"`
+	Failed  *int           `json:"failed,omitempty"`
+	ToCome  *int           `json:"turn_to_come,omitempty"`
+	Came    *int           `json:"turn_came,omitempty"`
 	Became  map[string]int `json:"became,omitempty"`  // delivered, delayed, ...
 	Reasons map[string]int `json:"reasons,omitempty"` // of what failed, was delayed or came back
 }
@@ -116,7 +115,7 @@ func runMailStatus(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 	var o operation
 	o.add(e, fs, false)
 	asJSON := fs.Bool("json", false, "print it as JSON")
-	watch := fs.Bool("watch", false, "show a bar until no mail waits")
+	watch := fs.Bool("watch", false, "show a bar until none of the mails that are counted waits")
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
 	}
@@ -152,7 +151,12 @@ func statusFor(st *mailer.Status, live *deployment.MailService) mailStatus {
 		s.Refused = live.Refused
 	}
 	for _, t := range st.Tallies {
-		r := mailRow{t.Kind, t.Waiting, t.Left, t.Failed, make(map[string]int), make(map[string]int)}
+		r := mailRow{Kind: t.Kind, Became: make(map[string]int), Reasons: make(map[string]int)}
+		if mailer.Neutral(t.Kind) {
+			r.Waiting, r.Left, r.Failed = &t.Waiting, &t.Left, &t.Failed
+		} else {
+			r.ToCome, r.Came = &t.Waiting, &t.Left
+		}
 		for state, n := range t.Delivered {
 			r.Became[string(state)] = n
 		}
@@ -167,26 +171,37 @@ func statusFor(st *mailer.Status, live *deployment.MailService) mailStatus {
 func printMailStatus(e *env, zone *time.Location, st *mailer.Status, live *deployment.MailService, lerr error) error {
 	if len(st.Tallies) == 0 {
 		fmt.Fprintln(e.out, "No mail was queued yet.")
-	} else {
-		t := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "kind\twaiting\tleft\tdelivered\tdelayed\tcame back\trefused\tspam\tcould not be sent")
-		for _, x := range st.Tallies {
-			fmt.Fprintf(t, "%s\t%d\t%d", x.Kind, x.Waiting, x.Left)
-			if !mailer.Neutral(x.Kind) {
-				fmt.Fprintln(t, "\t-\t-\t-\t-\t-\t-")
-				continue
-			}
-			for _, state := range []mailer.Delivery{mailer.Delivered, mailer.Delayed, mailer.Bounced, mailer.Blocked, mailer.Complained} {
-				fmt.Fprintf(t, "\t%d", x.Delivered[state])
-			}
-			fmt.Fprintf(t, "\t%d\n", x.Failed)
-		}
-		if err := t.Flush(); err != nil {
-			return fmt.Errorf("printing the status: %w", err)
-		}
+	} else if err := printTallies(e, st); err != nil {
+		return err
 	}
 	printReasons(e, st)
 	printWaiting(e, zone, st, live, lerr)
+	return nil
+}
+
+// printTallies prints the mails whose fate tells nothing of who has voted in a table, and
+// of the others only whose turn has come: that they left would not be true of each.
+func printTallies(e *env, st *mailer.Status) error {
+	t := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "kind\twaiting\tleft\tdelivered\tdelayed\tcame back\trefused\tspam\tcould not be sent")
+	var others []mailer.Tally
+	for _, x := range st.Tallies {
+		if !mailer.Neutral(x.Kind) {
+			others = append(others, x)
+			continue
+		}
+		fmt.Fprintf(t, "%s\t%d\t%d", x.Kind, x.Waiting, x.Left)
+		for _, state := range []mailer.Delivery{mailer.Delivered, mailer.Delayed, mailer.Bounced, mailer.Blocked, mailer.Complained} {
+			fmt.Fprintf(t, "\t%d", x.Delivered[state])
+		}
+		fmt.Fprintf(t, "\t%d\n", x.Failed)
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("printing the status: %w", err)
+	}
+	for _, x := range others {
+		fmt.Fprintf(e.out, "%s: the turn of %d has come, that of %d has not\n", x.Kind, x.Left, x.Waiting)
+	}
 	return nil
 }
 
@@ -198,13 +213,18 @@ func printReasons(e *env, st *mailer.Status) {
 			all[reason] += n
 		}
 	}
+	printAdvice(e, "Why mails were delayed, refused or came back:", all)
+}
+
+// printAdvice lists reasons by how often there was each, and what to do.
+func printAdvice(e *env, title string, all map[mailer.Reason]int) {
 	var list []mailer.Reason
 	for reason := range all {
 		list = append(list, reason)
 	}
 	slices.SortFunc(list, func(a, b mailer.Reason) int { return cmp.Or(all[b]-all[a], strings.Compare(string(a), string(b))) })
 	if len(list) > 0 {
-		fmt.Fprintln(e.out, "\nWhy mails were delayed, refused or came back:")
+		fmt.Fprintf(e.out, "\n%s\n", title)
 	}
 	for _, reason := range list {
 		fmt.Fprintf(e.out, "%7d  %s\n", all[reason], mailReason(reason))
@@ -231,8 +251,11 @@ func mailReason(r mailer.Reason) string {
 	case mailer.ReasonDown:
 		return "not reached, or not working: it is tried again"
 	}
-	return "another reason"
+	return "another reason: see what the mail server or the provider says of these mails, and call the members"
 }
+
+// uncounted is said always: where it is true must not be known.
+const uncounted = "Not counted, since it would tell how many have voted: reminders and closing mails whose turn has come, and notices. Some may be tried again."
 
 func printWaiting(e *env, zone *time.Location, st *mailer.Status, live *deployment.MailService, lerr error) {
 	fmt.Fprintln(e.out)
@@ -241,12 +264,13 @@ func printWaiting(e *env, zone *time.Location, st *mailer.Status, live *deployme
 	case st.Paused:
 		fmt.Fprintf(e.out, "Mails are held back; %d wait. Let them leave: strikevote mail resume\n", n)
 	case n == 0:
-		fmt.Fprintln(e.out, "No mail waits.")
+		fmt.Fprintln(e.out, "No mail waits of those that are counted.")
 	case n == 1:
 		fmt.Fprintf(e.out, "1 mail waits; it is due %s.\n", momentAt(st.Last.Unix(), zone))
 	default:
 		fmt.Fprintf(e.out, "%d mails wait; the last is due %s.\n", n, momentAt(st.Last.Unix(), zone))
 	}
+	fmt.Fprintln(e.out, uncounted)
 	if lerr != nil {
 		if n > 0 {
 			fmt.Fprintf(e.out, "No mail leaves: %v.\n", lerr)
@@ -271,61 +295,4 @@ func askedAgain(r mailer.Reason) string {
 		return "It is asked again within 15 minutes."
 	}
 	return "It is asked again within 5 minutes."
-}
-
-// mostStuck is for how many seconds nothing may leave before a watch ends.
-const mostStuck = 60
-
-func waitWords(n int) string {
-	if n == 1 {
-		return "1 mail waits"
-	}
-	return fmt.Sprintf("%d mails wait", n)
-}
-
-// watchMail shows how many mails of a kind, or of all, have left, until none waits.
-func watchMail(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID, kind string, shown bool) error {
-	const pace = time.Second
-	bar := newProgress(e)
-	defer bar.done()
-	tick := time.NewTicker(pace)
-	defer tick.Stop()
-	stuck := 0
-	for {
-		st, err := d.MailStatus(ctx, id)
-		if err != nil {
-			return err
-		}
-		waiting, all := 0, 0
-		for _, t := range st.Tallies {
-			if kind == "" || t.Kind == kind {
-				waiting, all = waiting+t.Waiting, all+t.Waiting+t.Left+t.Failed
-			}
-		}
-		if waiting > 0 && st.Paused {
-			return fmt.Errorf("%s, and mails are held back: strikevote mail resume", waitWords(waiting))
-		}
-		if live, err := d.MailService(ctx); err == nil && waiting > 0 && live.Stuck() {
-			// What is over in a moment, like a server that is busy, is waited for.
-			stuck++
-			for name, reason := range live.Held {
-				if reason == mailer.ReasonSettings || stuck > mostStuck {
-					return fmt.Errorf("%s, and %s is not asked at the moment: %s", waitWords(waiting), name, mailReason(reason))
-				}
-			}
-		} else {
-			stuck = 0
-		}
-		if shown {
-			bar.step(strings.TrimSpace("mails "+kind), all-waiting, all)
-		}
-		if waiting == 0 {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -13,53 +14,149 @@ import (
 	"strikevote/internal/protocol/suite"
 )
 
+func mailSendCommand() command {
+	return command{name: "send", args: "-data DIR -by YOU [-spread 1h] [-wait] [-yes] KIND", short: "queue a mail to everybody it is for", run: runMailSend, long: `
+KIND is announcement, reminder or closing. The last two reach only those to whom
+no ballot was issued when the mail leaves; nobody sees who that is. An announcement leaves
+between sealing and opening, the others while voting is open and not in its last hour, and
+to nobody whose invitation has not left: they wait for it. 20 hours lie between two
+reminders to a member, and between a reminder and the closing mail: on the last day 4. It
+stands in the committee's log.
+
+They leave in random order over the time of STRIKEVOTE_MAIL_SPREAD, or over less: the last
+leaves by the middle of the time that is left until the opening, or until the last hour.
+-spread gives another time; 0s is at once. -wait stays until all have had their turn, with
+a bar.` + operatorHelp}
+}
+
+// A sending is mails to everybody as they are asked for.
+type sending struct {
+	kind, by string
+	spread   time.Duration // negative: as the settings say
+	wait     bool
+}
+
 func runMailSend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
 	o.named(fs)
-	spread := fs.Duration("spread", 0, "send over this while, in random order")
-	wait := fs.Bool("wait", false, "wait until they have left")
+	x := sending{spread: -1}
+	fs.Func("spread", "send over this `while`, in random order; 0s is at once (default: STRIKEVOTE_MAIL_SPREAD, or less, so that all leave in time)", func(s string) (err error) {
+		x.spread, err = time.ParseDuration(s)
+		if err == nil && x.spread < 0 {
+			return errors.New("it is below 0")
+		}
+		return err
+	})
+	fs.BoolVar(&x.wait, "wait", false, "wait until all have had their turn")
 	kinds := []string{mailer.Announcement, mailer.Reminder, mailer.Closing}
 	if err := o.parse(fs, args, 1, "name one kind of mail: "+strings.Join(kinds, ", ")); err != nil {
 		return err
 	}
-	kind := fs.Arg(0)
-	if !slices.Contains(kinds, kind) {
+	if x.kind = fs.Arg(0); !slices.Contains(kinds, x.kind) {
 		return usageError("the kinds of mail are %s", strings.Join(kinds, ", "))
 	}
-	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		n, err := d.CheckMail(ctx, id, kind, *spread)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			fmt.Fprintln(e.out, "No mail would be queued: everybody who has an address got one. "+remindRule)
-			return nil
-		}
-		st, err := d.MailStatus(ctx, id)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(e.out, "The %s would be queued for %s%s.\n", kind, count(n, "member"), whichOf(kind))
-		if st.Paused {
-			fmt.Fprintln(e.out, "Mails are held back: it would wait until strikevote mail resume.")
-		}
-		if o.dry(e) {
-			return nil
-		}
-		if n, err = d.QueueMail(ctx, id, kind, *spread, o.operator()); err != nil {
-			return err
-		}
-		fmt.Fprintf(e.out, "\n%s. How they fare: strikevote mail status\n", queuedWords(n, st.Paused))
-		if !*wait {
-			return nil
-		}
-		return watchMail(ctx, e, d, id, kind, true)
-	})
+	var err error
+	if x.by, err = o.who(); err != nil {
+		return err
+	}
+	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error { return x.queue(ctx, e, d, id, &o) })
 }
 
-// remindRule is when a member gets another mail of those that remind.
-const remindRule = "Between two mails that remind lie 20 hours; on the last day 4 between a reminder and the closing mail."
+// queue queues the mails, or says what would be.
+func (x *sending) queue(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID, o *operation) (err error) {
+	if x.spread < 0 {
+		if x.spread, err = d.MailSpread(ctx, id, x.kind); err != nil {
+			return err
+		}
+	}
+	n, err := d.CheckMail(ctx, id, x.kind, x.spread)
+	if err != nil {
+		return err
+	}
+	if n > 0 && o.yes {
+		// Fewer than a moment ago, if somebody else does it at the same time.
+		if n, err = d.QueueMail(ctx, id, x.kind, x.spread, x.by); err != nil {
+			return err
+		}
+	}
+	if n == 0 {
+		fmt.Fprintln(e.out, x.none(o.yes))
+		return nil
+	}
+	st, err := d.MailStatus(ctx, id)
+	if err != nil {
+		return err
+	}
+	x.say(e, n, o.yes, st)
+	if o.dry(e) || !x.wait {
+		return nil
+	}
+	if err := watchMail(ctx, e, d, id, x.kind, true); err != nil {
+		return err
+	}
+	fmt.Fprintln(e.out, waited(x.kind))
+	return nil
+}
+
+// none says that nobody is to get the mail.
+func (x *sending) none(done bool) string {
+	said := "No mail would be queued"
+	if done {
+		said = "No mail was queued"
+	}
+	if mailer.Neutral(x.kind) {
+		return said + ": everybody who has an address got it, or will."
+	}
+	return said + ": everybody who has an address got one, or will. Between two mails that remind lie 20 hours; on the last day 4 between a reminder and the closing mail."
+}
+
+// say says for how many the mails are, and when they leave.
+func (x *sending) say(e *env, n int, done bool, st *mailer.Status) {
+	said := "would be"
+	if done {
+		said = "is"
+	}
+	fmt.Fprintf(e.out, "The %s %s queued for %s%s.\n", x.kind, said, count(n, "member"), whichOf(x.kind))
+	if st.Paused {
+		fmt.Fprintln(e.out, "Mails are held back: it waits until strikevote mail resume, which says over which time it leaves then.")
+	} else {
+		fmt.Fprintln(e.out, over(x.spread))
+	}
+	if first := firstLinks(st); first > 0 && !mailer.Neutral(x.kind) {
+		fmt.Fprintf(e.out, "%s with the link %s not left yet. Whoever waits for one is reminded only after it has.\n", count(first, "mail"), haveHas(first))
+	}
+	if done {
+		fmt.Fprintln(e.out, "How they fare: strikevote mail status")
+	}
+}
+
+// over says over which time mails leave.
+func over(spread time.Duration) string {
+	if spread = spread.Round(time.Second); spread <= 0 {
+		return "All leave at once, as fast as they are taken."
+	}
+	return "They leave over " + short(spread) + ", in random order."
+}
+
+// firstLinks counts the mails that wait and bring a member the link, without which no
+// reminder leaves. Their number says nothing about who has voted.
+func firstLinks(st *mailer.Status) int {
+	n := 0
+	for _, t := range st.Tallies {
+		if t.Kind == mailer.Invitation || t.Kind == mailer.Corrected {
+			n += t.Waiting
+		}
+	}
+	return n
+}
+
+func haveHas(n int) string {
+	if n == 1 {
+		return "has"
+	}
+	return "have"
+}
 
 // whichOf says who of those for whom a mail is queued gets none after all.
 func whichOf(kind string) string {
@@ -69,13 +166,6 @@ func whichOf(kind string) string {
 	return "; to those who need none it does not leave, and nobody sees who they are"
 }
 
-func queuedWords(n int, paused bool) string {
-	if paused {
-		return count(n, "mail") + " queued; mails are held back, let them leave with strikevote mail resume"
-	}
-	return count(n, "mail") + " queued; the service sends them"
-}
-
 func runMailPause(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	return holdMail(ctx, e, fs, args, "All mails of the election would be held back, also links that members ask for again.",
 		func(d *deployment.Deployment, id suite.ElectionID, by string) (string, error) {
@@ -83,7 +173,7 @@ func runMailPause(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 			if err != nil || !changed {
 				return "They are held back already.", err
 			}
-			return "\nMails are held back. What a provider has already got still arrives.", nil
+			return "Mails are held back. What a provider has already got still arrives.", nil
 		})
 }
 
@@ -95,7 +185,10 @@ func runMailResume(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 			if err != nil || !changed {
 				return "They are not held back.", err
 			}
-			return "\nMails leave again.", nil
+			if *spread < time.Second {
+				return "Mails leave again, and what is late at once.", nil
+			}
+			return "Mails leave again. What is late leaves within " + short(spread.Round(time.Second)) + ", in random order.", nil
 		})
 }
 
@@ -114,12 +207,13 @@ func holdMail(ctx context.Context, e *env, fs *flag.FlagSet, args []string, woul
 		return err
 	}
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		st, err := d.MailStatus(ctx, id)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(e.out, "%s %d wait now.\n", would, st.Waiting())
-		if o.dry(e) {
+		if !o.yes {
+			st, err := d.MailStatus(ctx, id)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(e.out, "%s %d that are counted wait now.\n", would, st.Waiting())
+			o.dry(e)
 			return nil
 		}
 		said, err := do(d, id, by)

@@ -300,7 +300,9 @@ func runMailClear(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 		if err != nil || len(lists) == 0 {
 			return err
 		}
-		if o.dry(e) {
+		if !o.yes {
+			fmt.Fprintln(e.out, "It would be taken off, and the link sent again.")
+			o.dry(e)
 			return nil
 		}
 		for _, l := range lists {
@@ -313,10 +315,10 @@ func runMailClear(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 			return err
 		}
 		if !queued {
-			fmt.Fprintln(e.out, "\nThe provider mails the member again. The link leaves with the invitations, once voting is open.")
+			fmt.Fprintln(e.out, "The provider mails the member again. The link leaves with the invitations, once voting is open.")
 			return nil
 		}
-		fmt.Fprintln(e.out, "\nThe provider mails the member again, and the link leaves in a moment.")
+		fmt.Fprintln(e.out, "The provider mails the member again, and the link leaves in a moment.")
 		return nil
 	})
 }
@@ -353,6 +355,5 @@ func listsOf(ctx context.Context, e *env, a *sendgrid.Account, address string) (
 		fmt.Fprintln(e.out, "The member's address is on none of the provider's lists. To send the link again: strikevote roll resend")
 		return nil, nil
 	}
-	fmt.Fprintln(e.out, "It would be taken off, and the link sent again.")
 	return lists, nil
 }

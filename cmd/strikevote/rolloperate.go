@@ -6,10 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"strikevote/internal/agenda"
 	"strikevote/internal/deployment"
+	"strikevote/internal/mailer"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
@@ -189,10 +191,21 @@ func showUndelivered(ctx context.Context, e *env, d *deployment.Deployment, id s
 	if len(members) == 0 {
 		fmt.Fprintln(e.out, "No mail was refused, is late or was called spam, as far as is known.")
 	}
+	reasons := make(map[mailer.Reason]int)
 	for _, m := range members {
-		fmt.Fprintf(e.out, "%s  %s, %s, %s: %s %s%s\n", m.Number, m.Name, m.Unit, m.Campus, m.Kind, deliveryWords(m.State), because(m.Reason))
+		fmt.Fprintln(e.out, undeliveredWords(m))
+		if m.Reason != mailer.ReasonNone {
+			reasons[m.Reason]++
+		}
 	}
+	printAdvice(e, "What to do:", reasons)
 	return nil
+}
+
+// undeliveredWords says whose mail did not arrive, and why. A campus is not on every roll.
+func undeliveredWords(m registrar.Undelivered) string {
+	who := slices.DeleteFunc([]string{m.Name, m.Unit, m.Campus}, func(s string) bool { return s == "" })
+	return fmt.Sprintf("%s  %s: %s %s%s", m.Number, strings.Join(who, ", "), m.Kind, deliveryWords(m.State), because(m.Reason))
 }
 
 // deliveryWords says what became of a mail.

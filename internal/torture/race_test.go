@@ -102,7 +102,7 @@ func (w *twins) remind() {
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {
-			cmd := exec.CommandContext(w.t.Context(), program, "mail", "send", "-data", w.p.Data, "-yes", "reminder")
+			cmd := exec.CommandContext(w.t.Context(), program, "mail", "send", "-data", w.p.Data, "-by", "Olga", "-spread", "0s", "-yes", "reminder")
 			cmd.Env = withoutSettings(os.Environ())
 			if out, err := cmd.CombinedOutput(); err != nil {
 				w.t.Errorf("%v: %s", err, out)
