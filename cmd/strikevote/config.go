@@ -98,7 +98,9 @@ type Config struct {
 	MailDir string `env:"MAIL_DIR" example:"/var/lib/strikevote/mail"`
 	// The time zone of dates in mails. Empty: this machine's.
 	TimeZone zone `env:"TIME_ZONE" example:"America/Los_Angeles"`
-	// Over which time invitations leave, at random.
+	// Over which time mails to everybody leave, at random: announcement, invitations, reminders,
+	// result. Reckon: members divided by the mails that whoever carries them takes in an hour
+	// are the hours that it needs at least. 22,000 members and 4,000 mails an hour: 6h.
 	MailSpread time.Duration `env:"MAIL_SPREAD" default:"1h"`
 
 	// The key of SendGrid's API: with Mail Send, and read access to what strikevote
