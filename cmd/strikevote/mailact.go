@@ -108,7 +108,7 @@ func (x *sending) none(done bool) string {
 	if mailer.Neutral(x.kind) {
 		return said + ": everybody who has an address got it, or will."
 	}
-	return said + ": everybody who has an address got one, or will. Between two mails that remind lie 20 hours; on the last day 4 between a reminder and the closing mail."
+	return said + ": everybody who was invited got one, or will. Between two mails that remind lie 20 hours; on the last day 4 between a reminder and the closing mail."
 }
 
 // say says for how many the mails are, and when they leave.

@@ -759,6 +759,13 @@ func TestReminderSpacing(t *testing.T) {
 	if _, err := w.db.Owner.Exec(ctx, `UPDATE registrar.election SET close_at = $1`, end.Unix()); err != nil {
 		t.Fatal(err)
 	}
+	// In the moment between the opening and the invitations nobody is reminded of one.
+	if n, err := w.r.Enqueue(ctx, mailer.Reminder, end.Add(-72*time.Hour), 0); n != 0 || err != nil {
+		t.Errorf("before the invitations: %d queued, %v", n, err)
+	}
+	if n, err := w.r.Enqueue(ctx, mailer.Invitation, end.Add(-72*time.Hour), 0); n != 70 || err != nil {
+		t.Fatalf("%d invitations queued, %v", n, err)
+	}
 	for _, day := range []struct {
 		kind         string
 		before, want int // in hours, before the close
