@@ -47,8 +47,16 @@ func accepted(err error) bool {
 	return ok && e.Code/100 == 2
 }
 
-// judge says what an error means for the mail. Nothing of the error's words remains.
-func judge(err error, at stage) *mailer.Answer {
+// A judgment is what an answer of the server means.
+type judgment struct {
+	mailer.Answer // for the mail
+	// ours is what it means for every mail if several recipients get it, one after the
+	// other: see [several]. Its zero value: nothing.
+	ours mailer.Answer
+}
+
+// judge says what an error means. Nothing of the error's words remains.
+func judge(err error, at stage) judgment {
 	if e, ok := errors.AsType[*textproto.Error](err); ok && (e.Code/100 == 4 || e.Code/100 == 5) {
 		r := parseReply(e)
 		if r.code < 500 {
@@ -58,32 +66,38 @@ func judge(err error, at stage) *mailer.Answer {
 	}
 	switch {
 	case at == end:
-		return &mailer.Answer{Verdict: mailer.Unknown, Reason: mailer.ReasonDown}
+		return judgment{Answer: mailer.Answer{Verdict: mailer.Unknown, Reason: mailer.ReasonDown}}
 	case errors.Is(err, errNoTLS) || errors.Is(err, errNoAuth) || untrusted(err):
-		return &mailer.Answer{Reason: mailer.ReasonSettings, Pause: pauseSettings}
+		return judgment{Answer: mailer.Answer{Reason: mailer.ReasonSettings, Pause: pauseSettings}}
 	case at <= signing:
-		return &mailer.Answer{Reason: mailer.ReasonDown, Pause: pauseDown}
+		return judgment{Answer: mailer.Answer{Reason: mailer.ReasonDown, Pause: pauseDown}}
 	}
-	return &mailer.Answer{Reason: mailer.ReasonDown}
+	return judgment{Answer: mailer.Answer{Reason: mailer.ReasonDown}}
 }
 
-func (c *session) judge(err error, at stage) *mailer.Answer {
-	return quoted(judge(err, at), err, c.quote)
+func (c *session) judge(err error, at stage) judgment {
+	return *quoted(judge(err, at), err, c.quote)
 }
 
 func (s *Sender) judge(err error, at stage) *mailer.Answer {
-	return quoted(judge(err, at), err, s.c.Quote)
+	return &quoted(judge(err, at), err, s.c.Quote).Answer
 }
 
-// quoted adds an error's words to an answer, if that is asked for.
-func quoted(a *mailer.Answer, err error, quote bool) *mailer.Answer {
-	if quote {
-		a.Said = mailer.Quote(err.Error())
-		if e, ok := errors.AsType[*textproto.Error](err); ok {
-			a.Said = mailer.Quote(fmt.Sprintf("%d %s", e.Code, e.Msg))
-		}
+// quoted adds an error's words to an answer, if that is asked for: of a test. Its one
+// recipient stands for all, so that what would be our fault if several got it is said to
+// be.
+func quoted(j judgment, err error, quote bool) *judgment {
+	if !quote {
+		return &j
 	}
-	return a
+	if j.ours.Reason == mailer.ReasonSettings {
+		j.Reason = mailer.ReasonSettings
+	}
+	j.Said = mailer.Quote(err.Error())
+	if e, ok := errors.AsType[*textproto.Error](err); ok {
+		j.Said = mailer.Quote(fmt.Sprintf("%d %s", e.Code, e.Msg))
+	}
+	return &j
 }
 
 // untrusted reports whether a certificate was wrong, or what answered spoke no TLS.
@@ -147,36 +161,52 @@ func (r reply) says(words ...string) bool {
 	return false
 }
 
-// later says what a 4xx means: the mail is not taken, and may come again.
-func (r reply) later(at stage) *mailer.Answer {
-	limit := r.code == 421 || r.code == 432 || r.subject == 7
+// later says what a 4xx means: the mail is not taken, and may come again. One that comes
+// once a recipient is named is about this recipient: servers say 4.7.1 and 4.3.0 of one
+// whose system they cannot ask just now, and all others must not wait for it.
+func (r reply) later(at stage) judgment {
+	var ours mailer.Answer
 	switch {
 	case at == signing: // 454 4.7.0: who knows the passwords does not answer
-		return &mailer.Answer{Reason: mailer.ReasonDown, Pause: pauseDown}
+		ours = mailer.Answer{Reason: mailer.ReasonDown, Pause: pauseDown}
 	// A server that does not know this recipient yet says 4.7.1 as one that has enough
 	// of us does. Only its words tell.
 	case at >= rcpt && r.code != 421 && r.says("greylist", "graylist", "grey-list", "gray-list"):
-		return &mailer.Answer{Reason: mailer.ReasonPolicy}
-	case limit:
-		return &mailer.Answer{Reason: mailer.ReasonLimit, Pause: pauseLimit}
+		return judgment{Answer: mailer.Answer{Reason: mailer.ReasonPolicy}}
+	case r.code == 421 || r.code == 432 || r.subject == 7:
+		ours = mailer.Answer{Reason: mailer.ReasonLimit, Pause: pauseLimit}
 	case at <= from || r.subject == 3: // its disk, its queue
-		return &mailer.Answer{Reason: mailer.ReasonDown, Pause: pauseDown}
+		ours = mailer.Answer{Reason: mailer.ReasonDown, Pause: pauseDown}
 	}
-	return &mailer.Answer{Reason: r.reason(mailer.ReasonDown)}
+	if at <= from {
+		return judgment{Answer: ours}
+	}
+	reason := r.reason(mailer.ReasonDown)
+	if r.subject == 3 {
+		reason = mailer.ReasonDown
+	}
+	return judgment{mailer.Answer{Reason: reason}, ours}
 }
 
 // never says what a 5xx means. Only one that is about the recipient or the mail refuses
-// it: nobody may lose their link for good by a wrong password or a quota.
-func (r reply) never(at stage) *mailer.Answer {
+// it: nobody may lose their link for good by a wrong password or a quota. One that seems
+// to be about us, and comes once a recipient is named, keeps back this recipient's mail
+// alone.
+func (r reply) never(at stage) judgment {
+	ours, reason := mailer.Answer{Reason: mailer.ReasonSettings, Pause: pauseSettings}, mailer.ReasonPolicy
 	switch {
 	case r.is(4, 5) || r.subject != 2 && r.says("per hour", "per day", "hourly", "daily", "sending limit", "rate limit", "quota exceeded for sender"):
-		return &mailer.Answer{Reason: mailer.ReasonLimit, Pause: pauseQuota}
+		ours, reason = mailer.Answer{Reason: mailer.ReasonLimit, Pause: pauseQuota}, mailer.ReasonLimit
 	case at <= from || r.ours():
-		return &mailer.Answer{Reason: mailer.ReasonSettings, Pause: pauseSettings}
 	case r.code == 500 || r.code >= 502 && r.code <= 504 || r.code == 555 || r.subject == 5 && r.detail > 0:
-		return &mailer.Answer{Reason: mailer.ReasonOther} // we and it do not understand each other
+		return judgment{Answer: mailer.Answer{Reason: mailer.ReasonOther}} // we and it do not understand each other
+	default:
+		return judgment{Answer: mailer.Answer{Verdict: mailer.Refused, Reason: r.reason(r.plain(at))}}
 	}
-	return &mailer.Answer{Verdict: mailer.Refused, Reason: r.reason(r.plain(at))}
+	if at <= from {
+		return judgment{Answer: ours}
+	}
+	return judgment{mailer.Answer{Reason: reason}, ours}
 }
 
 // ours reports whether a refusal is about who sends, and not about the recipient.

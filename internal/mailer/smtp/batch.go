@@ -20,18 +20,27 @@ type batch struct {
 	begun   int            // mails that are neither answered nor in todo; guarded by mu
 	lost    int            // connections that broke since the last answer; guarded by mu
 	served  int            // mails that the server itself answered for; guarded by mu
-	refused []int          // those among them that it refused; guarded by mu
+	refused []tried        // those among them that it refused; guarded by mu
+	doubted []tried        // not taken since the last that was, and maybe for our sake; guarded by mu
 	taken   int            // guarded by mu
 	failure *mailer.Answer // why no connection could be made; guarded by mu
-	pause   *mailer.Answer // said for one mail, and good for all; guarded by mu
+	pause   *mailer.Answer // said of us, and good for all; guarded by mu
+	doubt   *mailer.Answer // the same, said of several recipients; guarded by mu
+}
+
+// A tried is a mail that the server answered.
+type tried struct {
+	i    int
+	to   recipient
+	ours mailer.Answer // see [judgment]
 }
 
 const (
 	// losses is how many mails in a row may break their connections, over all of them,
 	// before the server is held to be down.
 	losses = 10
-	// suspicious is how many mails must be refused, and none be taken, until that is
-	// held to be about us.
+	// suspicious is how many recipients must be refused, and none be taken, until that
+	// is held to be about us.
 	suspicious = 10
 	// perConnection is for how many mails another connection is worth its greetings.
 	perConnection = 5
@@ -58,7 +67,9 @@ func (s *Sender) Send(ctx context.Context, mails []mailer.Mail) []mailer.Answer 
 		wg.Go(func() { s.work(ctx, connecting, b) })
 	}
 	wg.Wait()
-	b.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b.close(&s.doubts)
 	s.believe(b)
 	return b.answers
 }
@@ -88,8 +99,8 @@ func (s *Sender) work(ctx, connecting context.Context, b *batch) {
 			continue
 		}
 		before := c.sent
-		a, usable := c.send(ctx, m)
-		if a.Verdict == mailer.NotTaken && !usable && before > 0 && again != i {
+		j, usable := c.send(ctx, m)
+		if j.Verdict == mailer.NotTaken && !usable && before > 0 && again != i {
 			// Servers end a connection after some number of mails. That says nothing of
 			// this one, nor of the next connection.
 			s.drop(c)
@@ -97,7 +108,8 @@ func (s *Sender) work(ctx, connecting context.Context, b *batch) {
 			b.back(i)
 			continue
 		}
-		b.answer(i, a, usable)
+		s.note(b, tried{i, s.recipient(m.to), j.ours}, j.Answer)
+		b.answer(i, j.Answer, usable)
 		if !usable {
 			s.drop(c)
 			c = nil
@@ -110,7 +122,7 @@ func (s *Sender) work(ctx, connecting context.Context, b *batch) {
 func (b *batch) next(ctx context.Context) (int, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.pause != nil || ctx.Err() != nil || !b.last.IsZero() && time.Now().After(b.last) {
+	if b.pause != nil || b.doubt != nil || ctx.Err() != nil || !b.last.IsZero() && time.Now().After(b.last) {
 		b.enough()
 		return 0, false
 	}
@@ -143,7 +155,8 @@ func (b *batch) down() bool {
 	if b.lost < losses {
 		return false
 	}
-	b.failure = judge(errLost, greeting)
+	j := judge(errLost, greeting)
+	b.failure = &j.Answer
 	return true
 }
 
@@ -170,17 +183,22 @@ func (b *batch) answer(i int, a mailer.Answer, served bool) {
 	}
 	b.lost = 0
 	b.served++
-	switch a.Verdict {
-	case mailer.Accepted:
-		b.taken++
-	case mailer.Refused:
-		b.refused = append(b.refused, i)
-	}
 }
 
-// close says what becomes of the mails that were not tried.
-func (b *batch) close() {
+// close says what becomes of the mails that were not tried, and of those whose answers
+// have turned out to be about us.
+func (b *batch) close(d *doubts) {
 	why := b.pause
+	if why == nil && b.doubt != nil {
+		if why = b.doubt; !d.holds(*why) { // another batch's mail was taken meanwhile
+			why = &mailer.Answer{Reason: why.Reason}
+		}
+	}
+	for _, x := range b.doubted {
+		if a := &b.answers[x.i]; d.holds(x.ours) {
+			a.Reason, a.Pause = x.ours.Reason, x.ours.Pause
+		}
+	}
 	if why == nil && b.failure != nil {
 		// One connection that could be used is enough to go on.
 		if why = b.failure; b.served > 0 {
@@ -198,20 +216,22 @@ func (b *batch) close() {
 // nothing against the members: it does not know us, and nobody may lose their link by
 // that. Mails that leave over an hour come in small batches, so that it is counted over
 // all of them, until one is taken. And before the server has taken any, a refusal that is
-// not about the mailbox is no more than a reason to ask again.
+// not about the mailbox is no more than a reason to ask again. s.mu is locked.
 func (s *Sender) believe(b *batch) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if b.taken > 0 {
-		s.refused, s.known = 0, true
+		clear(s.refused)
+		s.known = true
 		return
 	}
-	if s.refused += len(b.refused); s.refused >= suspicious {
+	for _, x := range b.refused {
+		s.refused[x.to] = true
+	}
+	if len(s.refused) >= suspicious {
 		s.known = false
 	}
-	for _, i := range b.refused {
-		switch a := &b.answers[i]; {
-		case s.refused >= suspicious:
+	for _, x := range b.refused {
+		switch a := &b.answers[x.i]; {
+		case len(s.refused) >= suspicious:
 			*a = mailer.Answer{Reason: mailer.ReasonSettings, Pause: pauseSettings}
 		case !s.known && (a.Reason == mailer.ReasonPolicy || a.Reason == mailer.ReasonOther):
 			*a = mailer.Answer{Reason: a.Reason}

@@ -17,6 +17,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net"
 	"net/mail"
 	"strconv"
@@ -70,12 +71,14 @@ type Sender struct {
 	name  string      // by which it greets the server
 	tls   *tls.Config // nil with None
 	slots chan struct{}
+	seed  maphash.Seed // of [recipient]
 
 	mu      sync.Mutex
 	idle    []*session // guarded by mu
 	closed  bool       // guarded by mu
-	refused int        // mails since the last that was taken; guarded by mu
 	known   bool       // it has taken one, and not refused too many since; guarded by mu
+	refused recipients // since the last that was taken; guarded by mu
+	doubts  doubts     // guarded by mu
 }
 
 var _ mailer.Sender = (*Sender)(nil)
@@ -103,7 +106,7 @@ func New(c Config) (*Sender, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	s := &Sender{c: c, name: "localhost", slots: make(chan struct{}, c.Connections)}
+	s := &Sender{c: c, name: "localhost", slots: make(chan struct{}, c.Connections), seed: maphash.MakeSeed(), refused: make(recipients)}
 	if _, host, ok := strings.Cut(c.Bounce, "@"); ok {
 		s.name = host
 	}

@@ -234,21 +234,24 @@ func TestAnswers(t *testing.T) {
 		"MAIL cut":        {&post{mail: mail(errDrop)}, mailer.NotTaken, mailer.ReasonDown, false},
 		"greylisted":      {&post{rcpt: rcpt(says(451, 4, 7, 1, "Greylisted, try again"))}, mailer.NotTaken, mailer.ReasonPolicy, false},
 		"greylisted, 4.2": {&post{rcpt: rcpt(says(450, 4, 2, 0, "canary"))}, mailer.NotTaken, mailer.ReasonDown, false},
-		"rate":            {&post{rcpt: rcpt(says(450, 4, 7, 28, "too fast"))}, mailer.NotTaken, mailer.ReasonLimit, true},
-		"RCPT 421":        {&post{rcpt: rcpt(says(421, 4, 4, 5, "busy"))}, mailer.NotTaken, mailer.ReasonLimit, true},
+		"rate":            {&post{rcpt: rcpt(says(450, 4, 7, 28, "too fast"))}, mailer.NotTaken, mailer.ReasonPolicy, false}, // of this and the like see TestDoubts
+		"rejected, later": {&post{rcpt: rcpt(says(450, 4, 7, 1, "<canary>: Recipient address rejected: try again later"))}, mailer.NotTaken, mailer.ReasonPolicy, false},
+		"lookup failure":  {&post{rcpt: rcpt(says(451, 4, 3, 0, "<canary>: Temporary lookup failure"))}, mailer.NotTaken, mailer.ReasonDown, false},
+		"RCPT 421":        {&post{rcpt: rcpt(says(421, 4, 4, 5, "busy"))}, mailer.NotTaken, mailer.ReasonDown, false},
 		"full for now":    {&post{rcpt: rcpt(says(452, 4, 2, 2, "canary"))}, mailer.NotTaken, mailer.ReasonFull, false},
-		"no disk":         {&post{rcpt: rcpt(says(452, 4, 3, 1, "canary"))}, mailer.NotTaken, mailer.ReasonDown, true},
+		"no disk":         {&post{rcpt: rcpt(says(452, 4, 3, 1, "canary"))}, mailer.NotTaken, mailer.ReasonDown, false},
 		"unknown":         {&post{rcpt: rcpt(says(550, 5, 1, 1, "canary"))}, mailer.Refused, mailer.ReasonAddress, false},
 		"disabled":        {&post{rcpt: rcpt(says(550, 5, 2, 1, "canary"))}, mailer.Refused, mailer.ReasonAddress, false},
 		"full":            {&post{rcpt: rcpt(says(552, 5, 2, 2, "canary is over quota"))}, mailer.Refused, mailer.ReasonFull, false},
 		"policy":          {&post{rcpt: rcpt(says(550, 5, 7, 1, "canary"))}, mailer.NotTaken, mailer.ReasonPolicy, false}, // see TestStranger
-		"no relay":        {&post{rcpt: rcpt(says(554, 5, 7, 1, "<canary>: Relay access denied"))}, mailer.NotTaken, mailer.ReasonSettings, true},
-		"sign in first":   {&post{rcpt: rcpt(says(530, 5, 7, 0, "canary"))}, mailer.NotTaken, mailer.ReasonSettings, true},
+		"no relay":        {&post{rcpt: rcpt(says(554, 5, 7, 1, "<canary>: Relay access denied"))}, mailer.NotTaken, mailer.ReasonPolicy, false},
+		"sign in first":   {&post{rcpt: rcpt(says(530, 5, 7, 0, "canary"))}, mailer.NotTaken, mailer.ReasonPolicy, false},
 		"RCPT cut":        {&post{rcpt: rcpt(errDrop)}, mailer.NotTaken, mailer.ReasonDown, false},
 		"DATA cut":        {&post{begin: func(letter) error { return errDrop }}, mailer.NotTaken, mailer.ReasonNone, false},
+		"quota":           {&post{end: kept(says(550, 5, 4, 5, "canary: daily limit"))}, mailer.NotTaken, mailer.ReasonLimit, false},
 		"content":         {&post{end: kept(says(554, 5, 7, 1, "canary spam"))}, mailer.NotTaken, mailer.ReasonPolicy, false},
 		"content later":   {&post{end: kept(says(451, 4, 6, 0, "canary"))}, mailer.NotTaken, mailer.ReasonPolicy, false},
-		"not as sender":   {&post{end: kept(says(550, 5, 7, 60, "SendAsDenied"))}, mailer.NotTaken, mailer.ReasonSettings, true},
+		"not as sender":   {&post{end: kept(says(550, 5, 7, 60, "SendAsDenied"))}, mailer.NotTaken, mailer.ReasonPolicy, false},
 		"answer cut":      {&post{end: kept(errDrop)}, mailer.Unknown, mailer.ReasonDown, false},
 		"other yes":       {&post{end: kept(says(252, 2, 0, 0, "canary"))}, mailer.Accepted, mailer.ReasonNone, false},
 	} {
@@ -436,7 +439,7 @@ func TestBurnedSlowly(t *testing.T) {
 		s := p.sender(t, a, nil)
 		burned, held := 0, 0
 		for i := range 40 {
-			to := "bad@mail.example"
+			to := fmt.Sprintf("bad%d@mail.example", i)
 			if i%each == each-1 {
 				to = "good@mail.example"
 			}

@@ -154,12 +154,12 @@ func (c *session) quit() {
 }
 
 // send hands over one message. It reports whether the connection can be used further.
-func (c *session) send(ctx context.Context, m *message) (a mailer.Answer, usable bool) {
+func (c *session) send(ctx context.Context, m *message) (j judgment, usable bool) {
 	stop := context.AfterFunc(ctx, c.conn.cut)
 	defer stop()
 	if m.utf8 {
 		if ok, _ := c.client.Extension("SMTPUTF8"); !ok {
-			return mailer.Answer{Verdict: mailer.Refused, Reason: mailer.ReasonAddress}, true
+			return judgment{Answer: mailer.Answer{Verdict: mailer.Refused, Reason: mailer.ReasonAddress}}, true
 		}
 	}
 	// Declared without need, it would keep a mail from servers that do not have it.
@@ -169,41 +169,41 @@ func (c *session) send(ctx context.Context, m *message) (a mailer.Answer, usable
 	c.client.SetDSNRcptNotifyOption("FAILURE,DELAY")
 	if c.dirty {
 		if err := c.step(ctx, c.client.Reset); err != nil {
-			return *c.judge(err, from), false
+			return c.judge(err, from), false
 		}
 	}
 	c.dirty = true
 	if err := c.step(ctx, func() error { return c.client.Mail("<" + m.from + ">") }); err != nil {
-		return *c.judge(err, from), said(err)
+		return c.judge(err, from), said(err)
 	}
 	if err := c.step(ctx, func() error { return c.client.Rcpt("<" + m.to + ">") }); err != nil {
-		return *c.judge(err, rcpt), said(err)
+		return c.judge(err, rcpt), said(err)
 	}
 	return c.data(ctx, m)
 }
 
-func (c *session) data(ctx context.Context, m *message) (a mailer.Answer, usable bool) {
+func (c *session) data(ctx context.Context, m *message) (j judgment, usable bool) {
 	var w interface {
 		Write([]byte) (int, error)
 		Close() error
 	}
 	err := c.step(ctx, func() (err error) { w, err = c.client.Data(); return err })
 	if err != nil {
-		return *c.judge(err, data), said(err)
+		return c.judge(err, data), said(err)
 	}
 	// Without its last line it is no mail to the server, so until here it is not taken.
 	if err := c.step(ctx, func() error { _, err := w.Write(m.body); return err }); err != nil {
-		return *c.judge(err, data), false
+		return c.judge(err, data), false
 	}
 	ended := false
 	err = c.step(ctx, func() error { ended = true; return w.Close() })
 	switch {
 	case !ended:
-		return *c.judge(err, data), false
+		return c.judge(err, data), false
 	case err != nil && !accepted(err):
-		return *c.judge(err, end), said(err)
+		return c.judge(err, end), said(err)
 	}
 	c.dirty = false
 	c.sent++
-	return mailer.Answer{Verdict: mailer.Accepted}, true
+	return judgment{Answer: mailer.Answer{Verdict: mailer.Accepted}}, true
 }

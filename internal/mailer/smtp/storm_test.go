@@ -100,9 +100,13 @@ func (s *storm) body(i int) token.Body {
 
 func (s *storm) mailer(pool *pgxpool.Pool, sender mailer.Sender, log *slog.Logger) *mailer.Mailer {
 	s.t.Helper()
+	return s.mailerOf(pool, sender, log, func() time.Time { return time.Unix(electiontest.Open, 0).Add(haste * time.Since(s.began)) })
+}
+
+func (s *storm) mailerOf(pool *pgxpool.Pool, sender mailer.Sender, log *slog.Logger, now func() time.Time) *mailer.Mailer {
+	s.t.Helper()
 	m, err := mailer.New(mailer.Config{Pool: pool, Manifest: s.m, MID: election.MID(s.raw), Minter: s.minter, Senders: []mailer.Sender{sender},
-		From: mailer.Address{Name: "Union Ballot", Address: "ballot@union.example"}, Zone: time.UTC, Lease: stormLease,
-		Now: func() time.Time { return time.Unix(electiontest.Open, 0).Add(haste * time.Since(s.began)) }, Log: log})
+		From: mailer.Address{Name: "Union Ballot", Address: "ballot@union.example"}, Zone: time.UTC, Lease: stormLease, Now: now, Log: log})
 	if err != nil {
 		s.t.Fatal(err)
 	}
