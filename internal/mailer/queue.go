@@ -296,8 +296,10 @@ func (m *Mailer) settle(ctx context.Context, jobs []*job, until time.Time) error
 		case again:
 			// Only while the lease is ours: another process may be at it.
 			attempts := j.attempts
-			if j.spared { // so that there is another one, and one that kills its process still ends
-				attempts = min(attempts, maxAttempts-1)
+			// One that is spared counts only until other senders may have the mail: else
+			// after a long outage the first system that says later would be the last one.
+			if j.spared && attempts > stickyAttempts+1 {
+				attempts--
 			}
 			b.Queue(`UPDATE registrar.outbox SET state = 'queued', lease_until = NULL, not_before = $3, sender = NULLIF($4, ''), attempts = $5
 				WHERE id = $1 AND state = 'leased' AND lease_until = $2`,

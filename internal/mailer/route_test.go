@@ -278,6 +278,59 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// TestLater: a mail that a system takes only after hours, as one does that does not know
+// us yet, is tried a few times an hour and arrives; so does one that has a long outage
+// behind it, at which it was tried in vain.
+func TestLater(t *testing.T) {
+	t.Parallel()
+	for _, outage := range []int{0, 100} {
+		o := newOffice(t, 1)
+		o.queue(mailer.Invitation, 0)
+		s := &inbox{says: says(mailer.Answer{Reason: mailer.ReasonSettings, Pause: 5 * time.Minute})}
+		m := o.via(s)
+		for range outage {
+			o.drain(m)
+			o.now.Add(3600 * 5 / 4)
+		}
+		s.says, s.n = says(mailer.Answer{Reason: mailer.ReasonPolicy}), 0
+		first := 0
+		for minute := range 8 * 60 {
+			o.drain(m)
+			if o.now.Add(60); minute == 0 {
+				first = s.n
+			}
+		}
+		if o.states() != "queued 1" || s.n < 6 || s.n > 20 || first > 1 {
+			t.Errorf("after an outage of %d tries: %d tries in 8 hours, %d of them at once, states %s", outage, s.n, first, o.states())
+		}
+		s.says = nil
+		o.now.Add(3600 * 5 / 4)
+		if n := o.drain(m); n != 1 || o.states() != "sent 1" {
+			t.Errorf("after an outage of %d tries: %d left, states %s", outage, n, o.states())
+		}
+	}
+}
+
+// TestOneRecipient: what the first sender does not take for a recipient's sake goes by
+// the next at once, and it keeps the others.
+func TestOneRecipient(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, 10)
+	for i := range 10 {
+		o.queue(mailer.Invitation, i)
+	}
+	first, second := &inbox{name: "first", says: func(n int) mailer.Answer {
+		if n == 4 {
+			return mailer.Answer{Reason: mailer.ReasonPolicy}
+		}
+		return mailer.Answer{Verdict: mailer.Accepted}
+	}}, &inbox{name: "second"}
+	m := o.via(first, second)
+	if n := o.drain(m); n != 10 || len(second.mails) != 1 || first.n != 10 || m.Held()["first"] != mailer.ReasonNone {
+		t.Errorf("%d left, %d by the next, %d asked of the first, held: %v", n, len(second.mails), first.n, m.Held())
+	}
+}
+
 // TestLogHides: a line of the log that counts reminders would say how many of a batch
 // have not voted.
 func TestLogHides(t *testing.T) {
