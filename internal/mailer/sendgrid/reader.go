@@ -23,6 +23,7 @@ const (
 type reader struct {
 	text  []byte // what is left; empty after anything that is refused
 	count int
+	twice bool // a key stood twice in what was read
 }
 
 // newReader returns a reader of one JSON value. One that is not whole is an empty
@@ -72,21 +73,22 @@ func (r *reader) list(each func() error) error {
 	return nil
 }
 
-// object reads an object; each reads the value of a key. A key that stands twice is
-// refused: two programs would read two different events.
+// object reads an object; each reads the value of a key. That a key stands twice is
+// noted: two programs would read two different objects.
 func (r *reader) object(each func(key []byte) error) error {
 	if !r.take('{') {
 		return mailer.ErrEvents
 	}
-	seen := make(map[string]bool)
+	keys, seen := 0, make(map[string]bool)
 	for more := !r.take('}'); more; {
 		key, err := r.string()
 		if err != nil {
 			return err
 		}
-		if seen[string(key)] || len(seen) == maxKeys || !r.take(':') {
+		if keys++; keys > maxKeys || !r.take(':') {
 			return mailer.ErrEvents
 		}
+		r.twice = r.twice || seen[string(key)]
 		seen[string(key)] = true
 		if err := each(key); err != nil {
 			return err
@@ -158,12 +160,15 @@ func (r *reader) skip(depth int) error {
 	return nil
 }
 
-// event reads one event. What is read of it is text: anything else is passed over, for a
-// sender that begins to write a code as a number must not take with it the hundreds of
-// events that stand beside.
-func (r *reader) event() (told, error) {
-	var t told
-	err := r.object(func(key []byte) error {
+// event reads one event; ok is false for what is none: no object, or one that has a key
+// twice. It is passed over, as is what is no text where a text is read: hundreds of events
+// stand beside it, and the provider would send them all again for a day and then no more.
+func (r *reader) event() (t told, ok bool, err error) {
+	if r.next() != '{' {
+		return told{}, false, r.skip(2)
+	}
+	r.twice = false
+	err = r.object(func(key []byte) error {
 		field := t.field(key)
 		if field == nil || r.next() != '"' {
 			return r.skip(3)
@@ -172,5 +177,5 @@ func (r *reader) event() (told, error) {
 		*field = text
 		return err
 	})
-	return t, err
+	return t, !r.twice, err
 }

@@ -66,8 +66,8 @@ func ParseKey(text string) (*ecdsa.PublicKey, error) {
 
 // Events returns what a request tells of our mails. It returns [mailer.ErrUnsigned]
 // unless the key signed the body, as it is, within the day in which SendGrid tells it, and
-// [mailer.ErrEvents] for a body that is not a list of events. What is not about a
-// delivery, or about no mail of this program, is left out.
+// [mailer.ErrEvents] for a body that is no list, or not whole. What is not about a
+// delivery, or about no mail of this program, is left out, and so is what is no event.
 //
 // A signature has a second form, which everybody can make of the first. It opens
 // nothing: what is told twice counts once, by the event's own name.
@@ -129,8 +129,8 @@ func parse(body []byte) ([]mailer.Event, error) {
 		if r.count++; r.count > maxEvents {
 			return mailer.ErrEvents
 		}
-		told, err := r.event()
-		if err != nil {
+		told, ok, err := r.event()
+		if err != nil || !ok {
 			return err
 		}
 		if e, ok := told.event(); ok {
