@@ -46,7 +46,7 @@ func ParseBounce(r io.Reader, bounceAddress string) ([]mailer.Event, error) {
 	if len(b) > MaxBounce {
 		return nil, fmt.Errorf("more than %d bytes: %w", MaxBounce, ErrBounce)
 	}
-	msg, err := mail.ReadMessage(bytes.NewReader(b))
+	msg, err := mail.ReadMessage(bytes.NewReader(unmarked(b)))
 	if err != nil {
 		return nil, ErrBounce // the error quotes a line
 	}
@@ -64,6 +64,18 @@ func ParseBounce(r io.Reader, bounceAddress string) ([]mailer.Event, error) {
 		}
 	}
 	return events, nil
+}
+
+// unmarked returns a message without the line that files of mailboxes have before each:
+// systems that hand a message to a program often leave it there. It is no header, and
+// would make the whole message none.
+func unmarked(b []byte) []byte {
+	mark, ok := bytes.CutPrefix(bytes.TrimPrefix(b, []byte(">")), []byte("From "))
+	if !ok || bytes.HasPrefix(bytes.TrimLeft(mark, " \t"), []byte(":")) { // a header with a gap before its colon
+		return b
+	}
+	_, rest, _ := bytes.Cut(mark, []byte("\n"))
+	return rest
 }
 
 // An outcome is what a report says of one recipient.

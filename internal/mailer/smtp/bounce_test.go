@@ -197,11 +197,34 @@ func TestBounceTime(t *testing.T) {
 	}
 }
 
+// TestMarked reads messages as they stand in the file of a mailbox.
+func TestMarked(t *testing.T) {
+	t.Parallel()
+	for name := range samples {
+		b := sample(t, name)
+		want := parse(t, b, bounceAddress)
+		for _, mark := range []string{"From MAILER-DAEMON Sat Nov 28 16:47:40 2026\n", "From a@mail.example  Sat Nov 28 16:47:40 2026\r\n", ">From MAILER-DAEMON Sat Nov 28\n"} {
+			if got := parse(t, append([]byte(mark), b...), bounceAddress); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s after %q: %+v, want %+v", name, mark, got, want)
+			}
+		}
+	}
+	for _, text := range []string{"From ", ">From", "From x", ">"} {
+		if _, err := smtp.ParseBounce(strings.NewReader(text), bounceAddress); err == nil {
+			t.Errorf("%q is a message", text)
+		}
+	}
+	if _, err := smtp.ParseBounce(strings.NewReader("From : a@mail.example\r\n\r\n"), bounceAddress); err != nil {
+		t.Errorf("a header with a gap: %v", err)
+	}
+}
+
 // FuzzBounce: whatever arrives, reading it ends, says the same twice, and tells nothing
 // that the outbox cannot keep.
 func FuzzBounce(f *testing.F) {
 	for name := range samples {
 		f.Add(sample(f, name))
+		f.Add(append([]byte("From MAILER-DAEMON Sat Nov 28 16:47:40 2026\n"), sample(f, name)...))
 	}
 	reasons := map[mailer.Reason]bool{mailer.ReasonAddress: true, mailer.ReasonFull: true, mailer.ReasonPolicy: true, mailer.ReasonDown: true,
 		mailer.ReasonSpam: true, mailer.ReasonOther: true}
