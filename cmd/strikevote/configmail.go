@@ -111,12 +111,17 @@ type hostName string
 
 func (h *hostName) UnmarshalText(b []byte) error {
 	text := string(b)
-	if _, rest, ok := strings.Cut(text, "://"); ok {
+	if scheme, rest, ok := strings.Cut(text, "://"); ok {
 		rest, _, _ = strings.Cut(rest, "/")
-		if host, _, err := net.SplitHostPort(rest); err == nil {
-			rest = host
+		rest = rest[strings.LastIndexByte(rest, '@')+1:]
+		more := ""
+		if host, p, err := net.SplitHostPort(rest); err == nil {
+			rest, more = host, fmt.Sprintf(", and %sSMTP_PORT=%s", prefix, p)
 		}
-		return fmt.Errorf("write only the host, %s, without what stands before it", rest[strings.LastIndexByte(rest, '@')+1:])
+		if scheme == "smtps" {
+			more += fmt.Sprintf(", and %sSMTP_TLS=tls", prefix)
+		}
+		return fmt.Errorf("write only the host, %s, without what stands before it%s", rest, more)
 	}
 	if host, p, err := net.SplitHostPort(text); err == nil {
 		return fmt.Errorf("write only the host, %s, and %sSMTP_PORT=%s", host, prefix, p)

@@ -167,7 +167,7 @@ func TestMailDoctor(t *testing.T) {
 	}
 	environ["STRIKEVOTE_MAIL_SENDERS"], environ["STRIKEVOTE_MAIL_FROM_ADDRESS"] = "outbox", "ballot@union.example"
 	dns = "127.0.0.1:1" // nobody is there
-	if code, out = look("-dns", dns); code != exitFailed || !strings.Contains(out, "nothing could be looked up") {
+	if code, out = look("-dns", dns); code != exitFailed || !strings.Contains(out, "nothing could be looked up") || strings.Contains(out, "->") || strings.Contains(out, "asking for") {
 		t.Errorf("exit %d without a DNS:\n%s", code, out)
 	}
 	environ["STRIKEVOTE_MAIL_SENDERS"] = "sendgrid"
@@ -248,7 +248,8 @@ func TestMailSettings(t *testing.T) {
 		{"SMTP_USER=x", "SMTP_USER: set it together with STRIKEVOTE_SMTP_PASSWORD_FILE"},
 		{"MAIL_SENDERS=smtp SMTP_HOST=mx.example SMTP_USER=x MAIL_FROM_ADDRESS=b@union.example", "or neither; where systemd gives it to the unit"},
 		{"SMTP_HOST=localhost:2587", "write only the host, localhost, and STRIKEVOTE_SMTP_PORT=2587"},
-		{"SMTP_HOST=smtps://u:p@mx.example:465/", "write only the host, mx.example"},
+		{"SMTP_HOST=smtps://u:p@mx.example:465/", "write only the host, mx.example, without what stands before it, and STRIKEVOTE_SMTP_PORT=465, and STRIKEVOTE_SMTP_TLS=tls"},
+		{"SMTP_HOST=smtp://127.0.0.1:2525", "write only the host, 127.0.0.1, without what stands before it, and STRIKEVOTE_SMTP_PORT=2525"},
 		{"SMTP_HOST=mx/example", "it is not the name of a server"},
 		{"SMTP_TLS=ssl", "ssl is called tls here; write tls"},
 		{"MAIL_SENDERS=smtp SMTP_HOST=localhost SMTP_TLS=none SMTP_USER=x SMTP_PASSWORD_FILE=" + key, "SMTP_USER: a password is not sent unencrypted, and STRIKEVOTE_SMTP_TLS is none"},

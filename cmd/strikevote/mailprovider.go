@@ -2,146 +2,19 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"strikevote/internal/deployment"
 	"strikevote/internal/mailbox"
-	"strikevote/internal/mailer"
 	"strikevote/internal/mailer/sendgrid"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
 )
-
-// testTime bounds what a test mail may take.
-const testTime = time.Minute
-
-func runMailTest(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	l := settings(e, fs, "DATA")
-	only := fs.String("sender", "", "only this sender")
-	if err := parse(fs, args); err != nil {
-		return err
-	}
-	if fs.NArg() != 1 {
-		return usageError("name one address")
-	}
-	var to mailAddress
-	if err := to.UnmarshalText([]byte(fs.Arg(0))); err != nil {
-		return usageError("%v", err)
-	}
-	c, err := l.loadToSend()
-	if err != nil {
-		return err
-	}
-	good, err := c.sendTest(ctx, e, string(to), *only)
-	if err != nil {
-		return err
-	}
-	if !good {
-		return errFalse
-	}
-	if !c.MailSenders.carried() || bool(c.SendGridSandbox) && c.MailSenders.has(senderSendGrid) {
-		return nil
-	}
-	fmt.Fprintln(e.out, "Now look whether it arrives, and not among spam; its source should say spf=pass, dkim=pass, dmarc=pass.")
-	return nil
-}
-
-// sendTest sends one mail by each sender and says what it answered. It reports whether
-// all took it.
-func (c *Config) sendTest(ctx context.Context, e *env, to, only string) (bool, error) {
-	list, err := c.carriers(slog.New(slog.DiscardHandler), true)
-	if err != nil {
-		return false, err
-	}
-	defer closeSenders(list)
-	from := string(c.MailFromAddress)
-	if len(list) == 0 {
-		if c.Data == "" && c.MailDir == "" {
-			return false, errNoData
-		}
-		list = []mailer.Sender{&mailer.Directory{Path: c.mailDir()}}
-		if from == "" {
-			from = "ballot@union.example"
-		}
-	}
-	if only != "" {
-		list = slices.DeleteFunc(list, func(s mailer.Sender) bool { return s.Name() != only })
-		if len(list) == 0 {
-			return false, usageError("%sMAIL_SENDERS does not name %s", prefix, only)
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, testTime)
-	defer cancel()
-	good := true
-	for _, s := range list {
-		m := testMail(mailer.Address{Name: c.MailFromName, Address: from}, to)
-		answers := s.Send(ctx, []mailer.Mail{m})
-		if len(answers) != 1 {
-			return false, errors.New("the sender did not answer")
-		}
-		fmt.Fprintf(e.out, "%s: %s%s\n", s.Name(), answerWords(answers[0]), c.afterwards(s.Name(), answers[0]))
-		good = good && answers[0].Verdict == mailer.Accepted
-	}
-	return good, nil
-}
-
-// testMail is a mail that is no ballot.
-func testMail(from mailer.Address, to string) mailer.Mail {
-	const text = "This is a test of the union's ballot mail. It is no ballot, and there is nothing to do."
-	m := mailer.Mail{
-		From: from, ReplyTo: from.Address, To: to, Subject: "Test of the union's ballot mail", Text: text + "\n",
-		HTML: "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Test</title></head><body><p>" + text + "</p></body></html>\n",
-		Date: time.Now(), Language: "en",
-	}
-	_, _ = rand.Read(m.ID[:]) // never fails
-	return m
-}
-
-// answerWords says what a sender answered to a test, and in whose words.
-func answerWords(a mailer.Answer) string {
-	why := ""
-	if a.Reason != mailer.ReasonNone {
-		// Without what to do about it: that is for mails to members.
-		what, _, _ := strings.Cut(mailReason(a.Reason), ":")
-		why = ": " + what
-	}
-	if a.Said != "" {
-		why += fmt.Sprintf("; the answer was %q", a.Said)
-	}
-	switch a.Verdict {
-	case mailer.Accepted:
-		return "it took the mail"
-	case mailer.Refused:
-		return "it refused the mail for good" + why
-	case mailer.Unknown:
-		return "its answer was lost; the mail may arrive" + why
-	}
-	return "it did not take the mail" + why
-}
-
-// afterwards says what happens with a test that was taken and does not arrive, or what a
-// refusal of the recipient shows.
-func (c *Config) afterwards(sender string, a mailer.Answer) string {
-	switch {
-	case a.Verdict == mailer.Refused && a.Reason == mailer.ReasonAddress:
-		return ". It takes mails of this sender; try an address that exists"
-	case a.Verdict != mailer.Accepted:
-		return ""
-	case sender == senderOutbox:
-		return ": it is a file in " + c.mailDir() + ", and nobody sends it from there"
-	case sender == senderSendGrid && bool(c.SendGridSandbox):
-		return " and checked it, and no mail arrives: " + prefix + "SENDGRID_SANDBOX is yes"
-	}
-	return ""
-}
 
 // account returns the account with SendGrid that the settings name.
 func (c *Config) account() (*sendgrid.Account, error) {

@@ -34,6 +34,9 @@ type Answer struct {
 	// Said is what the other side said, word for word: only of a test, which is to no
 	// member, and only where the sender was told to keep it. It never reaches a log.
 	Said string
+	// Fault is what is wrong with the way to the other side, in words for whoever set it
+	// up: of a test, as Said.
+	Fault string
 }
 
 // Quote returns the words of a mail system as they may be shown on a screen: one line,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,6 +38,8 @@ func DNS(ctx context.Context, r *net.Resolver, s Sending) []Finding {
 	x.dmarc(s, signed)
 	x.mx(s)
 	if x.answers == 0 {
+		// Once is enough.
+		x.findings = slices.DeleteFunc(x.findings, func(f Finding) bool { return slices.Contains(x.silent, f.Check) })
 		x.warn("DNS", "see that this machine reaches a DNS server, or name one with -dns", "nothing could be looked up: nobody answered")
 		x.findings[len(x.findings)-1].Unknown = true
 	}
@@ -50,7 +53,8 @@ type lookups struct {
 	ctx context.Context
 	r   *net.Resolver
 	findings
-	answers int // to questions, also that there is no such record
+	answers int      // to questions, also that there is no such record
+	silent  []string // checks whose question nobody answered
 	// unsigned is set where it is not known whether there is a signature.
 	unsigned bool
 }
@@ -82,13 +86,28 @@ func absent(err error, found int) error {
 	case errors.As(err, &d) && d.IsNotFound, err == nil && found == 0:
 		return errAbsent
 	case errors.As(err, &d):
-		return errors.New(d.Err) // without the server's address and the port asked from
+		return errors.New(dnsWords(d))
 	}
 	return err
 }
 
+// dnsWords says why there was no answer, without the addresses and ports of who asked and
+// who was asked.
+func dnsWords(d *net.DNSError) string {
+	switch {
+	case d.IsTimeout:
+		return "no answer in time"
+	case strings.Contains(d.Err, "->") || strings.HasPrefix(d.Err, "dial "):
+		return "the DNS server is not reached"
+	case strings.Contains(d.Err, "misbehaving"):
+		return "the DNS server cannot say"
+	}
+	return d.Err
+}
+
 // unanswered notes a question that nobody answered.
 func (x *lookups) unanswered(check, name string, err error) {
+	x.silent = append(x.silent, check)
 	x.warn(check, "run this again; if it stays so, ask whoever runs the domain's DNS", "asking for %s: %v", name, err)
 }
 

@@ -217,6 +217,9 @@ func (r Relay) scrub(err error) string {
 		}
 		return fmt.Sprintf("it answered %q", words)
 	}
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, context.DeadlineExceeded) { // closed by us, as its time was over
+		return fmt.Sprintf("it was silent for %.0f seconds", relayTime.Seconds())
+	}
 	var op *net.OpError
 	if errors.As(err, &op) {
 		return op.Err.Error()

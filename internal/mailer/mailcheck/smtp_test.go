@@ -2,9 +2,11 @@ package mailcheck_test
 
 import (
 	"bufio"
+	"context"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"strikevote/internal/mailer/mailcheck"
 )
@@ -107,6 +109,17 @@ func TestSMTPAway(t *testing.T) {
 	l.Close()
 	list := mailcheck.SMTP(t.Context(), mailcheck.Relay{Host: "127.0.0.1", Port: port, TLS: "starttls"})
 	if len(list) != 1 || list[0].State != mailcheck.Fail {
+		t.Error(lines(list))
+	}
+	// One that says nothing, such as a port at which TLS begins with the first byte.
+	if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	list = mailcheck.SMTP(ctx, mailcheck.Relay{Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, TLS: "starttls"})
+	if len(list) != 1 || has(list, "SMTP server", "it was silent") != mailcheck.Fail || strings.Contains(lines(list), "closed network") {
 		t.Error(lines(list))
 	}
 }

@@ -76,28 +76,35 @@ func judge(err error, at stage) judgment {
 }
 
 func (c *session) judge(err error, at stage) judgment {
-	return *quoted(judge(err, at), err, c.quote)
+	j := judge(err, at)
+	if c.quote {
+		j = quoted(j, err, "")
+	}
+	return j
 }
 
 func (s *Sender) judge(err error, at stage) *mailer.Answer {
-	return &quoted(judge(err, at), err, s.c.Quote).Answer
+	j := judge(err, at)
+	if s.c.Quote {
+		j = quoted(j, err, s.c.TLS)
+	}
+	return &j.Answer
 }
 
-// quoted adds an error's words to an answer, if that is asked for: of a test. Its one
-// recipient stands for all, so that what would be our fault if several got it is said to
-// be.
-func quoted(j judgment, err error, quote bool) *judgment {
-	if !quote {
-		return &j
+// quoted adds to a judgment of a test what the server said, or what kept it from being
+// asked. The test's one recipient stands for all: what would be our fault if several got
+// it is said to be.
+func quoted(j judgment, err error, wire string) judgment {
+	e, ok := errors.AsType[*textproto.Error](err)
+	if !ok {
+		j.Fault = fault(err, wire)
+		return j
 	}
+	j.Said = mailer.Quote(fmt.Sprintf("%d %s", e.Code, e.Msg))
 	if j.ours.Reason == mailer.ReasonSettings {
 		j.Reason = mailer.ReasonSettings
 	}
-	j.Said = mailer.Quote(err.Error())
-	if e, ok := errors.AsType[*textproto.Error](err); ok {
-		j.Said = mailer.Quote(fmt.Sprintf("%d %s", e.Code, e.Msg))
-	}
-	return &j
+	return j
 }
 
 // untrusted reports whether a certificate was wrong, or what answered spoke no TLS.

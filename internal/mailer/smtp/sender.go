@@ -50,7 +50,8 @@ type Config struct {
 	Idle        time.Duration // how long a connection is kept between mails; 0: 30 seconds
 	// Roots are those who may vouch for the server; nil: those of the system.
 	Roots *x509.CertPool
-	// Quote puts the server's own words into answers: for tests, which are to no member.
+	// Quote puts the server's own words into answers, or what is wrong with the way to it:
+	// for tests, which are to no member.
 	Quote bool
 }
 

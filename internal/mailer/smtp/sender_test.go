@@ -288,9 +288,42 @@ func TestQuote(t *testing.T) {
 			t.Errorf("quote %t: %+v", quote, got)
 		}
 	}
-	s := p.sender(t, newAuthority(t), func(c *smtp.Config) { c.Quote = true })
-	if got := s.Send(t.Context(), []mailer.Mail{mailTo(1, "a@mail.example")})[0]; !strings.Contains(got.Said, "certificate") {
-		t.Errorf("another's certificate: %+v", got)
+}
+
+// TestFault says of a test what is wrong with the way to the server, in words.
+func TestFault(t *testing.T) {
+	t.Parallel()
+	a, other := newAuthority(t), newAuthority(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
+	for name, tt := range map[string]struct {
+		wire   string // of the server
+		config *tls.Config
+		change func(*smtp.Config)
+		want   string
+	}{
+		"no STARTTLS":           {smtp.None, nil, nil, "it offers no STARTTLS at this port"},
+		"another's certificate": {smtp.StartTLS, other.vouch(t, "127.0.0.1", soon), nil, "its certificate cannot be trusted: certificate signed by unknown authority"},
+		"of another host":       {smtp.StartTLS, a.vouch(t, "127.0.0.2", soon), nil, "its certificate cannot be trusted: certificate is valid for 127.0.0.2, not 127.0.0.1"},
+		"TLS to a plain port":   {smtp.StartTLS, a.vouch(t, "127.0.0.1", soon), func(c *smtp.Config) { c.TLS = smtp.TLS }, "it does not speak TLS from the first byte at this port"},
+		"plain to a TLS port":   {smtp.TLS, a.vouch(t, "127.0.0.1", soon), func(c *smtp.Config) { c.Timeout = 200 * time.Millisecond }, "it was silent for too long, as is a port at which TLS begins"},
+		"silence": {smtp.None, nil, func(c *smtp.Config) {
+			c.Port, c.TLS, c.Timeout = silent.Addr().(*net.TCPAddr).Port, smtp.TLS, 200*time.Millisecond
+		}, "it was silent for too long"},
+	} {
+		p := new(post).start(t, tt.wire, tt.config)
+		s := p.sender(t, a, func(c *smtp.Config) {
+			if c.Quote = true; tt.change != nil {
+				tt.change(c)
+			}
+		})
+		got := s.Send(t.Context(), []mailer.Mail{mailTo(1, "a@mail.example")})[0]
+		if !strings.HasPrefix(got.Fault, tt.want) || got.Said != "" || strings.Contains(got.Fault, "->") {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 
