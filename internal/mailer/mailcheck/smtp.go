@@ -220,6 +220,13 @@ func (r Relay) scrub(err error) string {
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, context.DeadlineExceeded) { // closed by us, as its time was over
 		return fmt.Sprintf("it was silent for %.0f seconds", relayTime.Seconds())
 	}
+	var name *net.DNSError
+	if errors.As(err, &name) && name.IsNotFound {
+		return "there is no server of this name"
+	}
+	if name != nil {
+		return "its name could not be looked up: " + dnsWords(name)
+	}
 	var op *net.OpError
 	if errors.As(err, &op) {
 		return op.Err.Error()

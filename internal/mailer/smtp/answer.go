@@ -101,7 +101,7 @@ func quoted(j judgment, err error, wire string) judgment {
 		return j
 	}
 	j.Said = mailer.Quote(fmt.Sprintf("%d %s", e.Code, e.Msg))
-	if j.ours.Reason == mailer.ReasonSettings {
+	if j.ours.Reason == mailer.ReasonSettings && j.Reason == mailer.ReasonPolicy {
 		j.Reason = mailer.ReasonSettings
 	}
 	return j
@@ -206,7 +206,7 @@ func (r reply) never(at stage) judgment {
 		ours, reason = mailer.Answer{Reason: mailer.ReasonLimit, Pause: pauseQuota}, mailer.ReasonLimit
 	case at <= from || r.ours():
 	case r.code == 500 || r.code >= 502 && r.code <= 504 || r.code == 555 || r.subject == 5 && r.detail > 0:
-		return judgment{Answer: mailer.Answer{Reason: mailer.ReasonOther}} // we and it do not understand each other
+		reason = mailer.ReasonOther // we and it do not understand each other
 	default:
 		return judgment{Answer: mailer.Answer{Verdict: mailer.Refused, Reason: r.reason(r.plain(at))}}
 	}

@@ -22,12 +22,13 @@ var doubtful = map[string]struct {
 	says         error
 	mail, sender mailer.Reason
 }{
-	"no relay":       {says(550, 5, 7, 1, "Unable to relay"), mailer.ReasonPolicy, mailer.ReasonSettings},
-	"sign in":        {says(530, 5, 7, 0, "Authentication required"), mailer.ReasonPolicy, mailer.ReasonSettings},
-	"rejected":       {says(450, 4, 7, 1, "Recipient address rejected: try again later"), mailer.ReasonPolicy, mailer.ReasonLimit},
-	"lookup failure": {says(451, 4, 3, 0, "Temporary lookup failure"), mailer.ReasonDown, mailer.ReasonDown},
-	"busy":           {says(421, 4, 4, 5, "busy"), mailer.ReasonDown, mailer.ReasonLimit},
-	"quota":          {says(550, 5, 4, 5, "Daily sending quota exceeded"), mailer.ReasonLimit, mailer.ReasonLimit},
+	"no relay":        {says(550, 5, 7, 1, "Unable to relay"), mailer.ReasonPolicy, mailer.ReasonSettings},
+	"sign in":         {says(530, 5, 7, 0, "Authentication required"), mailer.ReasonPolicy, mailer.ReasonSettings},
+	"rejected":        {says(450, 4, 7, 1, "Recipient address rejected: try again later"), mailer.ReasonPolicy, mailer.ReasonLimit},
+	"lookup failure":  {says(451, 4, 3, 0, "Temporary lookup failure"), mailer.ReasonDown, mailer.ReasonDown},
+	"busy":            {says(421, 4, 4, 5, "busy"), mailer.ReasonDown, mailer.ReasonLimit},
+	"no such command": {says(555, 5, 5, 4, "Unsupported option: NOTIFY"), mailer.ReasonOther, mailer.ReasonSettings},
+	"quota":           {says(550, 5, 4, 5, "Daily sending quota exceeded"), mailer.ReasonLimit, mailer.ReasonLimit},
 }
 
 // rig is a server whose answer to recipients depends on whether they are chosen.
@@ -62,6 +63,9 @@ func TestDoubts(t *testing.T) {
 				}
 				return one || all.Load()
 			})
+			if got := p.sender(t, a, nil).Send(t.Context(), []mailer.Mail{mailTo(1, address(77))})[0]; got != (mailer.Answer{Reason: tt.mail}) {
+				t.Errorf("for one mail it says %+v", got)
+			}
 			s := newStorm(t, n)
 			var late atomic.Int64 // seconds
 			var logged bytes.Buffer
