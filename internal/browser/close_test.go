@@ -15,26 +15,20 @@ func standing(phase election.Phase, at int64) string {
 	return fmt.Sprintf(`{"phase":%q,"close":%d}`, phase, at)
 }
 
-// told has the booth say where the vote stands, or the registrar where the booth does
-// not know it. Nothing is asked that was said before.
-func (p *Page) told(says string, byBooth bool) {
-	if byBooth {
-		p.atAnswer("/manifest", -1, func(x *exchange) { x.head(headerPhase, says) })
-		p.atRequest(toPhase, -1, func(x *exchange) {
-			p.t.Error("the page asks where the vote stands, and was told")
-			x.lose()
-		})
-		return
-	}
-	p.atAnswer("/manifest", -1, func(x *exchange) { x.head(headerPhase, "") })
+// told has the booth and the registrar say where the vote stands.
+func (p *Page) told(booth, registrar string) {
+	p.atAnswer("/manifest", -1, func(x *exchange) { x.head(headerPhase, booth) })
 	p.atAnswer(toPhase, -1, func(x *exchange) {
-		switch says {
+		switch registrar {
 		case lost:
 			x.lose()
 		case refused:
 			x.give(404, []byte(`{"error":"not_found","message":"There is nothing here."}`))
+		case silent:
+			p.t.Error("the page asks where the vote stands, and was told")
+			x.lose()
 		default:
-			x.give(200, []byte(says))
+			x.give(200, []byte(registrar))
 		}
 	})
 }
@@ -42,29 +36,37 @@ func (p *Page) told(says string, byBooth bool) {
 const (
 	lost    = "lost"
 	refused = "refused"
+	silent  = "not asked"
 )
 
 // toldClose opens links and a code whose manifest says no more when voting closes: the
-// page says it from the start, and believes no close that the manifest does not allow.
+// page says it from the start, and believes no close that the manifest does not allow. It
+// asks the registrar unless the booth says that the vote is open, and for longer.
 func toldClose(t *testing.T, s *stand) {
 	when, l := s.manifest.Schedule, s.letter(t)
+	longer := standing(election.PhaseOpen, when.Close+3600)
 	for _, tt := range []struct {
-		name     string
-		says     string
-		extended bool
-		booth    bool
+		name, booth, registrar string
+		extended               bool
 	}{
-		{"extended, says the booth", standing(election.PhaseOpen, when.Close+3600), true, true},
-		{"extended too far, says the booth", standing(election.PhaseOpen, when.LatestClose+1), false, true},
-		{"nonsense of the booth", "open", false, true},
-		{"extended", standing(election.PhaseOpen, when.Close+3600), true, false},
-		{"extended too far", standing(election.PhaseOpen, when.LatestClose+1), false, false},
-		{"no phase", standing("over", when.Close+3600), false, false},
-		{"unknown", refused, false, false},
-		{"lost", lost, false, false},
+		{"the booth: extended", longer, silent, true},
+		{"the booth: extended too far", standing(election.PhaseOpen, when.LatestClose+1), longer, true},
+		{"the booth: extended too far, and nobody else", standing(election.PhaseOpen, when.LatestClose+1), lost, false},
+		{"the booth: nonsense", "open", longer, true},
+		{"the booth: nothing", "null", longer, true},
+		{"the booth: open until a moment that is over", standing(election.PhaseOpen, when.Open+1), longer, true},
+		{"the booth: cancelled", standing(election.PhaseCancelled, when.Close), longer, true},
+		{"the booth: sealed", standing(election.PhaseSealed, when.Close), longer, true},
+		{"the booth: closed", standing(election.PhaseClosed, when.Close), longer, true},
+		{"extended", "", longer, true},
+		{"extended too far", "", standing(election.PhaseOpen, when.LatestClose+1), false},
+		{"no phase", "", standing("over", when.Close+3600), false},
+		{"no text", "", "\xff", false},
+		{"unknown", "", refused, false},
+		{"lost", "", lost, false},
 	} {
 		p := open(t, sharedChromium(t))
-		p.told(tt.says, tt.booth)
+		p.told(tt.booth, tt.registrar)
 		check := func(screen, left string) {
 			t.Helper()
 			p.await(screen)
@@ -89,7 +91,8 @@ func toldClose(t *testing.T, s *stand) {
 		election.PhaseSealed: "before", election.PhaseCancelled: "cancelled", election.PhaseLocked: "closed",
 	} {
 		p := open(t, sharedChromium(t))
-		p.told(standing(phase, when.Open+1), phase == election.PhaseCancelled)
+		says := standing(phase, when.Open+1)
+		p.told(says, says)
 		p.visit(s.origins.Booth + "/v1/" + s.id.String())
 		p.await("code")
 		p.fill(l.code)

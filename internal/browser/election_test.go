@@ -58,6 +58,7 @@ var whileOpen = map[string]func(*testing.T, *stand){
 	"two tabs":              twoTabs,
 	"cast while turning":    castWhileTurning,
 	"offline":               offlineBetween,
+	"offline at the start":  offlineAtStart,
 	"reply lost":            replyLost,
 	"killed":                killed,
 	"killed, memory gone":   killedWithout,
@@ -76,6 +77,7 @@ var whileOpen = map[string]func(*testing.T, *stand){
 	"nothing remembered":    nothingRemembered,
 	"link cut":              linkCut,
 	"false manifest":        falseManifest,
+	"cut manifest":          cutManifest,
 	"false checkpoint":      falseCheckpoint,
 	"false signature":       falseSignature,
 	"false promise":         falsePromise,
@@ -150,7 +152,7 @@ func tooLate(t *testing.T, s *stand, p, left *Page) {
 	closed := regexp.MustCompile(`It closed .*? time\.`).FindString(p.text())
 	left.press("Cast my ballot")
 	left.await("closed")
-	left.says("Voting has closed")
+	left.says("Voting has closed", "No ballot was issued with this link")
 	if got := left.text(); closed == "" || !strings.Contains(got, closed) {
 		t.Errorf("a page says %q, and one that was left open: %s", closed, got)
 	}

@@ -38,6 +38,25 @@ func falseManifest(t *testing.T, s *stand) {
 	p.sentNothing(toStatus, toIssue, toCast)
 }
 
+// cutManifest answers with half of a manifest, with next to nothing, and with somebody's page, as
+// a network that wants a log-in does. That is no other vote, and trying again helps.
+func cutManifest(t *testing.T, s *stand) {
+	for _, as := range []func([]byte) []byte{
+		func(b []byte) []byte { return b[:len(b)/2] },
+		func(b []byte) []byte { return b[:1] },
+		func([]byte) []byte { return []byte("<html><body>Welcome to our network</body></html>\n") },
+	} {
+		p, l := open(t, sharedChromium(t)), s.letter(t)
+		p.atAnswer("/manifest", 1, func(x *exchange) { x.change(as) })
+		p.visit(l.link)
+		p.await("server")
+		p.sentNothing(toStatus, toIssue, toCast)
+		p.press("Try again")
+		p.await("start")
+		p.close()
+	}
+}
+
 func (p *Page) sentNothing(paths ...string) {
 	p.t.Helper()
 	for _, path := range paths {

@@ -128,6 +128,35 @@ func twoTabs(t *testing.T, s *stand) {
 	}
 }
 
+// offlineAtStart loses the connection before anything was asked: what the page says of it
+// stands where a phone shows it, for the button that was pressed is at its lower edge.
+func offlineAtStart(t *testing.T, s *stand) {
+	p, l := open(t, sharedChromium(t)), s.letter(t)
+	p.visit(l.link)
+	p.await("start")
+	p.atRequest(toStatus, -1, func(x *exchange) { x.lose() })
+	p.press("Start")
+	p.awaitWords("No connection. Nothing was lost.")
+	seen := evaluate[string](p, `(() => {
+		scrollTo(0, 0);
+		const {top, bottom} = document.getElementById("status").getBoundingClientRect();
+		return top >= 0 && bottom <= innerHeight ? "" : `+"`from ${top} to ${bottom}, where ${innerHeight} pixels are seen, ${scrollY} further down`"+`;
+	})()`)
+	if seen != "" {
+		t.Errorf("what is wrong stands out of sight of somebody who has not scrolled: %s", seen)
+	}
+	p.accessible("start, no connection")
+	p.leave()
+	p.press("Try again")
+	p.await("question")
+	p.press("Yes")
+	p.press("Continue")
+	p.await("check")
+	p.press("Cast my ballot")
+	p.await("done")
+	s.done(p)
+}
+
 // offlineBetween loses the network after the ballot was issued and before it is cast:
 // the page says so, keeps trying, and casts the same ballot.
 func offlineBetween(t *testing.T, s *stand) {

@@ -20,7 +20,7 @@ const (
 	// groups. What a server says before it is not among them.
 	maxBallotPage = 40_000
 	// The same for each other language, whose words take more.
-	maxOtherPage  = 40 << 10
+	maxOtherPage  = 41_200
 	maxBefore     = 3 // requests that lead to the first question
 	maxPublicPage = 40_000
 )

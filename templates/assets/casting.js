@@ -2,7 +2,7 @@
 // counts is in session.js; here it is shown, and the answer is let go.
 
 import { saveEntry, tell } from "./cast.js";
-import { opened } from "./flow.js";
+import { after, opened } from "./flow.js";
 import { Showing } from "./showing.js";
 
 const slow = 8000; // ms until the page says that it still works
@@ -74,7 +74,11 @@ export class Casting extends Showing {
   async notCast(e) {
     if (e.code === "closed" || e.code === "locked") {
       // The close may have been moved since this page was opened: it is said when it was.
-      this.status = await this.session.status(this.factor).catch(() => this.status);
+      const status = await this.session.status(this.factor).catch(() => null);
+      this.status = status || this.status;
+      if (status && after(status, this.m.schedule, this.now()) === "closed") {
+        return this.go("closed", {}, true); // nothing was issued, so nothing was cast
+      }
     }
     if (e.code === "storage" && e.details.received) {
       // The ballot is where it belongs; what is left of it on the device is not gone.
