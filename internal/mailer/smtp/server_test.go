@@ -98,6 +98,7 @@ type post struct {
 	port   int
 	server *server.Server
 	seen   *recorder
+	stop   func() // ends it before the test does
 
 	accept func(n int) error // each connection, from 1, before the greeting; an error other than errDrop is the greeting
 	greet  func(n int)       // may keep a connection waiting
@@ -221,10 +222,14 @@ func (p *post) start(t testing.TB, wire string, config *tls.Config) *post {
 		defer close(done)
 		p.server.Serve(l)
 	}()
-	t.Cleanup(func() {
-		p.server.Close()
+	p.stop = func() {
+		// The server's own Close looks at connections whose handshake is under way, and
+		// races with it. What lies below them can be closed at any time.
+		listener.Close()
 		<-done
-	})
+		p.cut()
+	}
+	t.Cleanup(p.stop)
 	return p
 }
 

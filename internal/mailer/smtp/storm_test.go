@@ -300,7 +300,7 @@ func TestStorm(t *testing.T) {
 		return states["queued"]+states["leased"] == 0
 	})
 	workers.end()
-	p.server.Close() // nobody counts any more
+	p.stop() // nobody counts any more
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f.mu.Lock()
