@@ -106,7 +106,7 @@ func TestGrantsRegistrar(t *testing.T) {
 		sv_registrar registrar.dispute_word SELECT INSERT
 		sv_registrar registrar.queue SELECT INSERT DELETE
 		sv_registrar registrar.addition SELECT INSERT DELETE
-		sv_registrar registrar.outbox SELECT INSERT UPDATE(attempts,delivery,lease_until,not_before,reason,sender,state)
+		sv_registrar registrar.outbox SELECT INSERT UPDATE(attempts,delivery,lease_until,not_before,reason,sender,state,turn)
 		sv_registrar registrar.mail_event SELECT INSERT
 		sv_registrar registrar.mail_pause SELECT INSERT UPDATE(paused)
 		sv_registrar registrar.turnout SELECT INSERT UPDATE(body,cells)

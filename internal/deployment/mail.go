@@ -58,7 +58,7 @@ func (d *Deployment) ResumeMail(ctx context.Context, id suite.ElectionID, spread
 	if err != nil {
 		return false, err
 	}
-	changed, err := mailer.Resume(ctx, e.registrarPool, d.c.Now(), spread)
+	changed, err := mailer.Resume(ctx, e.registrarPool, d.c.Now(), spread, e.manifest.Schedule.Open)
 	if err != nil || !changed {
 		return false, err
 	}

@@ -133,9 +133,10 @@ func Pause(ctx context.Context, pool *pgxpool.Pool) (changed bool, err error) {
 
 // Resume lets mails leave again. Those to everybody whose time came meanwhile leave over
 // a while, at random, as they would have: all at once, large mailbox providers would
-// slow them down. Invitations leave by the middle of what is left of the voting, and
-// reminders by the middle of the time that they have: later some would be too late.
-func Resume(ctx context.Context, pool *pgxpool.Pool, now time.Time, spread time.Duration) (changed bool, err error) {
+// slow them down. Invitations leave by the middle of what is left of the voting, reminders
+// by the middle of the time that they have, and announcements by the middle of what is
+// left until open, in Unix seconds, when voting opens: later some would be too late.
+func Resume(ctx context.Context, pool *pgxpool.Pool, now time.Time, spread time.Duration, open int64) (changed bool, err error) {
 	err = postgres.InTx(ctx, pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE registrar.mail_pause SET paused = false WHERE paused`)
 		if changed = err == nil && tag.RowsAffected() > 0; !changed {
@@ -143,12 +144,16 @@ func Resume(ctx context.Context, pool *pgxpool.Pool, now time.Time, spread time.
 		}
 		_, err = tx.Exec(ctx, `
 			WITH due AS MATERIALIZED (
-				SELECT id FROM registrar.outbox WHERE state = 'queued' AND not_before <= $1 AND kind = ANY ($2) ORDER BY id FOR UPDATE)
-			UPDATE registrar.outbox o SET not_before = $1::timestamptz + random() * interval '1 second' * CASE
-				WHEN o.kind = 'invitation' THEN LEAST($3::bigint, GREATEST(0, e.close_at - $4) / 2)
-				WHEN o.kind IN ('reminder', 'closing') THEN LEAST($3::bigint, GREATEST(0, e.close_at - $5 - $4) / 2)
-				ELSE $3::bigint END
-			FROM due CROSS JOIN registrar.election e WHERE o.id = due.id`, now.UTC(), bulk, int64(spread/time.Second), now.Unix(), int64(LastHour))
+				SELECT id FROM registrar.outbox WHERE state = 'queued' AND not_before <= $1 AND kind = ANY ($2) ORDER BY id FOR UPDATE),
+			later AS MATERIALIZED (
+				SELECT o.id, $1::timestamptz + random() * interval '1 second' * CASE
+					WHEN o.kind = 'invitation' THEN LEAST($3::bigint, GREATEST(0, e.close_at - $4) / 2)
+					WHEN o.kind IN ('reminder', 'closing') THEN LEAST($3::bigint, GREATEST(0, e.close_at - $5 - $4) / 2)
+					WHEN o.kind = 'announcement' THEN LEAST($3::bigint, GREATEST(0, $6 - $4) / 2)
+					ELSE $3::bigint END AS at
+				FROM due JOIN registrar.outbox o USING (id) CROSS JOIN registrar.election e)
+			UPDATE registrar.outbox o SET not_before = later.at, turn = CASE WHEN o.attempts = 0 THEN later.at ELSE o.turn END
+			FROM later WHERE o.id = later.id`, now.UTC(), bulk, int64(spread/time.Second), now.Unix(), int64(LastHour), open)
 		return err
 	})
 	if err != nil {

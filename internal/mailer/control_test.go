@@ -42,7 +42,7 @@ func TestPause(t *testing.T) {
 	}
 	now := time.Unix(electiontest.Open, 0).Add(time.Hour)
 	o.now.Store(now.Unix())
-	changed, err := mailer.Resume(t.Context(), o.db.Service, now, time.Hour)
+	changed, err := mailer.Resume(t.Context(), o.db.Service, now, time.Hour, o.m.Schedule.Open)
 	if err != nil || !changed {
 		t.Fatalf("resumed: %v, %v", changed, err)
 	}
@@ -61,7 +61,7 @@ func TestPause(t *testing.T) {
 	if _, err := m.Drain(t.Context()); err != nil || o.status().Waiting() != 0 {
 		t.Errorf("%d wait, %v", o.status().Waiting(), err)
 	}
-	if changed, err := mailer.Resume(t.Context(), o.db.Service, now, 0); changed || err != nil {
+	if changed, err := mailer.Resume(t.Context(), o.db.Service, now, 0, o.m.Schedule.Open); changed || err != nil {
 		t.Errorf("resumed again: %v, %v", changed, err)
 	}
 }
@@ -83,7 +83,7 @@ func TestResumeLate(t *testing.T) {
 		if _, err := mailer.Pause(t.Context(), o.db.Service); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := mailer.Resume(t.Context(), o.db.Service, now, 2*time.Hour); err != nil {
+		if _, err := mailer.Resume(t.Context(), o.db.Service, now, 2*time.Hour, o.m.Schedule.Open); err != nil {
 			t.Fatal(err)
 		}
 		for kind, most := range map[string]int64{mailer.Invitation: tt.invitations, mailer.Reminder: tt.reminders, mailer.Result: 7200} {
@@ -95,6 +95,32 @@ func TestResumeLate(t *testing.T) {
 				t.Errorf("%d s before the close: the last %s leaves after %d s, want up to %d", tt.left, kind, after, most)
 			}
 		}
+	}
+}
+
+// TestResumeAnnouncements ends a pause half an hour before the opening: announcements
+// leave before it, for afterwards nobody gets one.
+func TestResumeAnnouncements(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, 60)
+	o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'sealed', $1)`, electiontest.Open+24*3600)
+	for i := range 60 {
+		o.queue(mailer.Announcement, i)
+	}
+	now := time.Unix(electiontest.Open-1800, 0)
+	o.exec(`UPDATE registrar.outbox SET not_before = $1`, now.UTC())
+	if _, err := mailer.Pause(t.Context(), o.db.Service); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mailer.Resume(t.Context(), o.db.Service, now, 2*time.Hour, o.m.Schedule.Open); err != nil {
+		t.Fatal(err)
+	}
+	var last time.Time
+	if err := o.db.Owner.QueryRow(t.Context(), `SELECT max(not_before) FROM registrar.outbox`).Scan(&last); err != nil {
+		t.Fatal(err)
+	}
+	if after := last.Sub(now); after > 15*time.Minute || after < 10*time.Minute {
+		t.Errorf("the last announcement leaves after %v, half an hour before the opening", after)
 	}
 }
 

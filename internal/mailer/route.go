@@ -147,7 +147,8 @@ func (m *Mailer) hand(ctx context.Context, s Sender, jobs []*job) (left []*job) 
 			r = answers[i]
 		}
 		j.reason = r.Reason
-		j.spared = j.spared || !took && r.Pause > 0 && (r.Verdict == NotTaken || r.Verdict == Unknown)
+		// The sender that was asked last decides: a mail that this one looked at counts.
+		j.spared = !took && r.Pause > 0 && (r.Verdict == NotTaken || r.Verdict == Unknown)
 		if m.c.Observe != nil {
 			m.c.Observe(j.kind, r.Verdict)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"strikevote/internal/mailer"
+	"strikevote/internal/protocol/election/electiontest"
 )
 
 // via returns a Mailer with ranked senders.
@@ -446,4 +447,30 @@ func (s *stopping) Send(ctx context.Context, mails []mailer.Mail) []mailer.Answe
 	s.stop()
 	s.err = ctx.Err()
 	return []mailer.Answer{{Verdict: mailer.Accepted}}
+}
+
+// TestSecondDecides: where the first sender is not to be asked and the second looks at a
+// mail and says later, its attempts are counted, and it ends.
+func TestSecondDecides(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, 1)
+	o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, o.m.Schedule.Close+100*86400)
+	o.queue(mailer.Invitation, 0)
+	first := &inbox{name: "first", says: func(int) mailer.Answer { return mailer.Answer{Reason: mailer.ReasonSettings, Pause: 5 * time.Minute} }}
+	second := &inbox{name: "second", says: func(int) mailer.Answer { return mailer.Answer{Reason: mailer.ReasonFull} }}
+	c := o.config
+	c.Senders = []mailer.Sender{first, second}
+	m, err := mailer.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for h := range 2 * 24 * 12 {
+		o.now.Store(electiontest.Open + int64(h)*300)
+		if _, err := m.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := o.states(); got != "failed 1" {
+		t.Errorf("after two days in which a mailbox was full: %v", got)
+	}
 }

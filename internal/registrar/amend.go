@@ -186,7 +186,8 @@ func (r *Registrar) NewLink(ctx context.Context, number, email, by, reason strin
 				}
 			}
 		}
-		return r.mail(ctx, tx, mailer.Corrected, true, at, r.c.Now().Unix())
+		// No link leaves before the opening, when witnesses have signed the first checkpoints.
+		return r.mail(ctx, tx, mailer.Corrected, true, at, max(r.c.Now().Unix(), r.manifest.Schedule.Open))
 	})
 	if err != nil {
 		return fmt.Errorf("replacing a link: %w", scrub(err))

@@ -68,14 +68,16 @@ const (
 
 // receivers are who gets a mail of kind $1: whoever has an address, got none of its kind
 // since $2, and no reminder or closing mail since $3, if it is one; and for whom none of
-// them waits still. Nobody is reminded for whom no link was queued, as in the moment
+// them waits still. The time is that of the first turn: only who has not voted is tried
+// again, so that by the time of an attempt the number of receivers would say how many have
+// voted. Nobody is reminded for whom no link was queued, as in the moment
 // between the opening and the invitations: it would leave before it.
 const receivers = ` FROM registrar.member m
 	WHERE m.email IS NOT NULL AND NOT EXISTS (
 		SELECT FROM registrar.outbox o WHERE o.on_roll AND o.group_id = m.group_id AND o.roll_index = m.roll_index
-			AND (o.kind = $1 AND (o.not_before > $2 OR o.state = 'queued' AND o.attempts = 0)
+			AND (o.kind = $1 AND (o.turn > $2 OR o.state = 'queued' AND o.attempts = 0)
 				OR $1 IN ('reminder', 'closing') AND o.kind IN ('reminder', 'closing')
-					AND (o.not_before > $3 OR o.state = 'queued' AND o.attempts = 0)))
+					AND (o.turn > $3 OR o.state = 'queued' AND o.attempts = 0)))
 		AND ($1 NOT IN ('reminder', 'closing') OR EXISTS (SELECT FROM registrar.outbox o WHERE o.on_roll
 			AND o.group_id = m.group_id AND o.roll_index = m.roll_index AND o.kind IN ('invitation', 'corrected')))`
 

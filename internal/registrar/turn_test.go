@@ -1,0 +1,123 @@
+package registrar_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"strikevote/internal/mailer"
+	"strikevote/internal/protocol/election/electiontest"
+)
+
+// A carrier takes all mails, or none for now.
+type carrier struct {
+	takes bool
+	mails []mailer.Mail
+}
+
+func (*carrier) Name() string { return "carrier" }
+
+func (c *carrier) Send(_ context.Context, mails []mailer.Mail) []mailer.Answer {
+	answers := make([]mailer.Answer, len(mails))
+	for i := range answers {
+		answers[i].Reason = mailer.ReasonPolicy
+		if c.takes {
+			answers[i] = mailer.Answer{Verdict: mailer.Accepted}
+		}
+	}
+	c.mails = append(c.mails, mails...)
+	return answers
+}
+
+func (w *world) mailer(c *carrier) *mailer.Mailer {
+	w.t.Helper()
+	m, err := mailer.New(mailer.Config{Pool: w.db.Service, Manifest: w.m, MID: w.mid, Minter: w.minter, Zone: time.UTC, Now: w.clock,
+		From: mailer.Address{Name: "Union Ballot", Address: "ballot@union.example"}, Senders: []mailer.Sender{c}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return m
+}
+
+// TestReminderCount reminds everybody while a carrier is busy, so that only mails to
+// members who have not voted are tried again. How many the next reminder is for says
+// nothing of that, at any time: it is the same whether nobody has voted or nine have.
+func TestReminderCount(t *testing.T) {
+	t.Parallel()
+	counts := func(voted int, paused bool) (list [3]int) {
+		w := newWorld(t)
+		w.at(electiontest.Open)
+		if _, err := w.r.Enqueue(t.Context(), mailer.Invitation, w.clock(), 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.mailer(&carrier{takes: true}).Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.db.Owner.Exec(t.Context(), `INSERT INTO registrar.used (group_id, roll_index, kind) SELECT group_id, roll_index, 'strike' FROM registrar.member ORDER BY 1, 2 LIMIT $1`, voted); err != nil {
+			t.Fatal(err)
+		}
+		from := w.clock()
+		if n, err := w.r.Enqueue(t.Context(), mailer.Reminder, from, 0); n == 0 || err != nil {
+			t.Fatal(n, err)
+		}
+		if _, err := w.mailer(&carrier{}).Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if paused {
+			w.now.Store(from.Unix() + 3600)
+			if _, err := mailer.Pause(t.Context(), w.db.Service); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := mailer.Resume(t.Context(), w.db.Service, w.clock(), 0, w.m.Schedule.Open); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, after := range []int64{20*3600 - 1, 20 * 3600, 21*3600 + 1} {
+			w.now.Store(from.Unix() + after)
+			n, err := w.r.CheckEnqueue(t.Context(), mailer.Reminder, w.clock(), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list[i] = n
+		}
+		return list
+	}
+	for _, paused := range []bool{false, true} {
+		nobody, some := counts(0, paused), counts(9, paused)
+		if nobody != some {
+			t.Errorf("paused %v: the next reminder is for %v where nobody has voted, and for %v where nine have", paused, nobody, some)
+		}
+		if nobody[0] != 0 || nobody[2] < 10 {
+			t.Errorf("paused %v: the next reminder is for %v members: the test shows nothing", paused, nobody)
+		}
+	}
+}
+
+// TestCorrectedEarly corrects an address before voting opens: no link leaves until then.
+func TestCorrectedEarly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.at(electiontest.Open - 3000)
+	if err := w.r.NewLink(t.Context(), electiontest.MemberNo(1, 0), "new@mail.example", "Olga", "moved"); err != nil {
+		t.Fatal(err)
+	}
+	c := &carrier{takes: true}
+	m := w.mailer(c)
+	if _, err := m.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, mail := range c.mails {
+		if mail.To == "new@mail.example" {
+			t.Errorf("a link left before the opening: %s", mail.Subject)
+		}
+	}
+	early := len(c.mails)
+	w.at(electiontest.Open)
+	if _, err := m.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(c.mails) != early+1 || c.mails[early].To != "new@mail.example" {
+		t.Errorf("%d mails left at the opening, want the one to the new address", len(c.mails)-early)
+	}
+}
