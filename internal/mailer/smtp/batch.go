@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,9 +21,8 @@ type batch struct {
 	begun   int            // mails that are neither answered nor in todo; guarded by mu
 	lost    int            // connections that broke since the last answer; guarded by mu
 	served  int            // mails that the server itself answered for; guarded by mu
-	refused []tried        // those among them that it refused; guarded by mu
+	refused []tried        // refused since the last that was taken, see [Sender.believe]; guarded by mu
 	doubted []tried        // not taken since the last that was, and maybe for our sake; guarded by mu
-	taken   int            // guarded by mu
 	failure *mailer.Answer // why no connection could be made; guarded by mu
 	pause   *mailer.Answer // said of us, and good for all; guarded by mu
 	doubt   *mailer.Answer // the same, said of several recipients; guarded by mu
@@ -30,9 +30,11 @@ type batch struct {
 
 // A tried is a mail that the server answered.
 type tried struct {
-	i    int
-	to   recipient
-	ours mailer.Answer // see [judgment]
+	i     int
+	to    recipient
+	begun int           // how many refusals there were before
+	at    int           // the number of its own, if it was refused
+	ours  mailer.Answer // see [judgment]
 }
 
 const (
@@ -98,6 +100,7 @@ func (s *Sender) work(ctx, connecting context.Context, b *batch) {
 			b.answer(i, *wrong, false)
 			continue
 		}
+		x := tried{i: i, to: s.recipient(m.to), begun: s.begun()}
 		before := c.sent
 		j, usable := c.send(ctx, m)
 		if j.Verdict == mailer.NotTaken && !usable && before > 0 && again != i {
@@ -108,7 +111,8 @@ func (s *Sender) work(ctx, connecting context.Context, b *batch) {
 			b.back(i)
 			continue
 		}
-		s.note(b, tried{i, s.recipient(m.to), j.ours}, j.Answer)
+		x.ours = j.ours
+		s.note(b, x, j.Answer)
 		b.answer(i, j.Answer, usable)
 		if !usable {
 			s.drop(c)
@@ -212,29 +216,68 @@ func (b *batch) close(d *doubts) {
 	}
 }
 
+// refuse counts recipients that were refused since the last that was taken. Who was among
+// many such before, and whose mailbox it is again that others are taken between, has none:
+// that says nothing of us, and the dead addresses of a roll that are left at its end would
+// else hold up whoever asks for a link. A policy is no such thing: a server that takes a
+// few mails an hour has it against all. s.mu and b.mu are locked.
+func (s *Sender) refuse(b *batch, x tried, why mailer.Reason) {
+	s.refusals++
+	x.at = s.refusals
+	b.refused = append(b.refused, x)
+	if why != mailer.ReasonAddress && why != mailer.ReasonFull {
+		delete(s.gone, x.to)
+	}
+	if !s.gone[x.to] {
+		s.refused[x.to] = x.at
+	}
+}
+
+// begun returns what a mail that begins now is to know when it is taken.
+func (s *Sender) begun() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refusals
+}
+
+// take ends what there was against us. What was refused before the mail began is
+// believed. Later it is not: a server that turns against us refuses on one connection
+// while it still takes what it has begun to take on the others. s.mu and b.mu are locked.
+func (s *Sender) take(b *batch, x tried) {
+	s.doubts.taken(x.to)
+	b.doubted, b.doubt = nil, nil
+	b.refused = slices.DeleteFunc(b.refused, func(other tried) bool { return other.at <= x.begun })
+	many := len(s.refused) >= suspicious
+	for other, at := range s.refused {
+		if at > x.begun {
+			continue
+		}
+		delete(s.refused, other)
+		if many {
+			s.gone.add(other)
+		}
+	}
+	delete(s.gone, x.to)
+	s.known = true
+}
+
 // believe looks at what the server refused for good. One that refuses everybody has
-// nothing against the members: it does not know us, and nobody may lose their link by
-// that. Mails that leave over an hour come in small batches, so that it is counted over
-// all of them, until one is taken. And before the server has taken any, a refusal that is
-// not about the mailbox is no more than a reason to ask again. A test asks no second time.
-// s.mu is locked.
+// nothing against the members: it does not know us, or not any more, and nobody may lose
+// their link by that. A filter or a list can turn against us in the middle of a batch, so
+// that what counts is who was refused since the last that was taken; and mails that leave
+// over an hour come in small batches, so that it is counted over all of them. And before
+// the server has taken any, a refusal that is not about the mailbox is no more than a
+// reason to ask again. A test asks no second time. s.mu is locked.
 func (s *Sender) believe(b *batch) {
 	if s.c.Quote {
 		return
-	}
-	if b.taken > 0 {
-		clear(s.refused)
-		s.known = true
-		return
-	}
-	for _, x := range b.refused {
-		s.refused[x.to] = true
 	}
 	if len(s.refused) >= suspicious {
 		s.known = false
 	}
 	for _, x := range b.refused {
 		switch a := &b.answers[x.i]; {
+		case s.refused[x.to] == 0 && !s.gone[x.to]: // another batch's mail was taken meanwhile
 		case len(s.refused) >= suspicious:
 			*a = mailer.Answer{Reason: mailer.ReasonSettings, Pause: pauseSettings}
 		case !s.known && (a.Reason == mailer.ReasonPolicy || a.Reason == mailer.ReasonOther):

@@ -22,6 +22,13 @@ type recipient uint64
 
 type recipients map[recipient]bool
 
+func (r *recipients) add(to recipient) {
+	if *r == nil || len(*r) >= mostOwn {
+		*r = make(recipients)
+	}
+	(*r)[to] = true
+}
+
 func (s *Sender) recipient(to string) recipient {
 	return recipient(maphash.String(s.seed, strings.ToLower(to)))
 }
@@ -42,9 +49,6 @@ type doubts struct {
 func (d *doubts) holds(ours mailer.Answer) bool { return len(d.since[ours]) >= several }
 
 func (d *doubts) add(to recipient, ours mailer.Answer) {
-	if d.own[to] {
-		return
-	}
 	if d.since == nil {
 		d.since = make(map[mailer.Answer]recipients)
 	}
@@ -57,16 +61,13 @@ func (d *doubts) add(to recipient, ours mailer.Answer) {
 }
 
 // taken notes a recipient whose mail was taken: whatever there was against us is over.
+// Those of a hold become own too, though it may have been for our sake: it says no more
+// than that they do not count again. Where only few are left that are never taken, as
+// after a restart, they would else hold the sender once more after each that is.
 func (d *doubts) taken(to recipient) {
-	for ours, list := range d.since {
-		if d.holds(ours) {
-			continue // that was about us, and says nothing of them
-		}
+	for _, list := range d.since {
 		for other := range list {
-			if d.own == nil || len(d.own) >= mostOwn {
-				d.own = make(recipients)
-			}
-			d.own[other] = true
+			d.own.add(other)
 		}
 	}
 	clear(d.since)
@@ -83,12 +84,10 @@ func (s *Sender) note(b *batch, x tried, a mailer.Answer) {
 	defer b.mu.Unlock()
 	switch {
 	case a.Verdict == mailer.Accepted:
-		s.doubts.taken(x.to)
-		b.taken++
-		b.doubted, b.doubt = nil, nil
+		s.take(b, x)
 	case a.Verdict == mailer.Refused:
-		b.refused = append(b.refused, x)
-	case x.ours != mailer.Answer{}:
+		s.refuse(b, x, a.Reason)
+	case x.ours != (mailer.Answer{}) && !s.doubts.own[x.to]: // own ones would prolong a hold
 		s.doubts.add(x.to, x.ours)
 		b.doubted = append(b.doubted, x)
 		n := 0

@@ -185,7 +185,8 @@ func TestDoubtsCounted(t *testing.T) {
 }
 
 // TestDoubtsAtOnce: several batches at once, of a server that takes one recipient in
-// two; none is held. Then it takes none, and few more are asked for.
+// two; none is held. Then it takes none, and few more are
+// asked for.
 func TestDoubtsAtOnce(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -226,7 +227,9 @@ func TestDoubtsAtOnce(t *testing.T) {
 	}
 	asked.Store(0)
 	none.Store(true)
-	if held, taken := play(); held != 4 || taken != 0 || asked.Load() > 4*8 {
+	// Every second one is known for its own, and does not count: each batch asks for so
+	// many more until five others are refused.
+	if held, taken := play(); held != 4 || taken != 0 || asked.Load() > 2*4*8 {
 		t.Errorf("%d batches of 4 are held, %d mails taken, %d questions", held, taken, asked.Load())
 	}
 }

@@ -74,12 +74,14 @@ type Sender struct {
 	slots chan struct{}
 	seed  maphash.Seed // of [recipient]
 
-	mu      sync.Mutex
-	idle    []*session // guarded by mu
-	closed  bool       // guarded by mu
-	known   bool       // it has taken one, and not refused too many since; guarded by mu
-	refused recipients // since the last that was taken; guarded by mu
-	doubts  doubts     // guarded by mu
+	mu       sync.Mutex
+	idle     []*session        // guarded by mu
+	closed   bool              // guarded by mu
+	known    bool              // it has taken one, and not refused too many since; guarded by mu
+	refusals int               // counts them; guarded by mu
+	refused  map[recipient]int // those since the last that was taken, by their numbers; guarded by mu
+	gone     recipients        // see [Sender.refuse]; guarded by mu
+	doubts   doubts            // guarded by mu
 }
 
 var _ mailer.Sender = (*Sender)(nil)
@@ -107,7 +109,7 @@ func New(c Config) (*Sender, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	s := &Sender{c: c, name: "localhost", slots: make(chan struct{}, c.Connections), seed: maphash.MakeSeed(), refused: make(recipients)}
+	s := &Sender{c: c, name: "localhost", slots: make(chan struct{}, c.Connections), seed: maphash.MakeSeed(), refused: make(map[recipient]int)}
 	if _, host, ok := strings.Cut(c.Bounce, "@"); ok {
 		s.name = host
 	}
