@@ -20,7 +20,12 @@ func (d *DB) Blocks(do func(*pgxpool.Pool)) int64 {
 	}
 	do(p)
 	p.Close()
-	return d.touched() - before
+	n := d.touched()
+	// Once in a great many runs the list of sessions was empty, and nothing was added yet.
+	for tries := 0; n == before && tries < 1000; tries++ {
+		n = d.touched()
+	}
+	return n - before
 }
 
 // touched returns how many blocks all sessions touched until now. A session adds
