@@ -78,9 +78,9 @@ func (w *world) lateDispute(t *testing.T) {
 			}
 		}
 	}
-	const would, todo = "it would count 2, and the open questions could", "tell everybody"
-	late("a look", w.d.CheckDispute(ctx, w.id, number, names[0].Name, true), would, todo)
-	late("a decision", w.d.DecideDispute(ctx, w.id, number, names[0].Name, true), would, todo)
+	const would, remedy = "it would count 2, and the open questions could", "tell everybody"
+	late("a look", w.d.CheckDispute(ctx, w.id, number, names[0].Name, true), would, remedy)
+	late("a decision", w.d.DecideDispute(ctx, w.id, number, names[0].Name, true), would, remedy)
 	late("a rejection", w.d.DecideDispute(ctx, w.id, number, names[0].Name, false))
 	if list, err := w.d.Disputes(ctx, w.id); err != nil || len(list[number-1].Upheld)+len(list[number-1].Rejected) > 0 {
 		t.Errorf("words too late were recorded (%v)", err)
@@ -93,9 +93,9 @@ func (w *world) lateDispute(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	late("the round before", w.d.publishResult(ctx, e), would, todo)
+	late("the round before", w.d.publishResult(ctx, e), would, remedy)
 	w.until(t, election.PhaseCertified)
-	late("the round after", w.d.publishResult(ctx, e), would, todo)
+	late("the round after", w.d.publishResult(ctx, e), would, remedy)
 	if !strings.Contains(w.log.String(), ErrDecideLate.Error()) {
 		t.Error("the operator is not told that a report is not counted")
 	}
