@@ -84,18 +84,14 @@ func runElectionClient(ctx context.Context, e *env, fs *flag.FlagSet, args []str
 
 func runElectionWithdraw(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, true)
-	o.named(fs)
-	if err := o.parse(fs, args, 1, "name the act by its sequence, as strikevote election show lists it"); err != nil {
+	const what = "name the act by its sequence, as strikevote election show lists it"
+	by, err := o.begin(e, fs, args, 1, what)
+	if err != nil {
 		return err
 	}
 	sequence, err := strconv.ParseUint(fs.Arg(0), 10, 32)
 	if err != nil {
-		return usageError("name the act by its sequence, as strikevote election show lists it")
-	}
-	by, err := o.who()
-	if err != nil {
-		return err
+		return usageError(what)
 	}
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
 		fmt.Fprintf(e.out, "Act %d would be taken back, and those proposed after it.\n", sequence)
@@ -138,14 +134,9 @@ func showEnvelopes(ctx context.Context, e *env, d *deployment.Deployment, id sui
 
 func runElectionDecide(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, true)
-	o.named(fs)
 	accept := fs.String("accept", "", "trackers of the envelopes that are to be counted")
 	reject := fs.String("reject", "", "trackers of the envelopes that are never to be opened")
-	if err := o.parse(fs, args, 0, "name envelopes with -accept and -reject"); err != nil {
-		return err
-	}
-	by, err := o.who()
+	by, err := o.begin(e, fs, args, 0, "name envelopes with -accept and -reject")
 	if err != nil {
 		return err
 	}

@@ -87,12 +87,7 @@ func importMessages(ctx context.Context, e *env, d *deployment.Deployment, id su
 
 func ceremonyRestart(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, true)
-	o.named(fs)
-	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
-		return err
-	}
-	by, err := o.who()
+	by, err := o.begin(e, fs, args, 0, "it takes no arguments")
 	if err != nil {
 		return err
 	}
@@ -126,12 +121,7 @@ func showLog(ctx context.Context, e *env, d *deployment.Deployment, id suite.Ele
 
 func runElectionWipe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, true)
-	o.named(fs)
-	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
-		return err
-	}
-	by, err := o.who()
+	by, err := o.begin(e, fs, args, 0, "it takes no arguments")
 	if err != nil {
 		return err
 	}

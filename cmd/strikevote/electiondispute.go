@@ -95,19 +95,15 @@ func describeDispute(e *env, x registrar.Dispute, at string) {
 
 func runElectionDispute(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, true)
-	o.named(fs)
 	uphold := fs.Int("uphold", 0, "the number of a report that is true")
 	reject := fs.Int("reject", 0, "the number of a report that is not")
-	if err := o.parse(fs, args, 0, "name one report with -uphold or -reject"); err != nil {
+	const what = "name one report with -uphold or -reject"
+	by, err := o.begin(e, fs, args, 0, what)
+	if err != nil {
 		return err
 	}
 	if (*uphold > 0) == (*reject > 0) {
-		return usageError("name one report with -uphold or -reject")
-	}
-	by, err := o.who()
-	if err != nil {
-		return err
+		return usageError(what)
 	}
 	number := max(*uphold, *reject)
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {

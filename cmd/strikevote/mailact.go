@@ -38,8 +38,6 @@ type sending struct {
 
 func runMailSend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, true)
-	o.named(fs)
 	x := sending{spread: -1}
 	fs.Func("spread", "send over this `while`, in random order; 0s is at once (default: STRIKEVOTE_MAIL_SPREAD, or less, so that all leave in time)", func(s string) (err error) {
 		x.spread, err = time.ParseDuration(s)
@@ -50,15 +48,12 @@ func runMailSend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) e
 	})
 	fs.BoolVar(&x.wait, "wait", false, "wait until all have had their turn")
 	kinds := []string{mailer.Announcement, mailer.Reminder, mailer.Closing}
-	if err := o.parse(fs, args, 1, "name one kind of mail: "+strings.Join(kinds, ", ")); err != nil {
+	var err error
+	if x.by, err = o.begin(e, fs, args, 1, "name one kind of mail: "+strings.Join(kinds, ", ")); err != nil {
 		return err
 	}
 	if x.kind = fs.Arg(0); !slices.Contains(kinds, x.kind) {
 		return usageError("the kinds of mail are %s", strings.Join(kinds, ", "))
-	}
-	var err error
-	if x.by, err = o.who(); err != nil {
-		return err
 	}
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error { return x.queue(ctx, e, d, id, &o) })
 }
@@ -197,12 +192,7 @@ func holdMail(ctx context.Context, e *env, fs *flag.FlagSet, args []string, woul
 	do func(d *deployment.Deployment, id suite.ElectionID, by string) (string, error),
 ) error {
 	var o operation
-	o.add(e, fs, true)
-	o.named(fs)
-	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
-		return err
-	}
-	by, err := o.who()
+	by, err := o.begin(e, fs, args, 0, "it takes no arguments")
 	if err != nil {
 		return err
 	}

@@ -151,12 +151,7 @@ func listSuppressed(e *env, all []suppressed) {
 
 func runMailClear(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, true)
-	o.named(fs)
-	if err := o.parse(fs, args, 1, "name the member by number"); err != nil {
-		return err
-	}
-	by, err := o.who()
+	by, err := o.begin(e, fs, args, 1, "name the member by number")
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,18 @@ func (o *operation) parse(fs *flag.FlagSet, args []string, want int, what string
 	return nil
 }
 
+// begin adds the flags of a command that changes something and says in the committee's
+// log who did it, parses them as [operation.parse] does beside those that the command
+// added before, and returns who acts.
+func (o *operation) begin(e *env, fs *flag.FlagSet, args []string, want int, what string) (by string, err error) {
+	o.add(e, fs, true)
+	o.named(fs)
+	if err := o.parse(fs, args, want, what); err != nil {
+		return "", err
+	}
+	return o.who()
+}
+
 // open opens the deployment, or only the named parts of it. The caller closes it.
 func (o *operation) open(ctx context.Context, e *env, parts ...deployment.Part) (*deployment.Deployment, error) {
 	s, err := o.settings.load()

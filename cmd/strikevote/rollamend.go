@@ -56,13 +56,8 @@ func takenHint(err error) error {
 func runRollAdd(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	var p newcomer
-	o.add(e, fs, true)
-	o.named(fs)
 	p.add(fs)
-	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
-		return err
-	}
-	by, err := o.who()
+	by, err := o.begin(e, fs, args, 1, "name the member number")
 	if err != nil {
 		return err
 	}
@@ -145,12 +140,7 @@ func proposeAmendment(ctx context.Context, e *env, d *deployment.Deployment, id 
 
 func runRollStrike(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, true)
-	o.named(fs)
-	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
-		return err
-	}
-	by, err := o.who()
+	by, err := o.begin(e, fs, args, 1, "name the member number")
 	if err != nil {
 		return err
 	}
@@ -176,15 +166,10 @@ func runRollStrike(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 
 func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, true)
-	o.named(fs)
 	email := fs.String("email", "", "the new address; without it the member keeps theirs and only the link is replaced (theft)")
 	reason := fs.String("reason", "", "why, for the registrar's record")
 	shared := fs.Bool("shared", false, sharedUsage)
-	if err := o.parse(fs, args, 1, "name the member number"); err != nil {
-		return err
-	}
-	by, err := o.who()
+	by, err := o.begin(e, fs, args, 1, "name the member number")
 	if err != nil {
 		return err
 	}
@@ -221,14 +206,9 @@ func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	var p newcomer
-	o.add(e, fs, true)
-	o.named(fs)
 	p.add(fs)
 	reason := fs.String("reason", "", "why the person is disputed, for the committee's decision")
-	if err := o.parse(fs, args, 0, "describe the person with flags"); err != nil {
-		return err
-	}
-	by, err := o.who()
+	by, err := o.begin(e, fs, args, 0, "describe the person with flags")
 	if err != nil {
 		return err
 	}

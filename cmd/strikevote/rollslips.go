@@ -16,16 +16,11 @@ import (
 
 func runRollSlips(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, true)
-	o.named(fs)
 	numbers := fs.String("numbers", "", "member numbers, separated by commas (default: everybody without an address)")
 	reason := fs.String("reason", "", "why slips are needed, for the committee")
 	number := fs.Uint("print", 0, "the permission under which they are printed")
 	out := fs.String("o", "", "the file to write, which must not exist")
-	if err := o.parse(fs, args, 0, "it takes flags only"); err != nil {
-		return err
-	}
-	by, err := o.who()
+	by, err := o.begin(e, fs, args, 0, "it takes flags only")
 	if err != nil {
 		return err
 	}
