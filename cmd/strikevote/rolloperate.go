@@ -171,14 +171,15 @@ func runRollResend(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 		return err
 	}
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		fmt.Fprintln(e.out, "The same link would be sent again to the address on the roll; it ends no other.")
-		if o.dry(e) {
+		if !o.yes {
+			fmt.Fprintln(e.out, "The same link would be sent again to the address on the roll; it ends no other.")
+			o.dry(e)
 			return nil
 		}
 		if err := d.ResendLink(ctx, id, fs.Arg(0), o.operator()); err != nil {
 			return err
 		}
-		fmt.Fprintln(e.out, "\nIf there is such a member, with an address, the mail leaves in a moment.")
+		fmt.Fprintln(e.out, "If there is such a member, with an address, the mail leaves in a moment.")
 		return nil
 	})
 }
