@@ -95,6 +95,10 @@ func TestUndeliveredWords(t *testing.T) {
 	if said := undeliveredWords(m); said != "M0002  Name, HX, North: announcement came back" {
 		t.Error(said)
 	}
+	m.Kind, m.State = mailer.Invitation, "late"
+	if said := undeliveredWords(m); said != "M0002  Name, HX, North: invitation is not taken yet, and is tried again" {
+		t.Error(said)
+	}
 	for _, r := range []mailer.Reason{mailer.ReasonAddress, mailer.ReasonFull, mailer.ReasonPolicy, mailer.ReasonSuppressed, mailer.ReasonSpam, mailer.ReasonSettings, mailer.ReasonLimit, mailer.ReasonDown, mailer.ReasonOther} {
 		if what, do, _ := strings.Cut(mailReason(r), ": "); what == "" || do == "" {
 			t.Errorf("%s: %q says not what to do", r, mailReason(r))

@@ -68,10 +68,10 @@ cast cannot be told apart.` + operatorHelp},
 Sends a member a new link and ends the old one, after an address was corrected or a
 theft reported. It is refused once a ballot was issued.` + operatorHelp},
 		{name: "undelivered", args: "-data DIR", short: "whose mail did not arrive", run: looks(showUndelivered), long: `
-Lists the members whose link was refused, came back, is delayed or was reported as spam,
-with the kind of mail and why; before the opening those whose announcement was. Correct
-the address with roll address, call them, or give them a sealed slip. Reminders do not
-count: they would tell who has not voted.` + operatorHelp},
+Lists the members whose link was refused, came back, is delayed, was reported as spam or
+is tried in vain for some hours, with the kind of mail and why; before the opening those
+whose announcement was. Correct the address with roll address, call them, or give them a
+sealed slip. Reminders do not count: they would tell who has not voted.` + operatorHelp},
 		{name: "slips", args: "-data DIR -by YOU [-numbers A,B] [-reason WHY | -print NUMBER -o FILE] [-yes]", short: "print sealed slips with codes, by two", run: runRollSlips, long: `
 Prints slips with a typed code for members without an address, or for those whose
 numbers are given, one page each, to be folded and sealed. First it asks the committee:

@@ -222,6 +222,8 @@ func deliveryWords(state string) string {
 		return "is delayed"
 	case "complained":
 		return "was reported as spam"
+	case "late":
+		return "is not taken yet, and is tried again"
 	}
 	return state
 }

@@ -73,7 +73,7 @@ func (d *Deployment) Named(ctx context.Context, id suite.ElectionID, a act.Amend
 	return e.registrar.Named(ctx, a)
 }
 
-// Undelivered lists the members whose mail was refused for good.
+// Undelivered lists the members whose mail did not arrive, as far as is known.
 func (d *Deployment) Undelivered(ctx context.Context, id suite.ElectionID) ([]registrar.Undelivered, error) {
 	e := d.running(id)
 	if e == nil {

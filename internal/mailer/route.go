@@ -12,6 +12,11 @@ import (
 // next one too: of two mails with one link none does harm, and no mail at all does.
 const stickyAttempts = 8
 
+// OutageAttempts is how many attempts an outage uses up of a mail at most, at which a
+// sender takes no mail of anybody. One that had more was put off for its own sake, or its
+// recipient's, and waits for about three hours.
+const OutageAttempts = stickyAttempts + 2
+
 // A route is the ranked senders. A mail goes by the first that takes it.
 //
 // The rule against sending twice: a mail goes by another sender only when the one

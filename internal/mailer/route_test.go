@@ -262,10 +262,16 @@ func TestOutage(t *testing.T) {
 			o.queue(mailer.Invitation, i)
 		}
 		up := false
+		most := 0 // attempts of a mail, also while it is being tried
 		m := o.via(&inbox{says: func(int) mailer.Answer {
 			if up {
 				return mailer.Answer{Verdict: mailer.Accepted}
 			}
+			var n int
+			if err := o.db.Owner.QueryRow(t.Context(), `SELECT max(attempts) FROM registrar.outbox`).Scan(&n); err != nil {
+				t.Error(err)
+			}
+			most = max(most, n)
 			return tt.down
 		}})
 		for range 100 {
@@ -275,6 +281,9 @@ func TestOutage(t *testing.T) {
 		up = true
 		if o.drain(m); o.states() != tt.states {
 			t.Errorf("%s: after the outage: %s, want %s", name, o.states(), tt.states)
+		}
+		if (most <= mailer.OutageAttempts) != (tt.states == "sent 3") {
+			t.Errorf("%s: %d attempts, and an outage uses up %d", name, most, mailer.OutageAttempts)
 		}
 	}
 }

@@ -139,7 +139,7 @@ type Undelivered struct {
 	Kind string // of the mail
 	// State is failed: it never left; bounced, blocked: it came back; delayed: the
 	// member's mail system takes it later, or never; complained: it arrived, and was
-	// reported as spam.
+	// reported as spam; late: it was tried for hours, and is tried again.
 	State  string
 	Reason mailer.Reason
 }
@@ -147,19 +147,29 @@ type Undelivered struct {
 // Undelivered lists the members whose last link was refused, by who carries the mails or
 // by the member's own mail system, who have not got it yet, or who called it spam. As
 // long as nothing was heard of the invitation, what became of the announcement counts:
-// it finds addresses that are dead while there is time to ask for others. Reminders do
-// not count: they leave only to those who have not voted, so that whoever had one
-// refused, or had an earlier refusal made up for, would be known by it. No more do
-// notices, which go to those who have.
+// it finds addresses that are dead while there is time to ask for others. The last is the
+// one whose first turn came last: a link that arrived after another had been tried is not
+// hidden by further attempts at that one. A mail that waits counts once it was tried more
+// often than an outage alone explains, which would list everybody. Reminders do not
+// count: they leave only to those who have not voted, so that whoever had one refused,
+// or had an earlier refusal made up for, would be known by it. No more do notices, which
+// go to those who have.
 func (r *Registrar) Undelivered(ctx context.Context) ([]Undelivered, error) {
 	rows, err := r.c.Pool.Query(ctx, `
-		SELECT m.member_no, m.name, m.unit, m.campus, o.kind, COALESCE(o.delivery, o.state), COALESCE(o.reason, '') FROM registrar.member m
-		CROSS JOIN LATERAL (SELECT kind, CASE WHEN state = 'sent' THEN delivery END AS delivery, state, reason FROM registrar.outbox o
-			WHERE o.on_roll AND o.group_id = m.group_id AND o.roll_index = m.roll_index AND o.kind = ANY ($1)
-				AND (o.kind <> $2 OR o.state = 'failed' OR o.state = 'sent' AND o.delivery <> 'processed')
-			ORDER BY o.not_before DESC LIMIT 1) o
-		WHERE o.state = 'failed' OR o.delivery IN ('bounced', 'blocked', 'delayed', 'complained')
-		ORDER BY m.campus, m.name, m.member_no`, []string{mailer.Announcement, mailer.Invitation, mailer.Resend, mailer.Corrected}, mailer.Invitation)
+		SELECT m.member_no, m.name, m.unit, m.campus, o.kind, o.fate, COALESCE(o.reason, '') FROM registrar.member m
+		CROSS JOIN LATERAL (SELECT kind, fate, reason FROM (
+				SELECT kind, reason, turn, CASE
+					WHEN state = 'sent' THEN COALESCE(delivery, 'processed')
+					WHEN state = 'failed' THEN 'failed'
+					WHEN attempts > $3 THEN 'late'
+					ELSE 'queued' END AS fate
+				FROM registrar.outbox
+				WHERE on_roll AND group_id = m.group_id AND roll_index = m.roll_index AND kind = ANY ($1)) mails
+			WHERE kind <> $2 OR fate NOT IN ('queued', 'processed')
+			ORDER BY turn DESC LIMIT 1) o
+		WHERE o.fate NOT IN ('queued', 'processed', 'delivered')
+		ORDER BY m.campus, m.name, m.member_no`,
+		[]string{mailer.Announcement, mailer.Invitation, mailer.Resend, mailer.Corrected}, mailer.Invitation, mailer.OutageAttempts)
 	if err != nil {
 		return nil, fmt.Errorf("listing undelivered mails: %w", scrub(err))
 	}

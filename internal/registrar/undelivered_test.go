@@ -16,14 +16,7 @@ import (
 // who voted, or who did not.
 func TestUndelivered(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.at(electiontest.Open)
-	type mail struct{ kind, state string }
-	cases := []struct {
-		what   string
-		mails  []mail
-		listed bool
-	}{
+	list(t, []fated{
 		{"the announcement came back", []mail{{mailer.Announcement, "bounced"}}, true},
 		{"the announcement failed, and the invitation waits", []mail{{mailer.Announcement, "failed"}, {mailer.Invitation, "queued"}}, true},
 		{"the announcement came back, and of the invitation nothing is heard", []mail{{mailer.Announcement, "blocked"}, {mailer.Invitation, "sent"}}, true},
@@ -54,7 +47,39 @@ func TestUndelivered(t *testing.T) {
 		{"not reminded, having voted", []mail{{mailer.Invitation, "failed"}, {mailer.Reminder, "sent"}}, true},
 		{"reminded in vain, not having voted", []mail{{mailer.Invitation, "failed"}, {mailer.Reminder, "failed"}}, true},
 		{"only a reminder failed", []mail{{mailer.Invitation, "sent"}, {mailer.Reminder, "failed"}}, false},
-	}
+	})
+}
+
+// TestUndeliveredLate lists whose mail is tried in vain for longer than an outage
+// explains, unless a later one came.
+func TestUndeliveredLate(t *testing.T) {
+	t.Parallel()
+	list(t, []fated{
+		{"it is tried in vain for hours", []mail{{mailer.Invitation, "late"}}, true},
+		{"it is tried in vain, and the announcement came", []mail{{mailer.Announcement, "delivered"}, {mailer.Invitation, "late"}}, true},
+		{"the announcement is tried in vain", []mail{{mailer.Announcement, "late"}}, true},
+		{"it is tried as often as an outage explains", []mail{{mailer.Invitation, "outage"}}, false},
+		{"it came only after hours, and nothing is heard", []mail{{mailer.Announcement, "bounced"}, {mailer.Invitation, "patient"}}, true},
+		{"it is tried in vain, and one that was asked for came", []mail{{mailer.Invitation, "late"}, {mailer.Resend, "delivered"}}, false},
+		{"a reminder is tried in vain", []mail{{mailer.Invitation, "delivered"}, {mailer.Reminder, "late"}}, false},
+	})
+}
+
+type mail struct{ kind, state string }
+
+// A fated is a member with what became of their mails, the first first, and whether the
+// member is listed.
+type fated struct {
+	what   string
+	mails  []mail
+	listed bool
+}
+
+// list has each of cases be a member, and looks who is listed.
+func list(t *testing.T, cases []fated) {
+	t.Helper()
+	w := newWorld(t)
+	w.at(electiontest.Open)
 	for i, tt := range cases {
 		for j, m := range tt.mails {
 			w.mailed(m.kind, i, m.state, "", w.clock().Add(time.Duration(j)*time.Minute))
@@ -67,7 +92,7 @@ func TestUndelivered(t *testing.T) {
 	listed := map[string]bool{}
 	for _, m := range list {
 		listed[m.Number] = true
-		if !slices.Contains([]string{"failed", "bounced", "blocked", "delayed", "complained"}, m.State) || !mailer.Neutral(m.Kind) || strings.Contains(fmt.Sprintf("%v %+v", m, list), "CANARY") {
+		if !slices.Contains([]string{"failed", "bounced", "blocked", "delayed", "complained", "late"}, m.State) || !mailer.Neutral(m.Kind) || strings.Contains(fmt.Sprintf("%v %+v", m, list), "CANARY") {
 			t.Errorf("listed as %s: %v", m.State, m)
 		}
 	}
@@ -78,15 +103,27 @@ func TestUndelivered(t *testing.T) {
 	}
 }
 
-// mailed writes a mail as it is after it was sent: its state, or what was told of it.
+// mailed writes a mail as it is after it was sent: its state, or what was told of it;
+// late, outage and patient: after how many attempts it waits, or was taken.
 func (w *world) mailed(kind string, index int, state, reason string, at time.Time) {
 	w.t.Helper()
-	delivery := ""
+	delivery, attempts := "", 1
+	switch state {
+	case "late":
+		state, attempts = "queued", mailer.OutageAttempts+1
+	case "outage":
+		state, attempts = "leased", mailer.OutageAttempts
+	case "patient":
+		state, attempts = "sent", mailer.OutageAttempts+1
+	}
 	if !slices.Contains([]string{"queued", "leased", "sent", "failed"}, state) {
 		state, delivery = "sent", state
 	}
 	_, err := w.db.Owner.Exec(context.Background(), `INSERT INTO registrar.outbox (id, kind, group_id, roll_index, state, delivery, reason, attempts, not_before)
-		VALUES (uuid_send(gen_random_uuid()), $1, 1, $2, $3, NULLIF($4, ''), NULLIF($5, ''), 1, $6)`, kind, index, state, delivery, reason, at)
+		VALUES (uuid_send(gen_random_uuid()), $1, 1, $2, $3, NULLIF($4, ''), NULLIF($5, ''), $7, $6)`, kind, index, state, delivery, reason, at, attempts)
+	if err == nil { // the next attempt is later than the first turn
+		_, err = w.db.Owner.Exec(context.Background(), `UPDATE registrar.outbox SET not_before = not_before + attempts * interval '10 minutes' WHERE attempts > 1 AND turn = not_before`)
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -135,11 +172,11 @@ func TestMailsSecret(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range 48 {
-			w.mailed(mailer.Invitation, i, []string{"delivered", "bounced"}[i%2], "", w.clock())
+			w.mailed(mailer.Invitation, i, []string{"delivered", "bounced", "delivered", "late"}[i%4], "", w.clock())
 			for _, kind := range []string{mailer.Reminder, mailer.Closing} {
 				state := "sent" // as one that was not needed
 				if !voted(i) {
-					state = []string{"queued", "leased", "sent", "failed", "processed", "delayed", "delivered", "bounced", "blocked", "complained"}[i%10]
+					state = []string{"queued", "leased", "late", "sent", "failed", "processed", "delayed", "delivered", "bounced", "blocked", "complained"}[i%11]
 				}
 				w.mailed(kind, i, state, "", w.clock().Add(time.Minute))
 			}
@@ -167,7 +204,7 @@ func TestMailsSecret(t *testing.T) {
 			t.Errorf("%s voted: %s, and nobody: %s", what, got, nobody)
 		}
 	}
-	if !strings.Contains(nobody, "{reminder sent  48}") || !strings.Contains(nobody, "{invitation bounced  24}") || strings.Contains(nobody, "issued") {
+	if !strings.Contains(nobody, "{reminder sent  48}") || !strings.Contains(nobody, "{invitation bounced  12}") || strings.Contains(nobody, "issued") {
 		t.Errorf("got %s", nobody)
 	}
 }
