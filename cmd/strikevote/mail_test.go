@@ -203,6 +203,11 @@ func TestMailTest(t *testing.T) {
 	if b, err := os.ReadFile(files[0]); err != nil || !strings.Contains(string(b), "It is no ballot") || strings.Contains(string(b), "://") {
 		t.Errorf("the mail is %s, %v", b, err)
 	}
+	environ["STRIKEVOTE_MAIL_DIR"] = "/nowhere"
+	if code, out := test("vera@mail.example"); code != exitFalse || !strings.Contains(out, "its folder is there and may be written to: /nowhere") {
+		t.Errorf("exit %d without a folder: %s", code, out)
+	}
+	delete(environ, "STRIKEVOTE_MAIL_DIR")
 	if code, _ := test("vera"); code != exitUsage {
 		t.Errorf("exit %d for what is no address", code)
 	}

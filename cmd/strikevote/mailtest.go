@@ -170,12 +170,14 @@ func answerWords(a mailer.Answer) string {
 	return "it did not take the mail" + why + words
 }
 
-// afterwards says what happens with a test that was taken and does not arrive, or what a
-// refusal of the recipient shows.
+// afterwards says what happens with a test that was taken and does not arrive, what a
+// refusal of the recipient shows, or where to look.
 func (c *Config) afterwards(sender string, a mailer.Answer) string {
 	switch {
 	case a.Verdict == mailer.Refused && a.Reason == mailer.ReasonAddress && !barred(a):
 		return ". It takes mails of this sender; try an address that exists"
+	case sender == senderOutbox && a.Verdict == mailer.NotTaken:
+		return "; see whether its folder is there and may be written to: " + c.mailDir()
 	case a.Verdict != mailer.Accepted:
 		return ""
 	case sender == senderOutbox:
