@@ -71,11 +71,12 @@ func (d *Deployment) followCommittee(ctx context.Context) {
 }
 
 func (d *Deployment) sendMails(ctx context.Context, e *running) {
-	if e.mailer == nil {
+	m := e.mailer.Load()
+	if m == nil {
 		return
 	}
 	text := ""
-	if _, err := e.mailer.Drain(ctx); err != nil && ctx.Err() == nil {
+	if _, err := m.Drain(ctx); err != nil && ctx.Err() == nil {
 		if text = err.Error(); text != e.unsent {
 			d.c.Log.ErrorContext(ctx, "mails wait", "err", err)
 		}

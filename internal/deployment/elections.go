@@ -42,9 +42,8 @@ type running struct {
 	registrar       *registrar.Registrar
 	box             *ballotbox.Box
 	minter          *mailer.Minter                // nil once the keys of links are destroyed
-	mailer          *mailer.Mailer                // guarded by mails
+	mailer          atomic.Pointer[mailer.Mailer] // sends while mails is locked; who only looks does not wait for that
 	unsent          string                        // why mails waited last; guarded by mails
-	watched         atomic.Pointer[mailer.Mailer] // the mailer, for whoever watches and does not wait
 	// What mails tell of the certified result; it has a lock of its own.
 	told struct {
 		sync.Mutex

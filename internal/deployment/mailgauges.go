@@ -158,7 +158,7 @@ func (g *mailGauges) read(ctx context.Context) {
 	}
 	for _, id := range g.d.ids() {
 		e := g.d.running(id)
-		if e == nil || e.watched.Load() == nil || g.d.haltedBy(e) != nil {
+		if e == nil || e.mailer.Load() == nil || g.d.haltedBy(e) != nil {
 			continue
 		}
 		w, err := mailer.Waits(ctx, e.registrarPool, g.d.c.Now())
@@ -210,7 +210,7 @@ func (g *mailGauges) held() map[string]mailer.Reason {
 		if e == nil {
 			continue
 		}
-		m := e.watched.Load()
+		m := e.mailer.Load()
 		if m == nil {
 			continue
 		}

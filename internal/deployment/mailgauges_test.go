@@ -40,13 +40,12 @@ func (s *desk) mailing(c *carrier, members int) (*running, *pgtest.DB) {
 	e.manifest, e.bytes, e.mid = m, manifest, mid
 	s.exec(db, `INSERT INTO registrar.member (group_id, roll_index, member_no, name, email) SELECT 1, i, i::text, 'Canary', 'canary@mail.example' FROM generate_series(0, $1 - 1) i`, members)
 	s.exec(db, `INSERT INTO registrar.token (token_id, code_id, jti, group_id, roll_index) SELECT sha256(i::text::bytea), sha256(i::text::bytea), substr(sha256(i::text::bytea), 1, 16), 1, i FROM generate_series(0, $1 - 1) i`, members)
-	var err error
-	e.mailer, err = mailer.New(mailer.Config{Pool: db.Service, Manifest: m, MID: mid, Minter: mailer.NewMinter([32]byte(k.Token.Seed()), [32]byte{}), Senders: []mailer.Sender{c},
+	letters, err := mailer.New(mailer.Config{Pool: db.Service, Manifest: m, MID: mid, Minter: mailer.NewMinter([32]byte(k.Token.Seed()), [32]byte{}), Senders: []mailer.Sender{c},
 		From: mailer.Address{Name: "Union", Address: "ballot@union.example"}, Zone: time.UTC, Now: s.d.c.Now, Log: s.d.c.Log, Observe: s.d.mailCounts.observe})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	e.watched.Store(e.mailer)
+	e.mailer.Store(letters)
 	s.exec(db, `INSERT INTO registrar.election (phase, manifest, sealing, close_at) VALUES ('sealed', $1, $2, $3)`, manifest, electiontest.Sealing(s.t, m, k, mid), m.Schedule.Close)
 	if e.registrar, err = registrar.Open(context.Background(), registrar.Config{Pool: db.Service, Now: s.d.c.Now, Log: s.d.c.Log}); err != nil {
 		s.t.Fatal(err)
@@ -101,7 +100,7 @@ func TestMailGauges(t *testing.T) {
 	is("due", "known 1; waiting 30; waiting_oldest_seconds 180; ")
 	drain := func() {
 		t.Helper()
-		if _, err := e.mailer.Drain(t.Context()); err != nil {
+		if _, err := e.mailer.Load().Drain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -152,7 +151,7 @@ func TestMailGaugesSecret(t *testing.T) {
 				look()
 				c.answer = answer
 			}
-			if _, err := e.mailer.Drain(t.Context()); err != nil {
+			if _, err := e.mailer.Load().Drain(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			look()

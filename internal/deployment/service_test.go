@@ -620,7 +620,7 @@ func testMailsWait(t *testing.T, w *world) {
 		mailer *mailer.Mailer
 		lines  int // said in all
 	}{{closed, 1}, {closed, 1}, {closed, 1}, {post(false), 1}, {closed, 2}, {closed, 2}} {
-		other.mailer = tt.mailer
+		other.mailer.Store(tt.mailer)
 		w.d.sendMails(t.Context(), other)
 		if n := strings.Count(w.log.String(), "mails wait") - before; n != tt.lines {
 			t.Errorf("round %d: said %d times, want %d", i+1, n, tt.lines)

@@ -135,16 +135,16 @@ func (d *Deployment) openRegistrar(ctx context.Context, e *running) error {
 
 // openMailer opens what sends the mails. Without keys for links it sends those that have
 // none, such as the result's.
-func (d *Deployment) openMailer(e *running) (err error) {
+func (d *Deployment) openMailer(e *running) error {
 	senders := d.c.Senders
 	if len(senders) == 0 || e.manifest.Demo { // nobody of a demo is to get a mail
 		senders = []mailer.Sender{&mailer.Directory{Path: d.c.Mail, Unsynced: e.manifest.Demo}}
 	}
-	e.mailer, err = mailer.New(mailer.Config{
+	m, err := mailer.New(mailer.Config{
 		Pool: e.registrarPool, Manifest: e.manifest, MID: e.mid, Minter: e.minter, Senders: senders, Outcome: e.outcome,
 		From: d.c.From, Zone: d.Zone(e.manifest.ElectionID), Now: d.c.Now, Log: d.c.Log, Observe: d.mailCounts.observe,
 	})
-	e.watched.Store(e.mailer)
+	e.mailer.Store(m)
 	return err
 }
 
