@@ -27,17 +27,18 @@ func numbered(texts []byte, names []string) []byte {
 	for _, name := range names {
 		group := make(map[string]any)
 		for key, text := range all {
-			rest, below := strings.CutPrefix(key, name+".")
-			at := slices.Index(names, key)
-			further := strings.Contains(rest, ".") && slices.ContainsFunc(names, func(longer string) bool {
-				return len(longer) > len(name) && (key == longer || strings.HasPrefix(key, longer+"."))
-			})
-			switch {
-			case key == name:
+			if key == name {
 				group[""] = text
-			case below && at >= 0 && !further:
+			}
+			rest, below := strings.CutPrefix(key, name+".")
+			if !below || strings.Contains(rest, ".") && slices.ContainsFunc(names, func(longer string) bool {
+				return len(longer) > len(name) && (key == longer || strings.HasPrefix(key, longer+"."))
+			}) {
+				continue
+			}
+			if at := slices.Index(names, key); at >= 0 {
 				group[rest] = at + 1
-			case below && !further:
+			} else {
 				group[rest] = text
 			}
 		}
