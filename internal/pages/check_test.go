@@ -95,9 +95,6 @@ func attribute(t *testing.T, page, name string) string {
 	return m[1]
 }
 
-// TestCheckPage follows the page to everything that it runs: each script is the one
-// that is named by its hash, and only this page and its worker may do more than
-// others.
 // TestOtherWords: of check words that differ nobody is told at once that the record is of
 // another vote, since one wrong letter is enough for it.
 func TestOtherWords(t *testing.T) {
@@ -109,6 +106,9 @@ func TestOtherWords(t *testing.T) {
 	}
 }
 
+// TestCheckPage follows the page to everything that it runs: each script is the one
+// that is named by its hash, and only this page and its worker may do more than
+// others.
 func TestCheckPage(t *testing.T) {
 	t.Parallel()
 	h, m := ended(t, built(t))
