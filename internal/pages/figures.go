@@ -213,27 +213,21 @@ const (
 	shownMixed
 )
 
-// outcome returns which groups authorize and which do not, each ascending.
-func (f *figures) outcome() (is shown, yes, no []suite.GroupID) {
+// outcome returns whether all units of the rule authorize, none, or some.
+func (f *figures) outcome() shown {
 	authorized := 0
 	for i := range f.result.Units {
-		u := &f.result.Units[i]
-		if u.Authorized {
+		if f.result.Units[i].Authorized {
 			authorized++
-			yes = append(yes, u.Groups...)
-		} else {
-			no = append(no, u.Groups...)
 		}
 	}
-	slices.Sort(yes)
-	slices.Sort(no)
 	switch authorized {
 	case 0:
-		return shownNone, yes, no
+		return shownNone
 	case len(f.result.Units):
-		return shownAll, yes, no
+		return shownAll
 	}
-	return shownMixed, yes, no
+	return shownMixed
 }
 
 // merged returns the sets in which several groups are counted together.

@@ -118,7 +118,6 @@ func (s speaker) exact(is reason) string {
 // lines are what stands below the heading. notCalled is among them wherever somebody
 // authorizes: the most quoted sentence must not be read as a call.
 func (s speaker) lines() (notCalled bool, lines []string) {
-	is, _, _ := s.outcome()
 	for i := range s.result.Units {
 		u := s.judgedUnit(&s.result.Units[i])
 		for _, line := range s.why(u) {
@@ -128,7 +127,7 @@ func (s speaker) lines() (notCalled bool, lines []string) {
 			lines = append(lines, line)
 		}
 	}
-	return is != shownNone, lines
+	return s.outcome() != shownNone, lines
 }
 
 // sums are the arithmetic of a judged unit in words. Every share says of what it is
@@ -175,7 +174,6 @@ func (s speaker) lead(j *judged) string {
 
 // quote is a sentence to copy. It says out loud that nothing was called.
 func (s speaker) quote() []string {
-	is, _, _ := s.outcome()
 	var list []string
 	for i := range s.result.Units {
 		j := s.judgedUnit(&s.result.Units[i])
@@ -185,7 +183,7 @@ func (s speaker) quote() []string {
 		}
 		list = append(list, of)
 	}
-	switch is {
+	switch s.outcome() {
 	case shownNone:
 		return append(list, s.w.Text("results.quote.none"))
 	case shownMixed:
