@@ -199,7 +199,7 @@ func TestResultStages(t *testing.T) {
 			audittest.Options{Stage: layout.Locked},
 			[]string{"Voting has closed. The totals are not open yet. It takes 2 of 3 tellers to open them.", "The whole record (ZIP)"},
 			[]string{"authorize", "Votes"},
-			"There is no certificate yet.",
+			"There is no certificate yet",
 		},
 		{
 			audittest.Options{Stage: layout.Opened},
@@ -208,7 +208,7 @@ func TestResultStages(t *testing.T) {
 				"The members", "The committee answers this when it certifies.", "Say too that the result is not certified yet.",
 			},
 			[]string{"Certified", "The certificate, on one page"},
-			"There is no certificate yet.",
+			"There is no certificate yet",
 		},
 		{
 			audittest.Options{},
@@ -220,7 +220,7 @@ func TestResultStages(t *testing.T) {
 			audittest.Options{Cancelled: true},
 			[]string{"This vote was cancelled.", "There is no result"},
 			[]string{"Votes", "authorize"},
-			"There is no certificate yet.",
+			"There is no certificate yet",
 		},
 	} {
 		t.Run(fmt.Sprint(tt.options.Stage, tt.options.Cancelled), func(t *testing.T) {
