@@ -407,6 +407,15 @@ func otherLanguage(t *testing.T, s *stand) {
 	p.press("한국어")
 	p.wait("the other language", `document.documentElement.lang === "ko"`)
 	p.chosen("기권")
+	// Without a network the page still has the words that it came with, and these.
+	p.atRequest("/v1/words/", -1, func(x *exchange) { x.lose() })
+	p.press("English")
+	p.awaitWords(words("ko", "booth.language.failed"))
+	for _, tag := range [][2]string{{"es", "Español"}, {"ko", "한국어"}} {
+		p.press(tag[1])
+		p.wait(tag[1], `document.documentElement.lang === `+quote(tag[0]))
+	}
+	p.leave()
 	p.size(360, 800)
 	p.press(words("ko", "booth.continue"))
 	p.await("check")

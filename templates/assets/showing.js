@@ -16,6 +16,7 @@ export class Showing extends Texts {
     super();
     this.screens = Object.assign({}, screens, stops);
     this.stops = stops;
+    this.known = { [words.code]: words };
     this.page = new Page(words, languages, (wanted) => this.language(wanted));
     this.history = new Way((step) => this.turned(step));
     // then is what goes on after the committee's question, and what Try again tries.
@@ -50,19 +51,19 @@ export class Showing extends Texts {
     if (!this.session) {
       return [];
     }
-    const s = this.session;
     const close = this.close() > this.m.schedule.close && notice(this.p("booth.extended", {
       close: this.moment(this.close()), page: outside(this.public(""), this.t("booth.extended.page")),
     }));
-    const clock = Math.abs(s.skew) > 1000 * wrongClock && notice(this.p("booth.clock", { time: this.moment(this.now()) }));
+    const clock = Math.abs(this.session.skew) > 1000 * wrongClock && notice(this.p("booth.clock", { time: this.moment(this.now()) }));
     return [close, clock];
   }
 
   async language(wanted) {
-    const language = this.page.languages.find((l) => l.code === wanted);
     this.wanted = wanted; // answers may arrive in another order than they were asked for
     try {
-      const words = await fetchWords(language);
+      // Words that were here once are there without a network too.
+      const words = this.known[wanted] || (await fetchWords(this.page.languages.find((l) => l.code === wanted)));
+      this.known[wanted] = words;
       if (this.wanted !== wanted) {
         return;
       }
