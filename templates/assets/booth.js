@@ -289,7 +289,7 @@ class Booth extends Casting {
     this.entered = text;
     this.typed = own;
     const n = cleanBase32(text).length;
-    const key = n === 0 ? "empty" : n !== recoveryLength ? this.page.words.count("length", n) : reads(parseRecoveryCode, text) ? "" : "check";
+    const key = n === 0 ? "empty" : n !== recoveryLength ? "length.other" : reads(parseRecoveryCode, text) ? "" : "check";
     if (key) {
       return this.go("recover", { problem: this.t(`booth.recover.${key}`, { n }) }, true);
     }
