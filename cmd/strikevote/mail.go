@@ -245,7 +245,7 @@ func mailReason(r mailer.Reason) string {
 	case mailer.ReasonSpam:
 		return "reported as spam, so it has arrived: call these members"
 	case mailer.ReasonSettings:
-		return "key, account or sender is not right: run strikevote doctor mail"
+		return "key, account or sender is not right: run strikevote doctor mail, and strikevote mail test with your own address, which shows what the server says"
 	case mailer.ReasonLimit:
 		return "too much at once, or the quota is used up: it goes on by itself; ask whoever runs the mail server for more, or buy a larger plan"
 	case mailer.ReasonDown:
@@ -273,7 +273,7 @@ func printWaiting(e *env, zone *time.Location, st *mailer.Status, live *deployme
 	fmt.Fprintln(e.out, uncounted)
 	if lerr != nil {
 		if n > 0 {
-			fmt.Fprintf(e.out, "No mail leaves: %v.\n", lerr)
+			fmt.Fprintf(e.out, "They wait: %v.\n", lerr)
 		}
 		return
 	}

@@ -119,7 +119,7 @@ func (x *sending) say(e *env, n int, done bool, st *mailer.Status) {
 		fmt.Fprintln(e.out, over(x.spread))
 	}
 	if first := firstLinks(st); first > 0 && !mailer.Neutral(x.kind) {
-		fmt.Fprintf(e.out, "%s with the link %s not left yet. Whoever waits for one is reminded only after it has.\n", count(first, "mail"), haveHas(first))
+		fmt.Fprintf(e.out, "%s with the link %s not left yet. Whoever waits for one is reminded only some time after it has.\n", count(first, "mail"), haveHas(first))
 	}
 	if done {
 		fmt.Fprintln(e.out, "How they fare: strikevote mail status")

@@ -46,6 +46,9 @@ func countBounce(ctx context.Context, e *env, fs *flag.FlagSet, args []string) e
 	if *to == "" {
 		*to = string(c.SMTPBounceAddress)
 	}
+	if *to == "" {
+		return errors.New("nothing says to which address bounces come: give -to, or set STRIKEVOTE_SMTP_BOUNCE_ADDRESS")
+	}
 	events, err := smtp.ParseBounce(e.in, *to)
 	if errors.Is(err, smtp.ErrBounce) || err == nil && len(events) == 0 {
 		// It says nothing of a mail, and never will.

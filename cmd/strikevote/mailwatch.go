@@ -42,6 +42,11 @@ func watchMail(ctx context.Context, e *env, d *deployment.Deployment, id suite.E
 				waiting, all = waiting+t.Waiting, all+t.Waiting+t.Left+t.Failed
 			}
 		}
+		if waiting > 0 && d.RunsDatabases() {
+			// Nothing will leave; and a service that is started meanwhile would stand on
+			// this command's databases, and fall with it.
+			return fmt.Errorf("%s, and the service does not run, so that none leaves: strikevote serve; then watch again", waitWords(waiting))
+		}
 		if waiting > 0 && st.Paused {
 			return fmt.Errorf("%s, and mails are held back: strikevote mail resume", waitWords(waiting))
 		}

@@ -198,6 +198,10 @@ func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 		if err := d.CorrectAddress(ctx, id, fs.Arg(0), address, by, *reason); err != nil {
 			return err
 		}
+		if v.Phase == election.PhaseSealed {
+			fmt.Fprintln(e.out, "\nDone. The link leaves with the invitation, when voting has opened.")
+			return nil
+		}
 		fmt.Fprintln(e.out, "\nDone. The new link leaves with the next mails.")
 		return nil
 	})

@@ -109,6 +109,10 @@ func (s *servers) isPrivate(side string) bool {
 	return attached || s.private[side] != nil
 }
 
+// RunsDatabases reports whether this very process runs a database server, which ends with
+// it: then no service runs beside it that had one of its own.
+func (d *Deployment) RunsDatabases() bool { return len(d.servers.private) > 0 }
+
 // allPrivate reports whether every server that this process has is private.
 func (s *servers) allPrivate() bool {
 	return (s.registrar == nil || s.isPrivate(sideRegistrar)) && (s.box == nil || s.isPrivate(sideBox))

@@ -94,9 +94,17 @@ func (m *Mailer) batch(ctx context.Context) (claimed, left int, err error) {
 	return len(jobs), left, errors.Join(err, m.settle(ctx, jobs, until))
 }
 
+// linkAge is how long a member has a link before they are reminded of it: four hours, and
+// less where the whole vote is short.
+func (m *Mailer) linkAge() time.Duration {
+	s := m.c.Manifest.Schedule
+	return min(4*time.Hour, time.Duration(s.Close-s.Open)*time.Second/12)
+}
+
 // claim leases mails that are due, or whose lease ran out with their process. A reminder
 // speaks of the link that came before: while the mail that brings it waits, also for
-// another attempt, the reminder does. One that was given up keeps nothing back, for a
+// another attempt, the reminder does, and for a while after it has left: who held both
+// back together would else send "You have not voted yet" in the second of the link. One that was given up keeps nothing back, for a
 // reminder has the link, too. It is told apart here and not when mails are queued, for a
 // pause or an outage may end in any order.
 func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
@@ -109,7 +117,8 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 			  AND (o.state = 'queued' OR o.lease_until < $1)
 			  AND NOT EXISTS (SELECT FROM registrar.mail_pause WHERE paused)
 			  AND NOT EXISTS (SELECT FROM registrar.outbox w WHERE o.kind = ANY($7) AND o.on_roll AND w.kind = ANY($8) AND w.on_roll
-				AND w.group_id = o.group_id AND w.roll_index = o.roll_index AND w.state IN ('queued', 'leased'))
+				AND w.group_id = o.group_id AND w.roll_index = o.roll_index
+				AND (w.state IN ('queued', 'leased') OR w.state = 'sent' AND w.not_before > $9))
 			ORDER BY o.kind = ANY($5), o.kind = ANY($6), o.not_before, o.id LIMIT $3
 			FOR UPDATE OF o SKIP LOCKED),
 		claimed AS (
@@ -127,7 +136,8 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 		LEFT JOIN registrar.used u ON c.on_roll AND u.group_id = c.group_id AND u.roll_index = c.roll_index
 		LEFT JOIN registrar.token t ON t.on_roll = c.on_roll AND t.group_id = c.group_id AND t.roll_index = c.roll_index
 			AND NOT EXISTS (SELECT FROM registrar.token_revoked r WHERE r.token_id = t.token_id)`,
-		m.c.Now().UTC(), until, Batch, m.c.Manifest.Schedule.Close, bulk, notices, reminding, firsts)
+		m.c.Now().UTC(), until, Batch, m.c.Manifest.Schedule.Close, bulk, notices, reminding, firsts,
+		m.c.Now().Add(-m.linkAge()).UTC())
 	if err != nil {
 		return nil, fmt.Errorf("claiming mails: %w", err)
 	}

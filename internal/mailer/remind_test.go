@@ -21,8 +21,8 @@ func (o *office) where(kind string, index int) string {
 }
 
 // TestReminderWaits: no reminder leaves before the mail that brings the link, whatever
-// keeps that one: its time, another process, another attempt. Only the member's own keeps
-// it. The negative controls are members whose link has left, was given up, or never was
+// keeps that one: its time, another process, another attempt; and none soon after. Only the member's own keeps
+// it. The negative controls are members whose link has left long ago, was given up, or never was
 // queued, and mails of other kinds: they leave at once.
 func TestReminderWaits(t *testing.T) {
 	t.Parallel()
@@ -41,7 +41,8 @@ func TestReminderWaits(t *testing.T) {
 				o.queue(mailer.Result, 0)
 				o.queue(mailer.Resend, 0)
 				o.config.Outcome = func(context.Context) (*mailer.Outcome, error) { return certified(), nil }
-				o.exec(`UPDATE registrar.outbox SET state = 'sent', attempts = 1 WHERE kind = $1 AND roll_index = 1`, first)
+				o.exec(`UPDATE registrar.outbox SET state = 'sent', attempts = 1, not_before = $2 WHERE kind = $1 AND roll_index = 1`, first,
+					time.Unix(electiontest.Open-4*3600-1, 0).UTC())
 				o.exec(`UPDATE registrar.outbox SET state = 'failed', attempts = 30, reason = 'other' WHERE kind = $1 AND roll_index = 2`, first)
 				box := &inbox{}
 				m := o.mailer(box)
@@ -62,7 +63,12 @@ func TestReminderWaits(t *testing.T) {
 				left("it was not taken", 0, "queued 0")
 				box.says = nil
 				o.now.Add(60)
-				left("it was taken", 2, "sent 1")
+				left("it was taken", 1, "queued 0")
+				age := min(4*3600, (o.m.Schedule.Close-o.m.Schedule.Open)/12)
+				o.now.Add(age - 120)
+				left("it was taken a while ago", 0, "queued 0")
+				o.now.Add(120)
+				left("it was taken long ago", 1, "sent 1")
 				if n := len(box.mails); n != 7 {
 					t.Errorf("%d mails arrived, want 7", n)
 				}

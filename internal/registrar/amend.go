@@ -186,8 +186,10 @@ func (r *Registrar) NewLink(ctx context.Context, number, email, by, reason strin
 				}
 			}
 		}
-		// No link leaves before the opening, when witnesses have signed the first checkpoints.
-		return r.mail(ctx, tx, mailer.Corrected, true, at, max(r.c.Now().Unix(), r.manifest.Schedule.Open))
+		if e.phase == election.PhaseSealed {
+			return nil // no link has left, and the invitation brings this one
+		}
+		return r.mail(ctx, tx, mailer.Corrected, true, at, r.c.Now().Unix())
 	})
 	if err != nil {
 		return fmt.Errorf("replacing a link: %w", scrub(err))

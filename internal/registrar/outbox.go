@@ -52,6 +52,8 @@ var (
 	// ErrMailEarly is returned for reminders before the opening: their link would
 	// be the first that a member gets, and not yet of use.
 	ErrMailEarly = errors.New("reminders leave while voting is open, and it is not open yet")
+	// ErrMailSpread is returned for announcements of which the last would leave too late.
+	ErrMailSpread = errors.New("the last announcement would leave after voting opens: send them over a shorter time")
 	// ErrMailLate is returned for what has no sense any more.
 	ErrMailLate = errors.New("it is too late for this mail: an announcement leaves before voting opens, a reminder before it closes")
 )
@@ -205,8 +207,10 @@ func (r *Registrar) mayEnqueue(ctx context.Context, kind string) error {
 func (r *Registrar) inTime(kind string, e row, from, last int64) error {
 	open := r.manifest.Schedule.Open
 	switch {
-	case kind == mailer.Announcement && (e.phase != election.PhaseSealed || last >= open):
+	case kind == mailer.Announcement && (e.phase != election.PhaseSealed || from >= open):
 		return ErrMailLate
+	case kind == mailer.Announcement && last >= open:
+		return ErrMailSpread
 	case kind != mailer.Reminder && kind != mailer.Closing:
 		return nil
 	case e.phase == election.PhaseSealed || from < open:
