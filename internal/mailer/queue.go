@@ -28,9 +28,15 @@ const (
 	grace = 5 * time.Second
 
 	// maxAttempts bounds retries; with the pauses between them they go on for
-	// about a day. Those at which a sender takes no mail of anybody do not count: an
-	// outage may be longer, and says nothing of one mail.
+	// about a day. Those at which a sender keeps a mail back for its own sake, and not
+	// for the mail's, do not count: an outage may be longer, and says nothing of one mail.
 	maxAttempts = 30
+
+	// patience is for how long after its turn a mail is spared so that a sender keeps back
+	// while it takes others. One that takes a few of each batch, as a server does that
+	// lets so many pass in an hour, may do so for days; but it may mean this mail after
+	// all, and then the mail must end. Where it takes none of anybody, no attempt counts.
+	patience = 7 * 24 * time.Hour
 )
 
 // A job is a claimed row of the outbox and the person it is for.
@@ -38,7 +44,8 @@ type job struct {
 	id       []byte
 	kind     string
 	attempts int
-	sender   string // that may have taken it before
+	turn     time.Time // when its turn came first
+	sender   string    // that may have taken it before
 	onRoll   bool
 	group    suite.GroupID
 	index    uint32
@@ -53,7 +60,7 @@ type job struct {
 	mail   Mail
 	state  state // what becomes of it
 	reason Reason
-	spared bool // a sender took no mail of anybody, so that this attempt does not count
+	spared bool // a sender kept it back for its own sake, so that this attempt does not count
 }
 
 // state is what becomes of a job.
@@ -124,8 +131,8 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 		claimed AS (
 			UPDATE registrar.outbox o SET state = 'leased', lease_until = $2, attempts = attempts + 1
 			FROM due WHERE o.id = due.id
-			RETURNING o.id, o.kind, o.attempts, o.sender, o.on_roll, o.group_id, o.roll_index)
-		SELECT c.id, c.kind, c.attempts, COALESCE(c.sender, ''), c.on_roll, c.group_id, c.roll_index,
+			RETURNING o.id, o.kind, o.attempts, o.turn, o.sender, o.on_roll, o.group_id, o.roll_index)
+		SELECT c.id, c.kind, c.attempts, c.turn, COALESCE(c.sender, ''), c.on_roll, c.group_id, c.roll_index,
 			COALESCE(m.name, a.name, ''), COALESCE(m.email, a.email, ''), COALESCE(m.former_email, ''), COALESCE(m.unit, ''),
 			COALESCE(m.campus, a.campus, ''), COALESCE(m.language, a.language, ''),
 			t.jti, COALESCE(u.kind, ''), COALESCE(e.close_at, $4), COALESCE(e.phase, '')
@@ -143,7 +150,7 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 	}
 	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*job, error) {
 		j := new(job)
-		return j, row.Scan(&j.id, &j.kind, &j.attempts, &j.sender, &j.onRoll, &j.group, &j.index,
+		return j, row.Scan(&j.id, &j.kind, &j.attempts, &j.turn, &j.sender, &j.onRoll, &j.group, &j.index,
 			&j.name, &j.email, &j.former, &j.unit, &j.campus, &j.language, &j.jti, &j.used, &j.close, &j.phase)
 	})
 	if err != nil {

@@ -146,6 +146,7 @@ func (m *Mailer) hand(ctx context.Context, s Sender, jobs []*job) (left []*job) 
 	}
 	counts := make(map[string]int)
 	took := slices.ContainsFunc(answers, func(a Answer) bool { return a.Verdict == Accepted })
+	now := m.c.Now()
 	for i, j := range jobs {
 		r := Answer{}
 		if i < len(answers) {
@@ -153,7 +154,7 @@ func (m *Mailer) hand(ctx context.Context, s Sender, jobs []*job) (left []*job) 
 		}
 		j.reason = r.Reason
 		// The sender that was asked last decides: a mail that this one looked at counts.
-		j.spared = !took && r.Pause > 0 && (r.Verdict == NotTaken || r.Verdict == Unknown)
+		j.spared = r.Pause > 0 && (r.Verdict == NotTaken || r.Verdict == Unknown) && (!took || now.Before(j.turn.Add(patience)))
 		if m.c.Observe != nil {
 			m.c.Observe(j.kind, r.Verdict)
 		}

@@ -288,6 +288,60 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// picky takes a few of each batch, and says the same of all others.
+type picky struct {
+	few    int
+	others mailer.Answer
+}
+
+func (*picky) Name() string { return "first" }
+
+func (s *picky) Send(_ context.Context, mails []mailer.Mail) []mailer.Answer {
+	answers := make([]mailer.Answer, len(mails))
+	for i := range answers {
+		if answers[i] = s.others; i < s.few {
+			answers[i] = mailer.Answer{Verdict: mailer.Accepted}
+		}
+	}
+	return answers
+}
+
+// TestFewTaken: who carries the mails takes one of each batch for two days, and keeps the
+// others back for its own sake; then it takes all. Nobody is given up. The negative
+// controls: what it says is of these mails; and it goes on for longer than it is believed
+// to be for its own sake, so that a mail that is meant after all ends.
+func TestFewTaken(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		others mailer.Answer
+		pause  time.Duration // between 40 attempts
+		failed bool
+	}{
+		"kept back":        {mailer.Answer{Reason: mailer.ReasonSettings, Pause: 5 * time.Minute}, 75 * time.Minute, false},
+		"answers lost":     {mailer.Answer{Verdict: mailer.Unknown, Reason: mailer.ReasonDown, Pause: 5 * time.Minute}, 75 * time.Minute, false},
+		"these mails":      {mailer.Answer{Reason: mailer.ReasonPolicy}, 75 * time.Minute, true},
+		"and for too long": {mailer.Answer{Reason: mailer.ReasonSettings, Pause: 5 * time.Minute}, 12 * time.Hour, true},
+	} {
+		o := newOffice(t, 10)
+		o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, o.m.Schedule.Close+100*86400)
+		for i := range 10 {
+			o.queue(mailer.Invitation, i)
+		}
+		s := &picky{1, tt.others}
+		m := o.via(s)
+		for i := range 40 {
+			o.queue(mailer.Resend, i%10) // it overtakes the others, and is the one that is taken
+			o.drain(m)
+			o.now.Add(int64(tt.pause / time.Second))
+		}
+		s.others = mailer.Answer{Verdict: mailer.Accepted}
+		o.drain(m)
+		if got := o.states(); strings.Contains(got, "failed") != tt.failed || strings.Contains(got, "queued") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
 // TestLater: a mail that a system takes only after hours, as one does that does not know
 // us yet, is tried a few times an hour and arrives; so does one that has a long outage
 // behind it, at which it was tried in vain.

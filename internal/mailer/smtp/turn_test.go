@@ -54,6 +54,33 @@ func TestTurned(t *testing.T) {
 	}
 }
 
+// TestFewAnHour: a server takes two mails an hour and refuses all others as spam, at the last
+// attempts that they have. Nobody loses their link; when it takes mails again all of them leave.
+func TestFewAnHour(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	const n, hours = 30, 8
+	var asked atomic.Int64
+	var again atomic.Bool
+	p := rig(t, a, says(554, 5, 7, 1, "Message rejected as spam"), func(string) bool { return !again.Load() && asked.Add(1) > 2 })
+	s := newStorm(t, n)
+	if _, err := s.db.Owner.Exec(t.Context(), `UPDATE registrar.outbox SET attempts = 25`); err != nil {
+		t.Fatal(err)
+	}
+	var late atomic.Int64
+	m := s.mailerAt(p.sender(t, a, nil), slog.New(slog.NewTextHandler(io.Discard, nil)), &late)
+	for k := range hours {
+		asked.Store(0)
+		s.drain(m, 2)
+		if got := s.states(); got["failed"] > 0 {
+			t.Fatalf("after %d attempts: %v", k+1, got)
+		}
+		late.Add(75 * 60) // later than each mail's own pause
+	}
+	again.Store(true)
+	s.drain(m, n-2*hours)
+}
+
 // TestRefusedBefore: what was refused before a taken mail is believed, and only the run
 // after it is not.
 func TestRefusedBefore(t *testing.T) {
