@@ -16,6 +16,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -180,6 +181,43 @@ func (d *DB) Pool(role string) *pgxpool.Pool {
 	}
 	d.pools[role] = p
 	return p
+}
+
+// Text returns every row of those tables that only says, as text: for a search for what
+// must not be in them.
+func (d *DB) Text(only func(schema, table string) bool) string {
+	d.t.Helper()
+	ctx := context.Background()
+	rows, err := d.Owner.Query(ctx, `SELECT table_schema, table_name FROM information_schema.tables
+		WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2`)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var tables []pgx.Identifier
+	var schema, table string
+	if _, err := pgx.ForEachRow(rows, []any{&schema, &table}, func() error {
+		if only(schema, table) {
+			tables = append(tables, pgx.Identifier{schema, table})
+		}
+		return nil
+	}); err != nil {
+		d.t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, name := range tables {
+		rows, err := d.Owner.Query(ctx, `SELECT x::text FROM `+name.Sanitize()+` x`)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		for _, line := range lines {
+			all.WriteString(line + "\n")
+		}
+	}
+	return all.String()
 }
 
 // start returns the cluster of a side, and starts it the first time.

@@ -1,6 +1,7 @@
 package pgtest_test
 
 import (
+	"strings"
 	"testing"
 
 	"strikevote/internal/platform/postgres/pgtest"
@@ -33,5 +34,21 @@ func TestDatabases(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestText finds what is in the tables that it is asked for, whatever they are called.
+func TestText(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Registrar(t)
+	if _, err := db.Owner.Exec(t.Context(), `CREATE SCHEMA "a b"; CREATE TABLE "a b"."c.D" (e text, f bytea);
+		INSERT INTO "a b"."c.D" VALUES ('here', '\x0abc'), (NULL, NULL); CREATE TABLE public.other (g text); INSERT INTO public.other VALUES ('there')`); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := db.Text(func(schema, table string) bool { return schema == "a b" && table == "c.D" }), "(here,\"\\\\x0abc\")\n(,)\n"; got != want {
+		t.Errorf("%q, not %q", got, want)
+	}
+	if all := db.Text(func(string, string) bool { return true }); !strings.Contains(all, "here") || !strings.Contains(all, "there") {
+		t.Errorf("of all tables: %q", all)
 	}
 }
