@@ -7,14 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/smtp"
 	"net/textproto"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	gomail "github.com/wneessen/go-mail/smtp"
+
 	"strikevote/internal/mailer"
+	"strikevote/internal/mailer/smtp"
 )
 
 // A Relay is a mail server that takes the union's mails. It redacts itself.
@@ -22,7 +23,7 @@ type Relay struct {
 	Host           string
 	Port           int
 	User, Password string
-	TLS            string      // starttls, tls or none
+	TLS            string      // as of [smtp.Config]
 	From           string      // the address that mails leave from; empty: it is not tried
 	Config         *tls.Config // of tests; nil: what a usual one is
 }
@@ -59,7 +60,7 @@ func (x *findings) relay(ctx context.Context, r Relay) {
 		c = new(tls.Config)
 	}
 	c.ServerName = r.Host
-	if r.TLS == "tls" {
+	if r.TLS == smtp.TLS {
 		t := tls.Client(conn, c)
 		if err := t.HandshakeContext(ctx); err != nil {
 			x.fail("SMTP TLS", tlsDo(err, "see that port and STRIKEVOTE_SMTP_TLS belong together: tls is usual on 465, starttls on 587"), "%s", r.scrub(err))
@@ -67,7 +68,7 @@ func (x *findings) relay(ctx context.Context, r Relay) {
 		}
 		conn = t
 	}
-	client, err := smtp.NewClient(conn, r.Host)
+	client, err := gomail.NewClient(conn, r.Host)
 	if err != nil {
 		x.fail("SMTP server", "see that port and STRIKEVOTE_SMTP_TLS belong together: tls is usual on 465, starttls on 587", "%s does not greet as a mail server does: %s", at, r.scrub(err))
 		return
@@ -77,13 +78,13 @@ func (x *findings) relay(ctx context.Context, r Relay) {
 	_ = client.Quit() // nothing was sent
 }
 
-func (x *findings) talk(client *smtp.Client, r Relay, c *tls.Config) {
+func (x *findings) talk(client *gomail.Client, r Relay, c *tls.Config) {
 	if err := client.Hello("localhost"); err != nil {
 		x.fail("SMTP server", "ask whoever runs it", "it does not want to talk with this machine: %s", r.scrub(err))
 		return
 	}
 	x.ok("SMTP server", "%s answers", r.Host)
-	if r.TLS == "starttls" {
+	if r.TLS == smtp.StartTLS {
 		if ok, _ := client.Extension("STARTTLS"); !ok {
 			x.fail("SMTP TLS", "use another port, or STRIKEVOTE_SMTP_TLS=tls", "the server offers no STARTTLS: links and password would pass in the open")
 			return
@@ -118,9 +119,9 @@ func tlsDo(err error, or string) string {
 }
 
 // sender asks whether the server takes mails from who they are from, and takes it back.
-func (x *findings) sender(client *smtp.Client, r Relay) {
+func (x *findings) sender(client *gomail.Client, r Relay) {
 	const check = "SMTP sender"
-	if err := client.Mail(r.From); err != nil {
+	if err := client.Mail("<" + r.From + ">"); err != nil {
 		x.fail(check, "have whoever runs the server allow this account to send from that address, every name+number of it too if it is the one for bounces; or set STRIKEVOTE_MAIL_FROM_ADDRESS or STRIKEVOTE_SMTP_BOUNCE_ADDRESS to one that it may use",
 			"it takes no mail from %s: %s", r.From, r.scrub(err))
 		return
@@ -133,7 +134,7 @@ func (x *findings) sender(client *smtp.Client, r Relay) {
 }
 
 // auth signs in, and reports whether mails can be tried.
-func (x *findings) auth(client *smtp.Client, r Relay) bool {
+func (x *findings) auth(client *gomail.Client, r Relay) bool {
 	const check = "SMTP login"
 	offered, methods := client.Extension("AUTH")
 	switch {
@@ -147,17 +148,11 @@ func (x *findings) auth(client *smtp.Client, r Relay) bool {
 		x.fail(check, "see that port and STRIKEVOTE_SMTP_TLS are right: most servers take a password only over TLS", "the server takes no password here")
 		return false
 	}
-	var how smtp.Auth
-	switch list := strings.Fields(strings.ToUpper(methods)); {
-	case slices.Contains(list, "PLAIN"):
-		how = smtp.PlainAuth("", r.User, r.Password, r.Host)
-	case slices.Contains(list, "LOGIN"):
-		how = login{r.User, r.Password}
-	default:
-		x.warn(check, "send a test with strikevote mail test", "it was not tried: the server offers %s only", methods)
+	switch err := smtp.SignIn(client, r.Host, r.User, r.Password); {
+	case errors.Is(err, smtp.ErrNoAuth):
+		x.fail(check, "ask whoever runs it for a way to sign in with a name and a password", "the server offers %s only, which this program does not have", methods)
 		return false
-	}
-	if err := client.Auth(how); err != nil {
+	case err != nil:
 		x.fail(check, "see that user and password are right; some providers want a password made for programs", "the server refuses it: %s", r.scrub(err))
 		return false
 	}
@@ -165,32 +160,10 @@ func (x *findings) auth(client *smtp.Client, r Relay) bool {
 	return true
 }
 
-// login is the older way to give a name and a password, which some servers still want.
-type login struct{ user, password string }
-
-// Start begins it, over TLS or on this machine only.
-func (l login) Start(s *smtp.ServerInfo) (string, []byte, error) {
-	if ip := net.ParseIP(s.Name); !s.TLS && s.Name != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return "", nil, errors.New("no password without TLS")
-	}
-	return "LOGIN", nil, nil
-}
-
-// Next answers what the server asks for.
-func (l login) Next(asked []byte, more bool) ([]byte, error) {
-	switch {
-	case !more:
-		return nil, nil
-	case strings.HasPrefix(strings.ToLower(string(asked)), "user"):
-		return []byte(l.user), nil
-	}
-	return []byte(l.password), nil
-}
-
 // least is how many bytes a mail may have that every one of ours fits in.
 const least = 256 << 10
 
-func (x *findings) size(client *smtp.Client) {
+func (x *findings) size(client *gomail.Client) {
 	const check = "SMTP size"
 	_, text := client.Extension("SIZE")
 	n, err := strconv.Atoi(text)

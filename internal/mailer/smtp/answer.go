@@ -67,7 +67,7 @@ func judge(err error, at stage) judgment {
 	switch {
 	case at == end:
 		return judgment{Answer: mailer.Answer{Verdict: mailer.Unknown, Reason: mailer.ReasonDown}}
-	case errors.Is(err, errNoTLS) || errors.Is(err, errNoAuth) || untrusted(err):
+	case errors.Is(err, errNoTLS) || errors.Is(err, ErrNoAuth) || untrusted(err):
 		return judgment{Answer: mailer.Answer{Reason: mailer.ReasonSettings, Pause: pauseSettings}}
 	case at <= signing:
 		return judgment{Answer: mailer.Answer{Reason: mailer.ReasonDown, Pause: pauseDown}}

@@ -32,7 +32,7 @@ func fault(err error, wire string) string {
 		return "it is not on this machine, and nothing would be encrypted on the way to it"
 	case errors.Is(err, errNoTLS):
 		return "it offers no STARTTLS at this port, and links and password would pass in the open; " + ports
-	case errors.Is(err, errNoAuth):
+	case errors.Is(err, ErrNoAuth):
 		return "it offers no way of signing in that this program has"
 	case errors.As(err, &record):
 		return "it does not speak TLS from the first byte at this port; " + ports

@@ -64,7 +64,9 @@ func (c *session) step(ctx context.Context, do func() error) error {
 }
 
 var errNoTLS = errors.New("the server offers no encryption")
-var errNoAuth = errors.New("the server offers no way of signing in that we have")
+
+// ErrNoAuth is returned where a server offers no way of signing in that this program has.
+var ErrNoAuth = errors.New("the server offers no way of signing in that we have")
 
 // open makes a connection and signs in.
 func (s *Sender) open(ctx context.Context) (*session, *mailer.Answer) {
@@ -126,17 +128,23 @@ func (s *Sender) sign(c *session) error {
 	if s.c.User == "" {
 		return nil
 	}
-	_, offered := c.client.Extension("AUTH")
+	return SignIn(c.client, s.c.Host, s.c.User, s.c.Password)
+}
+
+// SignIn signs in to a server in the first of our ways that it offers, or returns
+// [ErrNoAuth]. Whoever checks a server signs in as who sends will.
+func SignIn(c *smtp.Client, host, user, password string) error {
+	_, offered := c.Extension("AUTH")
 	ways := strings.Fields(strings.ToUpper(offered))
 	switch {
 	case slices.Contains(ways, "PLAIN"):
-		return c.client.Auth(smtp.PlainAuth("", s.c.User, s.c.Password, s.c.Host, false))
+		return c.Auth(smtp.PlainAuth("", user, password, host, false))
 	case slices.Contains(ways, "LOGIN"):
-		return c.client.Auth(smtp.LoginAuth(s.c.User, s.c.Password, s.c.Host, false))
+		return c.Auth(smtp.LoginAuth(user, password, host, false))
 	case slices.Contains(ways, "SCRAM-SHA-256"):
-		return c.client.Auth(smtp.ScramSHA256Auth(s.c.User, s.c.Password))
+		return c.Auth(smtp.ScramSHA256Auth(user, password))
 	}
-	return errNoAuth
+	return ErrNoAuth
 }
 
 // alive reports whether the server still answers on a connection that waited.
