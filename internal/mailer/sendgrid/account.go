@@ -39,7 +39,6 @@ var (
 type Account struct {
 	key, base string
 	client    *http.Client
-	wait      func(ctx context.Context, d time.Duration) error
 }
 
 // NewAccount returns the account of a key. Its errors quote no setting.
@@ -52,7 +51,7 @@ func NewAccount(c Config) (*Account, error) {
 		return nil, err
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	return &Account{key: c.Key, base: base, wait: sleep, client: &http.Client{Timeout: answerTime, Transport: t,
+	return &Account{key: c.Key, base: base, client: &http.Client{Timeout: answerTime, Transport: t,
 		// The key goes to nobody whom an answer names.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
@@ -79,7 +78,7 @@ func (a *Account) ask(ctx context.Context, method, path, what string, v any) err
 		pause, err := a.once(ctx, method, path, v)
 		if pause > 0 && waited+pause <= maxWait {
 			waited += pause
-			if err := a.wait(ctx, pause); err != nil {
+			if err := sleep(ctx, pause); err != nil {
 				return fmt.Errorf("asking the provider for %s: %w", what, err)
 			}
 			continue
@@ -168,7 +167,6 @@ func (a *Account) Tracking(ctx context.Context) (map[string]bool, error) {
 
 // A Hook is where the account sends events.
 type Hook struct {
-	ID        string
 	Enabled   bool
 	URL       string
 	PublicKey string `json:"public_key"` // empty: they are not signed
@@ -195,7 +193,6 @@ type Domain struct {
 	Domain    string
 	Subdomain string // with Domain, what the envelope names
 	Valid     bool
-	Default   bool
 	DNS       struct {
 		DKIM1 struct{ Host string } `json:"dkim1"`
 		DKIM2 struct{ Host string } `json:"dkim2"`
@@ -224,29 +221,27 @@ func (d Domain) Selectors() []string {
 // Domains returns the domains that the account may send for.
 func (a *Account) Domains(ctx context.Context) ([]Domain, error) {
 	var list []Domain
-	return list, a.ask(ctx, http.MethodGet, "/v3/whitelabel/domains?limit=200", "authenticated domains", &list)
+	err := a.ask(ctx, http.MethodGet, "/v3/whitelabel/domains?limit=200", "authenticated domains", &list)
+	return list, err
 }
 
 // Credits are how many mails the account may still send in its period.
 type Credits struct {
 	Remain    int
-	Total     int
-	Overage   int
-	Used      int
-	NextReset string `json:"next_reset"`
+	NextReset string // the day on which there are new ones; empty: never
 }
 
 // Credits returns how many mails the account may still send.
 func (a *Account) Credits(ctx context.Context) (Credits, error) {
-	var c struct {
-		Credits
-		Remain *int // in place of the one in Credits
+	var v struct {
+		Remain    *int
+		NextReset string `json:"next_reset"`
 	}
-	err := a.ask(ctx, http.MethodGet, "/v3/user/credits", "credits", &c)
-	if c.Remain != nil {
-		c.Credits.Remain = *c.Remain
+	err := a.ask(ctx, http.MethodGet, "/v3/user/credits", "credits", &v)
+	if err := shaped(err, v.Remain != nil); err != nil {
+		return Credits{}, err
 	}
-	return c.Credits, shaped(err, c.Remain != nil)
+	return Credits{*v.Remain, v.NextReset}, nil
 }
 
 // A List is one that the provider keeps of addresses.
@@ -266,13 +261,9 @@ const (
 // Lists returns the lists, those that hold most up first.
 func Lists() []List { return []List{SpamReports, Bounces, Invalid, Unsubscribes, Blocks} }
 
-// An Entry is an address on a list, with what the receiving system said. It redacts
-// itself.
-type Entry struct {
-	Email   string
-	Created int64
-	Reason  string
-}
+// An Entry is an address on a list. It redacts itself. What the receiving system said
+// stands beside it in the list and is not read: it may hold anything.
+type Entry struct{ Email string }
 
 // Format hides the address, whatever the verb.
 func (Entry) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[entry]") }

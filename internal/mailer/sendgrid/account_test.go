@@ -136,7 +136,7 @@ func TestAccountSaysNothing(t *testing.T) {
 	}
 }
 
-// TestAccountEnds asks an account that does not answer, and one that always says later.
+// TestAccountEnds asks an account that always says later, until it is told to stop.
 func TestAccountEnds(t *testing.T) {
 	t.Parallel()
 	a := account(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
