@@ -79,7 +79,7 @@ const policy = `
 
 	# The side that knows names.
 	mailer                     @std math/rand/v2 @pgx @prometheus @gomail @qr platform/postgres platform/durable /templates
-	+                          protocol/suite protocol/election protocol/token protocol/outcome language wording @width
+	+                          protocol/suite protocol/election protocol/token protocol/outcome language wording mailbox @width
 	mailer/mailcheck           @std @suffixes @gomail mailer mailer/sendgrid mailer/smtp
 	mailer/sendgrid            @std math/rand/v2 @sendgrid @rest @norm mailer mailbox
 	mailer/smtp                @std @gomail mailer mailbox

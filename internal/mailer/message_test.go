@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"strikevote/internal/mailer"
+	"strikevote/internal/mailer/sendgrid"
+	"strikevote/internal/mailer/sendgrid/sendgridtest"
 )
 
 // parse takes a file apart as a mail program would.
@@ -172,5 +174,33 @@ func TestDirectory(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
 		t.Errorf("%d files, %v", len(left), err)
+	}
+}
+
+// TestAnswerable: an address that answers are said to go to is one that mails are taken
+// with; else all of them would wait for good. One that is said to be none is replaced.
+func TestAnswerable(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		"help@union.example": true, "help@münchen.example": true, "o'neill+vote@mail.union.example": true,
+		"help@" + strings.Repeat("a", 63) + ".example": true, "help@" + strings.Repeat("a", 64) + ".example": false,
+		"help@" + strings.Repeat("ü", 60) + ".example": false, "help@aمثال.example": false, "help@mün-.example": false,
+		"hilfé@union.example": false, "help@union": false, "help": false, "Help <help@union.example>": false, "": false,
+	} {
+		if got := mailer.Answerable(address); got != want {
+			t.Errorf("%q: %v", address, got)
+		}
+		if !want {
+			continue
+		}
+		server := sendgridtest.New(t, sendgridtest.Options{})
+		s, err := sendgrid.New(sendgrid.Config{Key: server.Key(), BaseURL: server.URL()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := mailer.Mail{ID: [16]byte{1}, From: mailer.Address{Address: "ballot@union.example"}, ReplyTo: address, To: "zoe@mail.example", Subject: "a", Text: "b", HTML: "c"}
+		if got := s.Send(t.Context(), []mailer.Mail{m})[0]; got.Verdict != mailer.Accepted {
+			t.Errorf("%q: %+v", address, got)
+		}
 	}
 }

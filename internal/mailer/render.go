@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
-	netmail "net/mail"
 	"strings"
 	"sync"
 	"text/template"
 	"time"
-	"unicode"
 
 	"strikevote/internal/language"
+	"strikevote/internal/mailbox"
 	"strikevote/templates"
 )
 
@@ -71,18 +70,10 @@ func (r *renderer) mail(kind string, p person, now time.Time) (Mail, error) {
 }
 
 // Answerable reports whether a text is an address that answers can go to, whoever carries
-// them: one plain address, in ASCII before its host, and a host on the Internet.
+// them: one that a member could have, too.
 func Answerable(address string) bool {
-	a, err := netmail.ParseAddress(address)
-	if err != nil || a.Address != address {
-		return false
-	}
-	at := strings.LastIndexByte(address, '@')
-	local, host := address[:at], address[at+1:]
-	beyond := func(r rune) bool { return r <= ' ' || r > '~' }
-	odd := func(r rune) bool { return r != '.' && r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }
-	return len(local) <= 64 && len(address) <= 254 && !strings.ContainsFunc(local, beyond) &&
-		!strings.ContainsFunc(host, odd) && strings.Contains(strings.Trim(host, "."), ".")
+	_, err := mailbox.Read(address)
+	return err == nil
 }
 
 // write executes the template of a kind and makes both parts of what it says. The
