@@ -19,9 +19,10 @@ func mailSendCommand() command {
 KIND is announcement, reminder or closing. The last two reach only those to whom
 no ballot was issued when the mail leaves; nobody sees who that is. An announcement leaves
 between sealing and opening, the others while voting is open and not in its last hour, and
-to nobody whose invitation has not left: they wait for it. 20 hours lie between two
-reminders to a member, and between a reminder and the closing mail: on the last day 4. It
-stands in the committee's log.
+to nobody whose invitation has not left, or has left less than four hours ago: they wait
+for that (not in a rehearsal; less in a vote of less than two days). 20 hours lie between
+two reminders to a member, and between a reminder and the closing mail: on the last day 4.
+It stands in the committee's log.
 
 They leave in random order over the time of STRIKEVOTE_MAIL_SPREAD, or over less: the last
 leaves by the middle of the time that is left until the opening, or until the last hour.
@@ -118,8 +119,13 @@ func (x *sending) say(e *env, n int, done bool, st *mailer.Status) {
 	} else {
 		fmt.Fprintln(e.out, over(x.spread))
 	}
-	if first := firstLinks(st); first > 0 && !mailer.Neutral(x.kind) {
-		fmt.Fprintf(e.out, "%s with the link %s not left yet. Whoever waits for one is reminded only some time after it has.\n", count(first, "mail"), haveHas(first))
+	if !mailer.Neutral(x.kind) {
+		if first := firstLinks(st); first > 0 {
+			fmt.Fprintf(e.out, "%s with the link %s not left yet. Whoever waits for one is reminded only after it has.\n", count(first, "mail"), haveHas(first))
+		}
+		if st.LinkAge > 0 {
+			fmt.Fprintf(e.out, "Nobody is reminded within %s of their link: such mails wait.\n", short(st.LinkAge.Round(time.Minute)))
+		}
 	}
 	if done {
 		fmt.Fprintln(e.out, "How they fare: strikevote mail status")

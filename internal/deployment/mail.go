@@ -24,7 +24,12 @@ func (d *Deployment) MailStatus(ctx context.Context, id suite.ElectionID) (*mail
 	if e == nil {
 		return nil, errNotSealed
 	}
-	return mailer.ReadStatus(ctx, e.registrarPool)
+	st, err := mailer.ReadStatus(ctx, e.registrarPool)
+	if err != nil {
+		return nil, err
+	}
+	st.LinkAge = mailer.LinkAge(e.manifest)
+	return st, nil
 }
 
 // MailSpread returns over which while a mail to everybody leaves if nobody says how long:

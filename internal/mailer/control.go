@@ -33,6 +33,8 @@ type Status struct {
 	// Next and Last are when the first and the last of those that wait may leave; zero
 	// if none waits.
 	Next, Last time.Time
+	// LinkAge is [LinkAge] of the election; [ReadStatus] leaves it zero.
+	LinkAge time.Duration
 }
 
 // Waiting counts the mails that wait.

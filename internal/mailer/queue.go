@@ -101,19 +101,23 @@ func (m *Mailer) batch(ctx context.Context) (claimed, left int, err error) {
 	return len(jobs), left, errors.Join(err, m.settle(ctx, jobs, until))
 }
 
-// linkAge is how long a member has a link before they are reminded of it: four hours, and
-// less where the whole vote is short.
-func (m *Mailer) linkAge() time.Duration {
-	s := m.c.Manifest.Schedule
-	return min(4*time.Hour, time.Duration(s.Close-s.Open)*time.Second/12)
+// LinkAge is how long a member has a link before they are reminded of it: four hours, and
+// less where the whole vote is short. In a rehearsal and in a demo it is zero: whoever
+// tries the mails there tries them all in one evening.
+func LinkAge(m *election.Manifest) time.Duration {
+	if m.Rehearsal || m.Demo {
+		return 0
+	}
+	return min(4*time.Hour, time.Duration(m.Schedule.Close-m.Schedule.Open)*time.Second/12)
 }
 
 // claim leases mails that are due, or whose lease ran out with their process. A reminder
 // speaks of the link that came before: while the mail that brings it waits, also for
-// another attempt, the reminder does, and for a while after it has left: who held both
-// back together would else send "You have not voted yet" in the second of the link. One that was given up keeps nothing back, for a
-// reminder has the link, too. It is told apart here and not when mails are queued, for a
-// pause or an outage may end in any order.
+// another attempt, the reminder does, and for a while after it has left:
+// who held both back together would else send "You have not voted yet" in the second of
+// the link. One that was given up keeps nothing back, for a reminder has the link, too. It
+// is told apart here and not when mails are queued, for a pause or an outage may end in any
+// order.
 func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 	// FOR UPDATE SKIP LOCKED: two processes that claim at once take different
 	// rows, and neither waits.
@@ -144,7 +148,7 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 		LEFT JOIN registrar.token t ON t.on_roll = c.on_roll AND t.group_id = c.group_id AND t.roll_index = c.roll_index
 			AND NOT EXISTS (SELECT FROM registrar.token_revoked r WHERE r.token_id = t.token_id)`,
 		m.c.Now().UTC(), until, Batch, m.c.Manifest.Schedule.Close, bulk, notices, reminding, firsts,
-		m.c.Now().Add(-m.linkAge()).UTC())
+		m.c.Now().Add(-LinkAge(m.c.Manifest)).UTC())
 	if err != nil {
 		return nil, fmt.Errorf("claiming mails: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"strikevote/internal/mailer"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/election/electiontest"
 )
 
@@ -21,16 +22,16 @@ func (o *office) where(kind string, index int) string {
 }
 
 // TestReminderWaits: no reminder leaves before the mail that brings the link, whatever
-// keeps that one: its time, another process, another attempt; and none soon after. Only the member's own keeps
-// it. The negative controls are members whose link has left long ago, was given up, or never was
-// queued, and mails of other kinds: they leave at once.
+// keeps that one: its time, another process, another attempt; and none soon after. Only
+// the member's own link counts. The negative controls are members whose link has left long
+// ago, was given up, or never was queued, and mails of other kinds: they leave at once.
 func TestReminderWaits(t *testing.T) {
 	t.Parallel()
 	for _, first := range []string{mailer.Invitation, mailer.Corrected} {
 		for _, reminder := range []string{mailer.Reminder, mailer.Closing} {
 			t.Run(first+" "+reminder, func(t *testing.T) {
 				t.Parallel()
-				o := newOffice(t, 4)
+				o := newOffice(t, 4, func(p *electiontest.Plan) { p.Real = true })
 				o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, o.m.Schedule.Close)
 				for i := range 3 {
 					o.queue(first, i)
@@ -64,7 +65,7 @@ func TestReminderWaits(t *testing.T) {
 				box.says = nil
 				o.now.Add(60)
 				left("it was taken", 1, "queued 0")
-				age := min(4*3600, (o.m.Schedule.Close-o.m.Schedule.Open)/12)
+				age := int64(mailer.LinkAge(o.m).Seconds())
 				o.now.Add(age - 120)
 				left("it was taken a while ago", 0, "queued 0")
 				o.now.Add(120)
@@ -73,6 +74,28 @@ func TestReminderWaits(t *testing.T) {
 					t.Errorf("%d mails arrived, want 7", n)
 				}
 			})
+		}
+	}
+}
+
+// TestLinkAge: in a real vote a member has the link for hours before they are reminded of
+// it; whoever rehearses is reminded at once.
+func TestLinkAge(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		hours           int64
+		rehearsal, demo bool
+		want            time.Duration
+	}{
+		{24 * 14, false, false, 4 * time.Hour},
+		{48, false, false, 4 * time.Hour},
+		{24, false, false, 2 * time.Hour},
+		{24 * 14, true, false, 0},
+		{1, false, true, 0},
+	} {
+		m := &election.Manifest{Rehearsal: c.rehearsal, Demo: c.demo, Schedule: election.Schedule{Open: electiontest.Open, Close: electiontest.Open + 3600*c.hours}}
+		if got := mailer.LinkAge(m); got != c.want {
+			t.Errorf("%+v: %v", c, got)
 		}
 	}
 }
