@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"time"
 
 	"strikevote/internal/booth"
 	"strikevote/internal/deployment"
@@ -80,10 +81,10 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 		return err
 	}
 	printAddresses(e, d)
-	if d.Address("booth") != "" {
-		go booth.Pack() // before members come, so that nobody has the larger form
-	}
 	watching, stop := context.WithCancel(ctx)
+	if d.Address("booth") != "" {
+		go packBooth(watching)
+	}
 	wait := s.watchBounces(watching, d, c.Log)
 	err = d.Serve(ctx)
 	stop()
@@ -96,6 +97,20 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 	}
 	fmt.Fprintln(e.out, "stopped")
 	return nil
+}
+
+// calm is how long a service runs before it does what can wait.
+const calm = time.Minute
+
+// packBooth makes the smallest forms of the ballot page, so that nobody has the larger one
+// who comes before others of the same language. That takes a processor for seconds: a
+// service that comes back after a crash has those who waited for it to serve first.
+func packBooth(ctx context.Context) {
+	select {
+	case <-time.After(calm):
+		booth.Pack()
+	case <-ctx.Done():
+	}
 }
 
 // printAddresses says where everything is that this process serves.

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -141,7 +140,7 @@ func assemble(t *template.Template, code string, words, languages []byte, proble
 // render fills the shell and takes out of it what its policy has to name.
 func render(t *template.Template, text func(string, ...any) string, data shell) (*document, error) {
 	for _, inside := range []string{string(data.Words), string(data.Languages), string(data.Style), string(data.Boot), string(data.Script)} {
-		if end := breaksOut.FindString(inside); end != "" {
+		if end := breaksOut(inside); end != "" {
 			return nil, fmt.Errorf("%q inside of a script or style ends it, or hides what follows", end)
 		}
 	}
@@ -154,27 +153,61 @@ func render(t *template.Template, text func(string, ...any) string, data shell) 
 		return nil, err
 	}
 	d := &document{Blob: web.NewBlob("text/html; charset=utf-8", page.Bytes())}
-	for _, block := range inline.FindAllSubmatch(page.Bytes(), -1) {
-		switch body := block[3]; {
-		case string(block[1]) == "style":
-			d.styles = append(d.styles, body)
-		case len(block[2]) == 0:
-			d.scripts = append(d.scripts, body)
-		case !slices.Contains([]string{` type="application/json" id="words"`, ` type="application/json" id="languages"`}, string(block[2])):
-			return nil, fmt.Errorf("a script with %s", block[2])
+	for _, style := range elements(page.Bytes(), "style") {
+		d.styles = append(d.styles, style.body)
+	}
+	for _, script := range elements(page.Bytes(), "script") {
+		switch attributes := string(script.attributes); attributes {
+		case "":
+			d.scripts = append(d.scripts, script.body)
+		case ` type="application/json" id="words"`, ` type="application/json" id="languages"`:
+		default:
+			return nil, fmt.Errorf("a script with %s", attributes)
 		}
 	}
 	d.policy = web.Inline(d.scripts, d.styles)
 	return d, nil
 }
 
-var (
-	// breaksOut are what an HTML parser looks for in a script or style, and what it
-	// does not leave as it is: the text that runs would not be the one whose SHA-256
-	// the policy names.
-	breaksOut = regexp.MustCompile(`(?i)</script|<script|<!--|</style|[\x00\r]`)
-	inline    = regexp.MustCompile(`(?s)<(script|style)([^>]*)>(.*?)</(?:script|style)>`)
-)
+// breaksOut returns the first of what an HTML parser looks for in a script or style, and
+// of what it does not leave as it is: the text that runs would not be the one whose
+// SHA-256 the policy names. It reads a megabyte at every start of the program, for which
+// a regular expression takes a hundred times longer.
+func breaksOut(text string) string {
+	for {
+		at := strings.IndexAny(text, "<\x00\r")
+		if at < 0 {
+			return ""
+		}
+		if text[at] != '<' {
+			return text[at : at+1]
+		}
+		text = text[at:]
+		for _, tag := range []string{"</script", "<script", "<!--", "</style", "<style"} {
+			if len(text) >= len(tag) && strings.EqualFold(text[:len(tag)], tag) {
+				return text[:len(tag)]
+			}
+		}
+		text = text[1:]
+	}
+}
+
+// An element is one of the page, in parts as they stand in it.
+type element struct{ attributes, body []byte }
+
+// elements returns those of a tag. What is put into the page has none, by [breaksOut].
+func elements(page []byte, tag string) (list []element) {
+	for {
+		_, rest, found := bytes.Cut(page, []byte("<"+tag))
+		if !found {
+			return list
+		}
+		attributes, rest, _ := bytes.Cut(rest, []byte(">"))
+		body, rest, _ := bytes.Cut(rest, []byte("</"+tag+">"))
+		list = append(list, element{attributes, body})
+		page = rest
+	}
+}
 
 func asset(name string) string {
 	b, err := templates.Assets.ReadFile("assets/" + name)

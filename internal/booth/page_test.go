@@ -60,11 +60,13 @@ func TestBreaksOut(t *testing.T) {
 	t.Parallel()
 	const page = `<style>{{.Style}}</style><script>{{.Boot}}{{.Script}}</script>` +
 		`<script type="application/json" id="words">{{.Words}}</script><script type="application/json" id="languages">{{.Languages}}</script>`
-	good := func() shell { return shell{Style: "a{}", Words: "{}", Languages: "[]", Boot: "0;", Script: "0;"} }
+	good := func() shell {
+		return shell{Style: "a{}", Words: "{}", Languages: "[]", Boot: "0;", Script: "1 < 2; a = \"<p></p>\";"}
+	}
 	if _, err := fill(t, page, good()); err != nil {
 		t.Fatalf("negative control: %v", err)
 	}
-	for _, text := range []string{"</script>", "</SCRIPT\n>", "</sCript/", "<script>", "<!-- ", "</style>", "</Style ", "\x00", "a\r\nb"} {
+	for _, text := range []string{"</script>", "</SCRIPT\n>", "</sCript/", "<script>", "<!-- ", "</style>", "</Style ", "<style>", "\x00", "a\r\nb"} {
 		for name, put := range map[string]func(*shell){
 			"style":     func(s *shell) { s.Style += template.CSS(text) },
 			"words":     func(s *shell) { s.Words += template.JS(text) },

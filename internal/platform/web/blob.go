@@ -18,22 +18,24 @@ import (
 // served so must hold nothing that is secret, nor anything of the request: the
 // length of a compressed text tells of what stands in it side by side.
 type Blob struct {
-	kind         string
-	plain, small []byte // small is nil if gzip does not make it shorter
-	begin        sync.Once
-	smallest     atomic.Pointer[[]byte] // nil until it is made
+	kind     string
+	plain    []byte
+	small    func() []byte // by gzip, made for the first who needs it; nil if it is no shorter
+	begin    sync.Once
+	smallest atomic.Pointer[[]byte] // nil until it is made
 }
 
 // NewBlob returns an answer of some content type.
 func NewBlob(kind string, body []byte) *Blob {
-	b := &Blob{kind: kind, plain: body}
-	var buf bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&buf, gzip.BestCompression) // it is a level
-	_, _ = w.Write(body)                                    // a buffer takes everything
-	if w.Close() == nil && buf.Len() < len(body) {
-		b.small = buf.Bytes()
-	}
-	return b
+	return &Blob{kind: kind, plain: body, small: sync.OnceValue(func() []byte {
+		var buf bytes.Buffer
+		w, _ := gzip.NewWriterLevel(&buf, gzip.BestCompression) // it is a level
+		_, _ = w.Write(body)                                    // a buffer takes everything
+		if w.Close() != nil || buf.Len() >= len(body) {
+			return nil
+		}
+		return bytes.Clone(buf.Bytes())
+	})}
 }
 
 // Bytes returns what is served, not compressed. It is not to be changed.
@@ -61,7 +63,10 @@ func (b *Blob) WriteStatus(w http.ResponseWriter, r *http.Request, status int) {
 // take returns the form of an answer that a reader takes, and the name of its coding.
 func (b *Blob) take(accept []string) (body []byte, coding string) {
 	br, gz := weighs(accept, "br"), weighs(accept, "gzip", "x-gzip")
-	if b.small != nil && br > 0 && br >= gz {
+	if (br <= 0 && gz <= 0) || b.small() == nil {
+		return b.plain, ""
+	}
+	if br > 0 && br >= gz {
 		// It takes a second of a processor for each hundred kilobytes, so it is made
 		// for the first who can read it, and neither this reader nor the start of the
 		// program waits for it.
@@ -70,8 +75,8 @@ func (b *Blob) take(accept []string) (body []byte, coding string) {
 			return *smallest, "br"
 		}
 	}
-	if b.small != nil && gz > 0 {
-		return b.small, "gzip"
+	if gz > 0 {
+		return b.small(), "gzip"
 	}
 	return b.plain, ""
 }
@@ -96,7 +101,7 @@ func (b *Blob) pack() {
 	var buf bytes.Buffer
 	w := brotli.NewWriterLevel(&buf, level)
 	_, _ = w.Write(b.plain) // a buffer takes everything
-	if w.Close() == nil && buf.Len() < len(b.small) {
+	if w.Close() == nil && buf.Len() < len(b.small()) {
 		out := bytes.Clone(buf.Bytes())
 		b.smallest.Store(&out)
 	}
