@@ -281,7 +281,7 @@ func (w *world) ceremony(t *testing.T, inv ceremony.Invitation) {
 	t.Helper()
 	path := filepath.Join(w.dir, "teller.key")
 	var err error
-	if w.teller, err = teller.Enroll(t.Context(), inv, path, []byte("passphrase")); err != nil {
+	if w.teller, err = teller.EnrollDemo(t.Context(), inv, path, []byte("passphrase")); err != nil {
 		t.Fatal(err)
 	}
 	for waiting := "first"; waiting != ""; {

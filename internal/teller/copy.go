@@ -21,7 +21,7 @@ func (t *Teller) Copy(path string, passphrase []byte) (*Teller, error) {
 	k.Copy++
 	// The two must not share memory: closing one would wipe the other.
 	k.Static, k.Share = bytes.Clone(k.Static), bytes.Clone(k.Share)
-	return create(path, passphrase, k)
+	return create(path, passphrase, k, t.file.cost)
 }
 
 // Drill proves that both copies of the key can open, and sends the proof. It

@@ -44,7 +44,7 @@ func Make(path string, passphrase []byte, console string, id suite.ElectionID, n
 	return create(path, passphrase, key{
 		Election: id, Number: number, Console: console, Enrollment: enrollment, Copy: 1, Session: 1,
 		Static: static.Bytes(), Share: share.Bytes(), Key: y.Bytes(), KeyShare: group.BaseMul(share).Bytes(),
-	})
+	}, kind.Cost)
 }
 
 // AnswerFor makes the key answer for another manifest.

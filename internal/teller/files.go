@@ -184,7 +184,7 @@ func EnrollByFiles(ctx context.Context, inv ceremony.Invitation, path string, pa
 	if err != nil {
 		return nil, err
 	}
-	t, err := enroll(ctx, inv, path, passphrase, func(t *Teller) { t.by(c) })
+	t, err := enroll(ctx, inv, path, passphrase, kind.Cost, func(t *Teller) { t.by(c) })
 	if err != nil {
 		c.close()
 	}

@@ -66,6 +66,7 @@ func (k *key) wipe() {
 type keyFile struct {
 	path   string
 	sealer *keyfile.Sealer
+	cost   keyfile.Cost // of copies of it
 	// unlock lets others open the file; nil where this program has no lock.
 	unlock func()
 }
@@ -85,9 +86,14 @@ var kind = keyfile.Kind{
 	Max: 1 << 20, Cost: keyfile.Usual,
 }
 
+// demoCost is what a guess costs where everybody knows the passphrase.
+var demoCost = keyfile.Cost{Time: 1, Memory: 1 << 10}
+
 // newKeyFile derives a key for a new file from a passphrase.
-func newKeyFile(path string, passphrase []byte) keyFile {
-	return keyFile{path: path, sealer: kind.New(passphrase)}
+func newKeyFile(path string, passphrase []byte, cost keyfile.Cost) keyFile {
+	k := kind
+	k.Cost = cost
+	return keyFile{path: path, sealer: k.New(passphrase), cost: cost}
 }
 
 func (f keyFile) seal(k key) ([]byte, error) {
@@ -148,7 +154,7 @@ func openKeyFile(path string, passphrase []byte) (keyFile, key, error) {
 	if err != nil {
 		return keyFile{}, key{}, errors.New("reading key file: it was made by another version of this program")
 	}
-	return keyFile{path: path, sealer: sealer}, k, nil
+	return keyFile{path: path, sealer: sealer, cost: kind.Cost}, k, nil
 }
 
 // create writes a new file and never replaces one: a key that was lost by an

@@ -2,6 +2,7 @@ package teller_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"strikevote/internal/ceremony"
 	"strikevote/internal/keyfile"
 	"strikevote/internal/protocol/group"
 	"strikevote/internal/protocol/suite"
@@ -162,6 +164,39 @@ func TestOtherFile(t *testing.T) {
 	}
 	if realCost != keyfile.Usual {
 		t.Errorf("outside of tests a new file costs %+v", realCost)
+	}
+}
+
+// TestCost shows that only a demo's key files, and copies of them, are cheap to open.
+func TestCost(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		enroll func(context.Context, ceremony.Invitation, string, []byte) (*teller.Teller, error)
+		want   string
+	}{
+		"real": {teller.Enroll, `"argon2id_memory_kib":8,`}, // what TestMain sets; usually it is more
+		"demo": {teller.EnrollDemo, `"argon2id_memory_kib":1024,`},
+	} {
+		e := newEvil(t, 1, 1)
+		path := filepath.Join(t.TempDir(), "teller.key")
+		tt, err := c.enroll(t.Context(), e.invitation(1), path, passphrase)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for waiting := "first"; waiting != ""; {
+			if waiting, err = tt.Advance(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		second, err := tt.Copy(path+".copy", passphrase)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{path, second.Path()} {
+			if b, err := os.ReadFile(path); err != nil || !strings.Contains(string(b), c.want) {
+				t.Errorf("%s: %s, %v", name, b, err)
+			}
+		}
 	}
 }
 

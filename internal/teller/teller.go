@@ -29,6 +29,7 @@ import (
 	"path/filepath"
 
 	"strikevote/internal/ceremony"
+	"strikevote/internal/keyfile"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/group"
 	"strikevote/internal/protocol/suite"
@@ -59,11 +60,17 @@ func (t Teller) MarshalText() ([]byte, error) { return t.k.MarshalText() }
 // where the ceremony was started again, the same call with the same passphrase
 // goes on with the file that is there.
 func Enroll(ctx context.Context, inv ceremony.Invitation, path string, passphrase []byte) (*Teller, error) {
-	return enroll(ctx, inv, path, passphrase, func(*Teller) {})
+	return enroll(ctx, inv, path, passphrase, kind.Cost, func(*Teller) {})
+}
+
+// EnrollDemo is [Enroll] for a teller of a demo, whose passphrase everybody knows: its key
+// file, and copies of it, are opened at once and keep nobody out.
+func EnrollDemo(ctx context.Context, inv ceremony.Invitation, path string, passphrase []byte) (*Teller, error) {
+	return enroll(ctx, inv, path, passphrase, demoCost, func(*Teller) {})
 }
 
 // enroll enrolls by the coordinator that use sets, or over the network.
-func enroll(ctx context.Context, inv ceremony.Invitation, path string, passphrase []byte, use func(*Teller)) (*Teller, error) {
+func enroll(ctx context.Context, inv ceremony.Invitation, path string, passphrase []byte, cost keyfile.Cost, use func(*Teller)) (*Teller, error) {
 	t, err := Open(path, passphrase)
 	switch {
 	case errors.Is(err, ErrNoKeyFile):
@@ -71,7 +78,7 @@ func enroll(ctx context.Context, inv ceremony.Invitation, path string, passphras
 			Election: inv.Election, Number: inv.Number, Console: inv.Console, Enrollment: inv.Enrollment,
 			Copy: 1, Static: group.RandomScalar().Bytes(),
 		}
-		if t, err = create(path, passphrase, k); err != nil {
+		if t, err = create(path, passphrase, k, cost); err != nil {
 			return nil, err
 		}
 	case err != nil:
@@ -158,7 +165,7 @@ func open(path string, passphrase []byte) (*Teller, error) {
 	return &Teller{coordinator: overNetwork(&k), file: f, k: k}, nil
 }
 
-func create(path string, passphrase []byte, k key) (*Teller, error) {
+func create(path string, passphrase []byte, k key, cost keyfile.Cost) (*Teller, error) {
 	unlock, err := lockKey(path)
 	if errors.Is(err, ErrNoKeyFile) {
 		// True, and no help to somebody who is making one.
@@ -167,7 +174,7 @@ func create(path string, passphrase []byte, k key) (*Teller, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := newKeyFile(path, passphrase)
+	f := newKeyFile(path, passphrase, cost)
 	f.unlock = unlock
 	if err := f.create(k); err != nil {
 		unlock()
