@@ -43,7 +43,7 @@ const (
 
 	// The clock of mails goes faster than ours, so that pauses of quarters of a minute
 	// and leases of two minutes are no hindrance. A batch takes a part of a second.
-	faster = 40
+	faster = 100
 )
 
 // A posting is a mailing to everybody.
@@ -103,6 +103,8 @@ func TestTortureMail(t *testing.T) {
 	faults := sendgridtest.Options{Limited: 0.05, Failed: 0.005, FailedAfter: 0.005, Lost: 0.01, Seed: seed, Latency: 20 * time.Millisecond}
 	if !torture.Long() { // so few calls that chance would spare them
 		faults.Limited, faults.Failed, faults.FailedAfter, faults.Lost = 0.15, 0.03, 0.06, 0.06
+		// The last mails would wait, each with pauses that double, for minutes.
+		faults.Until = 50
 	}
 	members, kills := torture.Pick(2200, 22000), torture.Pick(6, 50)
 	clean := post(t, posting{members: torture.Pick(500, members)})

@@ -35,6 +35,7 @@ type Options struct {
 	Failed      float64       // answered 500, and not accepted
 	FailedAfter float64       // accepted, and answered 500
 	Lost        float64       // accepted, and never answered
+	Until       int           // the last call with which any of that happens; 0: every call
 	Seed        uint64        // of where chance begins
 	Latency     time.Duration // before each answer
 
@@ -211,6 +212,9 @@ func (s *Server) judge(body []byte) Reply {
 func (s *Server) chosen(sent Request) Reply {
 	if s.o.Answer != nil {
 		return s.o.Answer(s.counts.Calls, sent)
+	}
+	if s.o.Until > 0 && s.counts.Calls > s.o.Until {
+		return Reply{}
 	}
 	now := time.Now()
 	if now.Before(s.until) {
