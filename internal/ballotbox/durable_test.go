@@ -92,7 +92,7 @@ func TestUnconfirmed(t *testing.T) {
 	t.Cleanup(func() { w.standby(admin, "") })
 	w.standby(admin, "nobody")
 	first := w.inBackground(func() error { _, _, err := w.box.Cast(context.Background(), m.sealed); return err })
-	pid := w.waitForStandby(admin, 1)
+	pid := w.waitForStandby(admin, 1, first)
 	w.exec(admin, `SELECT pg_cancel_backend($1)`, pid)
 	if err := <-first; err == nil {
 		t.Fatal("a ballot without a second copy was acknowledged")
@@ -125,7 +125,7 @@ func (w *world) inBackground(fn func() error) <-chan error {
 	return done
 }
 
-// standby sets whom commits wait for, and waits until new sessions see it.
+// standby sets whom commits wait for, and returns when they do.
 func (w *world) standby(admin *pgx.Conn, name string) {
 	w.t.Helper()
 	w.exec(admin, `ALTER SYSTEM SET synchronous_standby_names = '`+name+`'`)
@@ -135,6 +135,42 @@ func (w *world) standby(admin *pgx.Conn, name string) {
 			w.t.Fatal(err)
 		}
 	}
+	for name != "" && !w.commitWaits(admin) {
+	}
+}
+
+// commitWaits reports whether commits wait for a second copy: another process of the
+// server tells them to, a moment after a session shows the setting.
+func (w *world) commitWaits(admin *pgx.Conn) bool {
+	w.t.Helper()
+	probe, err := pgx.ConnectConfig(context.Background(), admin.Config())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = probe.Close(context.Background()) }()
+	pid := probe.PgConn().PID()
+	done := w.inBackground(func() error {
+		_, err := probe.Exec(context.Background(), `SELECT pg_logical_emit_message(true, '', '')`)
+		return err
+	})
+	for waiting := false; !waiting; {
+		select {
+		case err := <-done:
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			return false
+		default:
+		}
+		if err := admin.QueryRow(context.Background(), `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND pid = $1)`, pid).Scan(&waiting); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.exec(admin, `SELECT pg_cancel_backend($1)`, pid)
+	if err := <-done; err != nil {
+		w.t.Fatal(err) // what is committed stays, and only its second copy is not known of
+	}
+	return true
 }
 
 // waitForStandby returns when n sessions wait for a second copy, with the
