@@ -6,7 +6,7 @@
 // to fail, so each has a negative control in both forms.
 //
 // The tests beside this file attack a whole service: the real program, in several
-// processes, on databases that wait for the disk.
+// processes, on databases that wait for the disk; make test may keep them in memory.
 package torture
 
 import (
