@@ -33,8 +33,8 @@ sources := cmd internal migrations templates
 # commands and the model run is tested under it package by package.
 arithmetic := ./internal/protocol/... ./internal/audit/...
 unraced    := $(arithmetic) ./internal/bundle/... ./internal/model ./internal/torture ./internal/browser ./cmd/strikevote
-# Of others' packages those that only calculate are not watched by the detector either:
-# a third of the processor time. No package belongs here whose locks or generic functions
+# Of others' packages those that only calculate are not watched by the detector either: a
+# tenth to a third of the time of a package's tests. No package belongs here whose locks or generic functions
 # guard what other packages read, for their order would not be seen: not all of crypto.
 plain := filippo.io/... golang.org/x/crypto/argon2 math/big $(addprefix crypto/internal/fips140/,bigmod edwards25519/... sha256 sha512)
 # Packages whose tests attack; those tests are named TestTorture and more.

@@ -67,6 +67,9 @@ func TestSendWords(t *testing.T) {
 		{sending{kind: mailer.Announcement, spread: 90 * time.Minute}, tallied(mailer.Tally{Kind: mailer.Invitation, Waiting: 1}), "They leave over 1h30m, in random order.", waits},
 		{sending{kind: mailer.Announcement}, tallied(), "All leave at once", waits},
 		{sending{kind: mailer.Announcement, spread: time.Hour}, &mailer.Status{Paused: true}, "Mails are held back", "They leave"},
+		{sending{kind: mailer.Reminder}, &mailer.Status{LinkAge: 90 * time.Minute}, "Nobody is reminded within 1h30m of their link", waits},
+		{sending{kind: mailer.Announcement}, &mailer.Status{LinkAge: 4 * time.Hour}, "All leave at once", "Nobody is reminded"},
+		{sending{kind: mailer.Closing}, &mailer.Status{}, "All leave at once", "Nobody is reminded"},
 	} {
 		var out bytes.Buffer
 		tt.x.say(testEnv(&out, &out, nil), 310, true, tt.st)

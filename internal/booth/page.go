@@ -171,8 +171,8 @@ func render(t *template.Template, text func(string, ...any) string, data shell) 
 
 // breaksOut returns the first of what an HTML parser looks for in a script or style, and
 // of what it does not leave as it is: the text that runs would not be the one whose
-// SHA-256 the policy names. It reads a megabyte at every start of the program, for which
-// a regular expression takes a hundred times longer.
+// SHA-256 the policy names. It reads megabytes at every start of the program, which
+// regular expressions made several times slower.
 func breaksOut(text string) string {
 	for {
 		at := strings.IndexAny(text, "<\x00\r")

@@ -24,12 +24,7 @@ func (d *Deployment) MailStatus(ctx context.Context, id suite.ElectionID) (*mail
 	if e == nil {
 		return nil, errNotSealed
 	}
-	st, err := mailer.ReadStatus(ctx, e.registrarPool)
-	if err != nil {
-		return nil, err
-	}
-	st.LinkAge = mailer.LinkAge(e.manifest)
-	return st, nil
+	return mailer.ReadStatus(ctx, e.registrarPool, e.manifest)
 }
 
 // MailSpread returns over which while a mail to everybody leaves if nobody says how long:

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"strikevote/internal/platform/postgres"
+	"strikevote/internal/protocol/election"
 )
 
 // A Tally is where the mails of one kind stand. Of a kind that is not [Neutral] it says
@@ -33,7 +34,7 @@ type Status struct {
 	// Next and Last are when the first and the last of those that wait may leave; zero
 	// if none waits.
 	Next, Last time.Time
-	// LinkAge is [LinkAge] of the election; [ReadStatus] leaves it zero.
+	// LinkAge is the time after a mail with the link in which its member is not reminded.
 	LinkAge time.Duration
 }
 
@@ -59,8 +60,8 @@ const status = `
 	GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`
 
 // ReadStatus returns where the mails of an election stand.
-func ReadStatus(ctx context.Context, pool *pgxpool.Pool) (*Status, error) {
-	s := new(Status)
+func ReadStatus(ctx context.Context, pool *pgxpool.Pool, m *election.Manifest) (*Status, error) {
+	s := &Status{LinkAge: LinkAge(m)}
 	at := make(map[string]int)
 	err := postgres.InTx(ctx, pool, pgx.RepeatableRead, func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM registrar.mail_pause WHERE paused)`).Scan(&s.Paused); err != nil {

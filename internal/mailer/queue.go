@@ -113,11 +113,11 @@ func LinkAge(m *election.Manifest) time.Duration {
 
 // claim leases mails that are due, or whose lease ran out with their process. A reminder
 // speaks of the link that came before: while the mail that brings it waits, also for
-// another attempt, the reminder does, and for a while after it has left:
-// who held both back together would else send "You have not voted yet" in the second of
-// the link. One that was given up keeps nothing back, for a reminder has the link, too. It
-// is told apart here and not when mails are queued, for a pause or an outage may end in any
-// order.
+// another attempt, the reminder does, and for a while after it has left, see [LinkAge]:
+// "You have not voted yet" would else leave in the second of a link that was held back
+// with it. One that was given up keeps nothing back, for a reminder has the link, too. It
+// is told apart here and not when mails are queued, for a pause or an outage may end in
+// any order.
 func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 	// FOR UPDATE SKIP LOCKED: two processes that claim at once take different
 	// rows, and neither waits.
