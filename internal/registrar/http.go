@@ -278,11 +278,15 @@ func (s *Service) postResend(r *Registrar, w http.ResponseWriter, req *http.Requ
 	type answer struct {
 		Message string `json:"message"`
 	}
-	if over, err := r.over(req.Context()); over || err != nil {
-		if err == nil {
-			web.WriteJSON(w, http.StatusOK, answer{"Voting is over. No link is sent any more, and a link cannot be used to vote."})
-		}
+	switch standing, err := r.Phase(req.Context()); {
+	case err != nil:
 		return err
+	case r.early(standing):
+		web.WriteJSON(w, http.StatusOK, answer{"Voting has not opened yet. No link is sent before it does."})
+		return nil
+	case r.over(standing):
+		web.WriteJSON(w, http.StatusOK, answer{"Voting is over. No link is sent any more, and a link cannot be used to vote."})
+		return nil
 	}
 	if err := s.resend(r, req, who); err != nil {
 		return err

@@ -163,24 +163,37 @@ func form(r *http.Request, limit int64) (url.Values, error) {
 }
 
 func (s *Service) getLink(m *Registrar, w http.ResponseWriter, r *http.Request) error {
-	if over, err := m.over(r.Context()); over || err != nil {
-		return showOver(m, w, r, err)
+	p, err := m.noLink(r)
+	if err != nil {
+		return err
 	}
-	p := page(r, m.manifest, "link")
-	p.Heading = p.Text("link.title")
+	if p == nil {
+		p = page(r, m.manifest, "link")
+		p.Heading = p.Text("link.title")
+	}
 	p.write(w, http.StatusOK)
 	return nil
 }
 
-// showOver says that no link is sent any more: to everybody, whatever was typed.
-func showOver(m *Registrar, w http.ResponseWriter, r *http.Request, err error) error {
+// noLink returns the page that stands in place of the form while no link is sent, before
+// the opening and when voting is over: to everybody, whatever was typed. It returns nil
+// while one is.
+func (r *Registrar) noLink(req *http.Request) (*formPage, error) {
+	s, err := r.Phase(req.Context())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p := page(r, m.manifest, "")
-	p.Heading, p.Says = p.Text("link.over"), p.Text("link.over.means")
-	p.write(w, http.StatusOK)
-	return nil
+	p := page(req, r.manifest, "")
+	switch {
+	case r.early(s):
+		p.Heading = p.Text("booth.phase.before")
+		p.Says = p.Text("link.early", "open", r.moment(p.Words, r.manifest.Schedule.Open))
+	case r.over(s):
+		p.Heading, p.Says = p.Text("link.over"), p.Text("link.over.means")
+	default:
+		return nil, nil
+	}
+	return p, nil
 }
 
 // postLink does what [Service.postResend] does, for a browser without scripts.
@@ -189,8 +202,11 @@ func (s *Service) postLink(m *Registrar, w http.ResponseWriter, r *http.Request)
 	if err != nil {
 		return err
 	}
-	if over, err := m.over(r.Context()); over || err != nil {
-		return showOver(m, w, r, err)
+	if p, err := m.noLink(r); p != nil || err != nil {
+		if err == nil {
+			p.write(w, http.StatusOK)
+		}
+		return err
 	}
 	who, ok := cleanWho(in.Get("to"))
 	if !ok {
@@ -219,13 +235,18 @@ func (s *Service) getReport(m *Registrar, w http.ResponseWriter, r *http.Request
 	return nil
 }
 
-// until is when reports are awaited at the latest, as the mails say it.
+// until is when reports are awaited at the latest.
 func (r *Registrar) until(w *language.Words) string {
+	return r.moment(w, r.manifest.Schedule.DecideUntil)
+}
+
+// moment writes one as the mails do.
+func (r *Registrar) moment(w *language.Words, at int64) string {
 	zone := r.c.Zone
 	if zone == nil {
 		zone = time.UTC
 	}
-	return w.Moment(time.Unix(r.manifest.Schedule.DecideUntil, 0).In(zone))
+	return w.Moment(time.Unix(at, 0).In(zone))
 }
 
 func (s *Service) postReportForm(m *Registrar, w http.ResponseWriter, r *http.Request) error {

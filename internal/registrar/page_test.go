@@ -1,6 +1,7 @@
 package registrar_test
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -10,7 +11,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"strikevote/internal/language"
 	"strikevote/internal/platform/web"
 	"strikevote/internal/protocol/election/electiontest"
 	"strikevote/internal/protocol/suite"
@@ -141,6 +144,31 @@ func TestPagesLead(t *testing.T) {
 		if !strings.Contains(body, call) || !strings.Contains(body, back) {
 			t.Errorf("%s: it does not hold %s and %s: %s", name, call, back, body)
 		}
+	}
+}
+
+// TestLinkEarly: before the opening the form, what it answers and what a program is
+// answered promise no mail, to everybody alike, and nothing is queued.
+func TestLinkEarly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	f := w.front()
+	rows := w.count(`SELECT count(*) FROM registrar.outbox`)
+	pages := map[string]bool{f.get("/link").Body.String(): true}
+	for _, who := range []string{"canary-m-1-1@mail.example", "M-1-1", "nobody@mail.example", ""} {
+		pages[f.send("192.0.2.1", "/link", url.Values{"to": {who}}).Body.String()] = true
+		if rec := w.post("/resend", fields{"to": cmp.Or(who, "nobody")}); rec.Code != 200 || !strings.Contains(rec.Body.String(), "not opened yet") {
+			t.Errorf("%q: %d %s", who, rec.Code, rec.Body)
+		}
+	}
+	opens := "It opens " + language.Of("en").Moment(time.Unix(electiontest.Open, 0).UTC()) + "."
+	for body := range pages {
+		if len(pages) != 1 || !strings.Contains(body, "<h1>Voting has not opened yet</h1>") || !strings.Contains(body, opens) || strings.Contains(body, "<form") {
+			t.Errorf("%d pages, and one without %q, or with a form: %s", len(pages), opens, body)
+		}
+	}
+	if n := w.count(`SELECT count(*) FROM registrar.outbox`) - rows; n != 0 {
+		t.Errorf("%d mails are queued before the opening", n)
 	}
 }
 

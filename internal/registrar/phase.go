@@ -106,19 +106,18 @@ func (r *Registrar) Phase(ctx context.Context) (State, error) {
 
 // over reports whether nobody can use a link any more. Until the end of the grace one
 // still finishes a ballot that was under way, and is sent again to whoever asks.
-func (r *Registrar) over(ctx context.Context) (bool, error) {
-	s, err := r.Phase(ctx)
-	if err != nil {
-		return false, err
-	}
+func (r *Registrar) over(s State) bool {
 	switch r.next(s) {
 	case election.PhaseSealed, election.PhaseOpen:
-		return false, nil
+		return false
 	case election.PhaseClosed:
-		return r.c.Now().Unix() >= r.manifest.Schedule.LockFrom(s.Close), nil
+		return r.c.Now().Unix() >= r.manifest.Schedule.LockFrom(s.Close)
 	}
-	return true, nil
+	return true
 }
+
+// early reports whether no link has left yet: see [Registrar.Resend].
+func (r *Registrar) early(s State) bool { return s.Phase == election.PhaseSealed && !r.over(s) }
 
 // SetPhase notes that an election was tallied, certified or archived, which is
 // decided by files beside the logs. It goes one step only.
