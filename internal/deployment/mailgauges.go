@@ -161,7 +161,7 @@ func (g *mailGauges) read(ctx context.Context) {
 		if e == nil || e.mailer.Load() == nil || g.d.haltedBy(e) != nil {
 			continue
 		}
-		w, err := mailer.Waits(ctx, e.registrarPool, g.d.c.Now())
+		w, err := mailer.Waits(ctx, e.registrarPool, e.manifest, g.d.c.Now())
 		if err != nil {
 			return
 		}

@@ -57,12 +57,8 @@ func Kinds() []string {
 // and overtake them.
 var bulk = []string{Announcement, Invitation, Reminder, Closing, Result}
 
-// reminding lists the kinds that speak of a link that the member has, and firsts those
-// that bring it.
-var (
-	reminding = []string{Reminder, Closing}
-	firsts    = []string{Invitation, Corrected}
-)
+// firsts lists the kinds that bring the link of which reminders speak.
+var firsts = []string{Invitation, Corrected}
 
 // notices tell one member what has happened, while others wait for a link to vote: they
 // leave after those. All of them are due since voting opened, so that thousands that an

@@ -111,6 +111,12 @@ func LinkAge(m *election.Manifest) time.Duration {
 	return min(4*time.Hour, time.Duration(m.Schedule.Close-m.Schedule.Open)*time.Second/12)
 }
 
+// keptBack is whether a mail o is a reminder whose link waits, or has left only since $2.
+const keptBack = `EXISTS (SELECT FROM registrar.outbox w
+	WHERE o.kind IN ('reminder', 'closing') AND o.on_roll AND w.kind IN ('invitation', 'corrected') AND w.on_roll
+		AND w.group_id = o.group_id AND w.roll_index = o.roll_index
+		AND (w.state IN ('queued', 'leased') OR w.state = 'sent' AND w.not_before > $2))`
+
 // claim leases mails that are due, or whose lease ran out with their process. A reminder
 // speaks of the link that came before: while the mail that brings it waits, also for
 // another attempt, the reminder does, and for a while after it has left, see [LinkAge]:
@@ -119,6 +125,7 @@ func LinkAge(m *election.Manifest) time.Duration {
 // is told apart here and not when mails are queued, for a pause or an outage may end in
 // any order.
 func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
+	now := m.c.Now()
 	// FOR UPDATE SKIP LOCKED: two processes that claim at once take different
 	// rows, and neither waits.
 	rows, err := m.c.Pool.Query(ctx, `
@@ -127,13 +134,11 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 			WHERE o.state IN ('queued', 'leased') AND o.not_before <= $1
 			  AND (o.state = 'queued' OR o.lease_until < $1)
 			  AND NOT EXISTS (SELECT FROM registrar.mail_pause WHERE paused)
-			  AND NOT EXISTS (SELECT FROM registrar.outbox w WHERE o.kind = ANY($7) AND o.on_roll AND w.kind = ANY($8) AND w.on_roll
-				AND w.group_id = o.group_id AND w.roll_index = o.roll_index
-				AND (w.state IN ('queued', 'leased') OR w.state = 'sent' AND w.not_before > $9))
+			  AND NOT `+keptBack+`
 			ORDER BY o.kind = ANY($5), o.kind = ANY($6), o.not_before, o.id LIMIT $3
 			FOR UPDATE OF o SKIP LOCKED),
 		claimed AS (
-			UPDATE registrar.outbox o SET state = 'leased', lease_until = $2, attempts = attempts + 1
+			UPDATE registrar.outbox o SET state = 'leased', lease_until = $7, attempts = attempts + 1
 			FROM due WHERE o.id = due.id
 			RETURNING o.id, o.kind, o.attempts, o.turn, o.sender, o.on_roll, o.group_id, o.roll_index)
 		SELECT c.id, c.kind, c.attempts, c.turn, COALESCE(c.sender, ''), c.on_roll, c.group_id, c.roll_index,
@@ -147,8 +152,7 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 		LEFT JOIN registrar.used u ON c.on_roll AND u.group_id = c.group_id AND u.roll_index = c.roll_index
 		LEFT JOIN registrar.token t ON t.on_roll = c.on_roll AND t.group_id = c.group_id AND t.roll_index = c.roll_index
 			AND NOT EXISTS (SELECT FROM registrar.token_revoked r WHERE r.token_id = t.token_id)`,
-		m.c.Now().UTC(), until, Batch, m.c.Manifest.Schedule.Close, bulk, notices, reminding, firsts,
-		m.c.Now().Add(-LinkAge(m.c.Manifest)).UTC())
+		now.UTC(), now.Add(-LinkAge(m.c.Manifest)).UTC(), Batch, m.c.Manifest.Schedule.Close, bulk, notices, until)
 	if err != nil {
 		return nil, fmt.Errorf("claiming mails: %w", err)
 	}
@@ -328,8 +332,11 @@ func (m *Mailer) settle(ctx context.Context, jobs []*job, until time.Time) error
 		}
 	}
 	// Another process may have given one up meanwhile, for a reason that is none now.
+	// One that brings the link has left now, however long it had been due: see [LinkAge].
 	b.Queue(`UPDATE registrar.outbox SET state = 'sent', lease_until = NULL,
-		reason = CASE WHEN delivery IN ('delayed', 'bounced', 'blocked', 'complained') THEN reason END WHERE id = ANY($1)`, done)
+		not_before = CASE WHEN on_roll AND kind = ANY($2) THEN GREATEST(not_before, $3) ELSE not_before END,
+		reason = CASE WHEN delivery IN ('delayed', 'bounced', 'blocked', 'complained') THEN reason END WHERE id = ANY($1)`,
+		done, firsts, m.c.Now().UTC())
 	b.Queue(`UPDATE registrar.outbox SET state = 'sent', lease_until = NULL, sender = NULL WHERE id = ANY($1) AND state <> 'failed'`, needless)
 	if err := m.c.Pool.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("marking mails: %w", err)

@@ -119,3 +119,41 @@ func TestReminderTooLate(t *testing.T) {
 		t.Errorf("%d mails left, %v: %s", n, err, o.states())
 	}
 }
+
+// TestReminderAfterOutage: the hours in which nobody is reminded begin when the link leaves,
+// and not when it was due: nothing may have sent mails for longer than that. A reminder that
+// is kept back is none that does not leave, which would be an alarm. The negative control
+// is a member whose link left when it was due.
+func TestReminderAfterOutage(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, 2, func(p *electiontest.Plan) { p.Real = true })
+	o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, o.m.Schedule.Close)
+	for i := range 2 {
+		o.queue(mailer.Invitation, i)
+		o.queue(mailer.Reminder, i)
+	}
+	o.exec(`UPDATE registrar.outbox SET state = 'sent', attempts = 1 WHERE kind = $1 AND roll_index = 1`, mailer.Invitation)
+	m := o.mailer(&inbox{})
+	age := int64(mailer.LinkAge(o.m).Seconds())
+	for _, step := range []struct {
+		later     int64
+		want      int
+		reminders string
+	}{
+		{age - 1, 1, "queued 0, queued 0"}, // the link leaves
+		{1, 1, "queued 0, sent 1"},
+		{age - 2, 0, "queued 0, sent 1"},
+		{1, 1, "sent 1, sent 1"},
+	} {
+		o.now.Add(step.later)
+		n, err := m.Drain(t.Context())
+		reminders := o.where(mailer.Reminder, 0) + ", " + o.where(mailer.Reminder, 1)
+		if n != step.want || err != nil || reminders != step.reminders {
+			t.Errorf("%+v: %d mails left, %v; reminders: %s", step, n, err, reminders)
+		}
+		w, err := mailer.Waits(t.Context(), o.db.Service, o.m, time.Unix(o.now.Load(), 0))
+		if w != (mailer.Waiting{}) || err != nil {
+			t.Errorf("%+v: waiting: %+v, %v", step, w, err)
+		}
+	}
+}

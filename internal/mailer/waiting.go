@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"strikevote/internal/protocol/election"
 )
 
 // A Waiting is what has not left of the mails of one election.
@@ -18,14 +20,15 @@ type Waiting struct {
 
 // Waits returns what waits, but for what depends on who has voted: notices, and
 // reminders that were tried once. Until then those for members who need none wait with
-// the others.
-func Waits(ctx context.Context, pool *pgxpool.Pool, now time.Time) (w Waiting, err error) {
+// the others; and but for reminders that are kept back for their links, which leave in time.
+func Waits(ctx context.Context, pool *pgxpool.Pool, m *election.Manifest, now time.Time) (w Waiting, err error) {
 	var first *time.Time
 	err = pool.QueryRow(ctx, `
 		SELECT count(*), min(not_before) FILTER (WHERE not_before <= $1), EXISTS (SELECT FROM registrar.mail_pause WHERE paused)
-		FROM registrar.outbox
+		FROM registrar.outbox o
 		WHERE state IN ('queued', 'leased') AND (not_before <= $1 OR attempts > 0)
-			AND (kind = ANY ($2) OR kind IN ('reminder', 'closing') AND attempts = 0)`, now.UTC(), neutral).Scan(&w.Mails, &first, &w.Paused)
+			AND (kind = ANY ($3) OR kind IN ('reminder', 'closing') AND attempts = 0 AND NOT `+keptBack+`)`,
+		now.UTC(), now.Add(-LinkAge(m)).UTC(), neutral).Scan(&w.Mails, &first, &w.Paused)
 	if err != nil {
 		return Waiting{}, fmt.Errorf("counting mails that wait: %w", err)
 	}
