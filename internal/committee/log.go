@@ -28,16 +28,25 @@ const (
 // were printed, an address was corrected. Neither text may name a member of the
 // roll.
 func (s *Service) Note(ctx context.Context, id suite.ElectionID, who, what string) error {
+	if err := CheckNote(who, what); err != nil {
+		return err
+	}
+	if _, err := s.store.draft(ctx, id); err != nil {
+		return err
+	}
+	return s.note(ctx, s.store, id, who, what, "")
+}
+
+// CheckNote refuses what [Service.Note] would for its texts: before it is done, for it
+// would be done and stand nowhere.
+func CheckNote(who, what string) error {
 	if err := checkWho(who); err != nil {
 		return err
 	}
 	if err := suite.CheckText(what, 500); err != nil {
 		return &RefusedError{fmt.Errorf("it must be said what was done, in at most 500 bytes: %w", err)}
 	}
-	if _, err := s.store.draft(ctx, id); err != nil {
-		return err
-	}
-	return s.note(ctx, s.store, id, who, what, "")
+	return nil
 }
 
 func (s *Service) note(ctx context.Context, tx store, id suite.ElectionID, who, what, detail string) error {

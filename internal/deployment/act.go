@@ -153,10 +153,14 @@ func (d *Deployment) CorrectAddress(ctx context.Context, id suite.ElectionID, nu
 	if e == nil {
 		return errNotSealed
 	}
+	done := "gave a member a new link: " + reason
+	if err := committee.CheckNote(by, done); err != nil {
+		return err
+	}
 	if err := e.registrar.NewLink(ctx, number, email, by, reason); err != nil {
 		return err
 	}
-	return d.committee.Note(ctx, id, by, "gave a member a new link: "+reason)
+	return d.committee.Note(ctx, id, by, done)
 }
 
 // Admit gives a disputed person who is not on the roll a link that opens an
@@ -166,10 +170,14 @@ func (d *Deployment) Admit(ctx context.Context, id suite.ElectionID, a registrar
 	if e == nil {
 		return errNotSealed
 	}
+	const done = "admitted a disputed person to an envelope"
+	if err := committee.CheckNote(by, done); err != nil {
+		return err
+	}
 	if _, err := e.registrar.Admit(ctx, a); err != nil {
 		return err
 	}
-	return d.committee.Note(ctx, id, by, "admitted a disputed person to an envelope")
+	return d.committee.Note(ctx, id, by, done)
 }
 
 // QueueMail queues a mail of a kind to everybody whom it is for, to leave within a
@@ -179,11 +187,15 @@ func (d *Deployment) QueueMail(ctx context.Context, id suite.ElectionID, kind st
 	if err != nil {
 		return 0, err
 	}
+	done := "queued the mail " + kind
+	if err := committee.CheckNote(by, done); err != nil {
+		return 0, err
+	}
 	n, err := e.registrar.Enqueue(ctx, kind, d.c.Now(), spread)
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	return n, d.committee.Note(ctx, id, by, "queued the mail "+kind)
+	return n, d.committee.Note(ctx, id, by, done)
 }
 
 // CheckMail returns what [Deployment.QueueMail] would, and queues nothing.
@@ -199,10 +211,14 @@ func (d *Deployment) CheckMail(ctx context.Context, id suite.ElectionID, kind st
 // queue nothing and not say so, which is right only towards the public. It stands in the
 // committee's log, without the member.
 func (d *Deployment) ResendLink(ctx context.Context, id suite.ElectionID, number, by string) error {
+	const done = "sent a link again"
+	if err := committee.CheckNote(by, done); err != nil {
+		return err
+	}
 	if err := d.resendLink(ctx, id, number); err != nil {
 		return err
 	}
-	return d.committee.Note(ctx, id, by, "sent a link again")
+	return d.committee.Note(ctx, id, by, done)
 }
 
 func (d *Deployment) resendLink(ctx context.Context, id suite.ElectionID, number string) error {
@@ -232,10 +248,14 @@ func (d *Deployment) ImportMessage(ctx context.Context, id suite.ElectionID, fil
 
 // RestartCeremony begins the ceremony again: all keys of tellers so far are dead.
 func (d *Deployment) RestartCeremony(ctx context.Context, id suite.ElectionID, by string) error {
+	const done = "began the ceremony again"
+	if err := committee.CheckNote(by, done); err != nil {
+		return err
+	}
 	if err := d.committee.Restart(ctx, id); err != nil {
 		return err
 	}
-	return d.committee.Note(ctx, id, by, "began the ceremony again")
+	return d.committee.Note(ctx, id, by, done)
 }
 
 // CommitteeLog returns who did what.

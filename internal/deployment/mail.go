@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"strikevote/internal/committee"
 	"strikevote/internal/mailer"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
@@ -44,11 +45,15 @@ func (d *Deployment) PauseMail(ctx context.Context, id suite.ElectionID, by stri
 	if e == nil {
 		return false, errNotSealed
 	}
+	const done = "held all mails back"
+	if err := committee.CheckNote(by, done); err != nil {
+		return false, err
+	}
 	changed, err := mailer.Pause(ctx, e.registrarPool)
 	if err != nil || !changed {
 		return false, err
 	}
-	return true, d.committee.Note(ctx, id, by, "held all mails back")
+	return true, d.committee.Note(ctx, id, by, done)
 }
 
 // ResumeMail lets the mails of an election leave again, those that are late over a
@@ -58,11 +63,15 @@ func (d *Deployment) ResumeMail(ctx context.Context, id suite.ElectionID, spread
 	if err != nil {
 		return false, err
 	}
+	const done = "let mails leave again"
+	if err := committee.CheckNote(by, done); err != nil {
+		return false, err
+	}
 	changed, err := mailer.Resume(ctx, e.registrarPool, d.c.Now(), spread, e.manifest.Schedule.Open)
 	if err != nil || !changed {
 		return false, err
 	}
-	return true, d.committee.Note(ctx, id, by, "let mails leave again")
+	return true, d.committee.Note(ctx, id, by, done)
 }
 
 // Addressees returns everybody on the roll of an election who has an address, before

@@ -184,12 +184,18 @@ func (d *Deployment) WithdrawContent(ctx context.Context, id suite.ElectionID, n
 		return nil, err
 	}
 	defer closes()
+	// The names of files may be about people.
+	done := func(edition int) string {
+		return fmt.Sprintf("withdrew from the public pages, in edition %d: %d of their parts", edition, len(names))
+	}
+	if err := committee.CheckNote(by, done(0)); do && err != nil {
+		return nil, err
+	}
 	e, err := store.Withdraw(ctx, names, d.c.Now(), do)
 	if err != nil || !do {
 		return e, err
 	}
-	// The names of files may be about people.
-	return e, d.committee.Note(ctx, id, by, fmt.Sprintf("withdrew from the public pages, in edition %d: %d of their parts", e.Number, len(names)))
+	return e, d.committee.Note(ctx, id, by, done(e.Number))
 }
 
 // contentStore opens the database in which content is stored: also that of a draft, so

@@ -59,6 +59,7 @@ func TestService(t *testing.T) {
 		{"downtime before the opening", testDowntimeEarly},
 		{"open", testOpen},
 		{"mails wait", testMailsWait},
+		{"unnoted", testUnnoted},
 		{"metrics", testMetrics},
 		{"huge bodies", testHuge},
 		{"box's database killed", testBoxKilled},
@@ -588,6 +589,45 @@ func testOpen(t *testing.T, w *world) {
 	}
 	if status, err := s.Status(t.Context(), ""); err != nil || status.Phase != "open" || status.Issued {
 		t.Errorf("got %v, %v", status, err)
+	}
+}
+
+// testUnnoted: what the committee's log cannot hold is refused before it is done, not after.
+func testUnnoted(t *testing.T, w *world) {
+	e := w.d.running(w.id)
+	state := func() (s string) {
+		t.Helper()
+		err := e.registrarPool.QueryRow(t.Context(), `SELECT concat_ws(' ', (SELECT count(*) FROM registrar.token), (SELECT count(*) FROM registrar.outbox),
+			(SELECT count(*) FROM registrar.applicant), (SELECT count(*) FROM registrar.mail_pause WHERE paused))`).Scan(&s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	before := state()
+	for _, by := range []string{"Olga\x1b", "", strings.Repeat("O", 81)} {
+		for name, do := range map[string]func() error{
+			"address": func() error { return w.d.CorrectAddress(t.Context(), w.id, "NUMBER-1", "", by, "moved") },
+			"admit": func() error {
+				return w.d.Admit(t.Context(), w.id, registrar.Applicant{Name: "Dora", Group: 1, Reason: "new"}, by)
+			},
+			"queue": func() error {
+				_, err := w.d.QueueMail(t.Context(), w.id, mailer.Reminder, 0, by)
+				return err
+			},
+			"resend": func() error { return w.d.ResendLink(t.Context(), w.id, "NUMBER-1", by) },
+			"pause": func() error {
+				_, err := w.d.PauseMail(t.Context(), w.id, by)
+				return err
+			},
+		} {
+			if err := do(); err == nil || state() != before {
+				t.Errorf("%s by %q: %v; %s, before %s", name, by, err, state(), before)
+			}
+		}
+	}
+	if err := w.d.CorrectAddress(t.Context(), w.id, "NUMBER-1", "", "Olga", strings.Repeat("r", 500)); err == nil || state() != before {
+		t.Errorf("a long reason: %v; %s, before %s", err, state(), before)
 	}
 }
 
