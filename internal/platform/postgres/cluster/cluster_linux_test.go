@@ -170,18 +170,30 @@ func TestKilledProgram(t *testing.T) {
 	exec1(t, connect(t, c, "x_owner"), `SELECT 1`)
 }
 
-// TestStalePID starts where a postmaster.pid names a process that lives and is
-// not a server, as happens when numbers come again.
+// TestStalePID starts where the lock files of a server that was killed name a process that
+// lives and is no server of these data, as happens when numbers come again: the other
+// database's server, which has the same account, or the program itself.
 func TestStalePID(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	c := start(t, dir, true)
 	stop(t, c)
-	name := filepath.Join(c.Data(), "postmaster.pid")
-	if err := os.WriteFile(name, fmt.Appendf(nil, "%d\n%s\n", os.Getpid(), c.Data()), 0o600); err != nil {
-		t.Fatal(err)
+	stranger := start(t, t.TempDir(), true)
+	for _, pid := range []int{stranger.PID(), os.Getpid()} {
+		run := filepath.Join(filepath.Dir(c.Data()), "run")
+		text := fmt.Sprintf("%d\n%s\n%d\n5432\n%s\n", pid, c.Data(), 1, run)
+		for _, name := range []string{filepath.Join(c.Data(), "postmaster.pid"), filepath.Join(run, ".s.PGSQL.5432.lock")} {
+			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if info, err := os.Stat(c.Data()); err != nil {
+				t.Fatal(err)
+			} else if owner := info.Sys().(*syscall.Stat_t); os.Chown(name, int(owner.Uid), int(owner.Gid)) != nil {
+				t.Fatal(name)
+			}
+		}
+		stop(t, start(t, dir, true))
 	}
-	start(t, dir, true)
 
 	other := t.TempDir()
 	if err := os.WriteFile(filepath.Join(other, "postmaster.pid"), []byte("?"), 0o600); err != nil {

@@ -40,7 +40,7 @@ func settle(ctx context.Context, data string) error {
 			return err
 		}
 		if len(pids) == 0 {
-			return removeStale(data)
+			return disown(data)
 		}
 		if time.Since(began) > orphanTime && orphans(data, pids) {
 			for _, pid := range pids {
@@ -96,11 +96,19 @@ func servers(data string) ([]int, error) {
 	return pids, nil
 }
 
-// removeStale removes postmaster.pid if its number now belongs to a process
-// that is not a server of these data: after a restart of a container, numbers
-// come again, and PostgreSQL would take the stranger for itself. A file whose
-// process is gone is left to PostgreSQL, which checks more.
-func removeStale(data string) error {
+// disown makes a server start where an earlier one was killed. Both of its lock files name
+// a process, and PostgreSQL does not start while one of this number lives and is of its
+// account: after a restart of a container numbers come again, and the other database's
+// server, which starts at the same time, may have it in the next moment. The caller holds
+// the lock and has seen that no server works on the data.
+//
+// Of postmaster.pid only the number is replaced, by that of the process that PostgreSQL is
+// started by, which it takes for no other server; what else stands there it still checks.
+func disown(data string) error {
+	socket := filepath.Join(filepath.Dir(data), "run", socketFile+".lock")
+	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing a stale lock: %w", err)
+	}
 	name := filepath.Join(data, "postmaster.pid")
 	b, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -109,17 +117,36 @@ func removeStale(data string) error {
 	if err != nil {
 		return fmt.Errorf("reading postmaster.pid: %w", err)
 	}
-	first, _, _ := strings.Cut(string(b), "\n")
-	pid, err := strconv.Atoi(strings.TrimSpace(first))
-	if err != nil {
+	first, rest, _ := strings.Cut(string(b), "\n")
+	if _, err := strconv.Atoi(strings.TrimSpace(first)); err != nil {
 		return fmt.Errorf("%s does not begin with the number of a process: "+
 			"see that no server runs on these data, and move the file away", name)
 	}
-	if _, err := os.Stat(filepath.Join("/proc", strconv.Itoa(pid))); err != nil {
-		return nil
-	}
-	if err := os.Remove(name); err != nil {
-		return fmt.Errorf("removing a stale postmaster.pid: %w", err)
+	if err := renew(name, fmt.Sprintf("%d\n%s", os.Getpid(), rest)); err != nil {
+		return fmt.Errorf("renewing a stale postmaster.pid: %w", err)
 	}
 	return nil
+}
+
+// renew puts another text into a file of the server's account, in one step. That account
+// could have put a link to any file of the system in its place: none is followed.
+func renew(name, text string) error {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return err
+	}
+	owner := info.Sys().(*syscall.Stat_t) // on Linux it is one
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+"-")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	err = errors.Join(err, f.Chown(int(owner.Uid), int(owner.Gid)), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
 }
