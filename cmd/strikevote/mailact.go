@@ -40,13 +40,7 @@ type sending struct {
 func runMailSend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	x := sending{spread: -1}
-	fs.Func("spread", "send over this `while`, in random order; 0s is at once (default: STRIKEVOTE_MAIL_SPREAD, or less, so that all leave in time)", func(s string) (err error) {
-		x.spread, err = time.ParseDuration(s)
-		if err == nil && x.spread < 0 {
-			return errors.New("it is below 0")
-		}
-		return err
-	})
+	spreadFlag(fs, &x.spread, "send over this `while`, in random order; 0s is at once (default: STRIKEVOTE_MAIL_SPREAD, or less, so that all leave in time)")
 	fs.BoolVar(&x.wait, "wait", false, "wait until all have had their turn")
 	kinds := []string{mailer.Announcement, mailer.Reminder, mailer.Closing}
 	var err error
@@ -57,6 +51,19 @@ func runMailSend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) e
 		return usageError("the kinds of mail are %s", strings.Join(kinds, ", "))
 	}
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error { return x.queue(ctx, e, d, id, &o) })
+}
+
+// spreadFlag adds the flag of a time over which mails leave. Before now none can: they would
+// count as sent long ago, and their members be reminded again.
+func spreadFlag(fs *flag.FlagSet, to *time.Duration, usage string) {
+	fs.Func("spread", usage, func(s string) error {
+		d, err := time.ParseDuration(s)
+		if err == nil && d < 0 {
+			return errors.New("it is below 0")
+		}
+		*to = d
+		return err
+	})
 }
 
 // queue queues the mails, or says what would be.
@@ -179,14 +186,15 @@ func runMailPause(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 }
 
 func runMailResume(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
-	spread := fs.Duration("spread", 30*time.Minute, "send what is late over this while, in random order")
+	spread := 30 * time.Minute
+	spreadFlag(fs, &spread, "send what is late over this `while`, in random order; 0s is at once (default: 30m)")
 	return holdMail(ctx, e, fs, args, "Mails would leave again.",
 		func(d *deployment.Deployment, id suite.ElectionID, by string) (string, error) {
-			changed, err := d.ResumeMail(ctx, id, *spread, by)
+			changed, err := d.ResumeMail(ctx, id, spread, by)
 			if err != nil || !changed {
 				return "They are not held back.", err
 			}
-			if *spread < time.Second {
+			if spread < time.Second {
 				return "Mails leave again, and what is late at once.", nil
 			}
 			return "Mails leave again. What is late leaves within " + short(spread.Round(time.Second)) + ", in random order.", nil
