@@ -139,21 +139,26 @@ func TestReminderAfterOutage(t *testing.T) {
 		later     int64
 		want      int
 		reminders string
+		waited    mailer.Waiting
 	}{
-		{age - 1, 1, "queued 0, queued 0"}, // the link leaves
-		{1, 1, "queued 0, sent 1"},
-		{age - 2, 0, "queued 0, sent 1"},
-		{1, 1, "sent 1, sent 1"},
+		{age - 1, 1, "queued 0, queued 0", mailer.Waiting{Mails: 1, Oldest: mailer.LinkAge(o.m) - time.Second}}, // the link leaves
+		{1, 1, "queued 0, sent 1", mailer.Waiting{Mails: 1}},
+		{age - 2, 0, "queued 0, sent 1", mailer.Waiting{}},
+		{3, 1, "sent 1, sent 1", mailer.Waiting{Mails: 1, Oldest: 2 * time.Second}},
 	} {
 		o.now.Add(step.later)
+		waits := func(what string, want mailer.Waiting) {
+			t.Helper()
+			if w, err := mailer.Waits(t.Context(), o.db.Service, o.m, time.Unix(o.now.Load(), 0)); w != want || err != nil {
+				t.Errorf("%+v, %s: %+v, %v", step, what, w, err)
+			}
+		}
+		waits("before", step.waited)
 		n, err := m.Drain(t.Context())
 		reminders := o.where(mailer.Reminder, 0) + ", " + o.where(mailer.Reminder, 1)
 		if n != step.want || err != nil || reminders != step.reminders {
 			t.Errorf("%+v: %d mails left, %v; reminders: %s", step, n, err, reminders)
 		}
-		w, err := mailer.Waits(t.Context(), o.db.Service, o.m, time.Unix(o.now.Load(), 0))
-		if w != (mailer.Waiting{}) || err != nil {
-			t.Errorf("%+v: waiting: %+v, %v", step, w, err)
-		}
+		waits("after", mailer.Waiting{})
 	}
 }
