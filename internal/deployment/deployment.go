@@ -103,7 +103,7 @@ func Open(ctx context.Context, c Config) (*Deployment, error) {
 	if len(c.Parts) == 0 {
 		c.Parts = Parts()
 	}
-	return open(ctx, c, nothing, func(d *Deployment) error {
+	return open(ctx, c, func(d *Deployment) error {
 		if err := d.listen(); err != nil {
 			return d.occupied(ctx, err)
 		}
@@ -123,14 +123,13 @@ func Operate(ctx context.Context, c Config) (*Deployment, error) {
 			d.c.Parts = Parts()
 		}
 		return nil
-	}, nothing)
+	})
 }
 
-func nothing(*Deployment) error { return nil }
-
-// open opens a deployment. before runs before the databases are reached, and
-// listen after.
-func open(ctx context.Context, c Config, before, listen func(*Deployment) error) (*Deployment, error) {
+// open opens a deployment. before runs before the databases are reached: of two services
+// that start at once, the one that is not to have the addresses must not have begun to run
+// databases, which the other works with by then and which would end with it.
+func open(ctx context.Context, c Config, before func(*Deployment) error) (*Deployment, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -155,14 +154,14 @@ func open(ctx context.Context, c Config, before, listen func(*Deployment) error)
 	d.mailCounts.log = c.Log
 	d.registrars, d.boxes = registrar.NewService(c.Log, metrics.HTTP(d.registry, listenRegistrar)), ballotbox.NewService(c.Log)
 	d.registrars.Behind(c.Front.Proxies.Client)
-	if err := d.open(ctx, before, listen); err != nil {
+	if err := d.open(ctx, before); err != nil {
 		// Half a deployment must not stay behind when the rest of it cannot start.
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
-func (d *Deployment) open(ctx context.Context, before, listen func(*Deployment) error) error {
+func (d *Deployment) open(ctx context.Context, before func(*Deployment) error) error {
 	// The database's account has to pass through the data folder, and nobody
 	// else has to look into it.
 	if err := os.MkdirAll(d.c.Data, 0o711); err != nil {
@@ -177,9 +176,6 @@ func (d *Deployment) open(ctx context.Context, before, listen func(*Deployment) 
 		return err
 	}
 	if err := d.servers.start(ctx, d.c, plan{registrar: d.names(), box: d.votes(), attach: true}); err != nil {
-		return err
-	}
-	if err := listen(d); err != nil {
 		return err
 	}
 	if d.names() {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -96,5 +98,42 @@ func TestUnservedPart(t *testing.T) {
 	}
 	if err := Unserved(t.Context(), d.c.Data, ""); !errors.Is(err, ErrServed) {
 		t.Errorf("got %v, want ErrServed", err)
+	}
+}
+
+// TestOccupied: a service that does not get its addresses has begun no database, which
+// another that started at the same time would work with and lose.
+func TestOccupied(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	c := Config{Data: filepath.Join(folder(t), "data"), Listen: map[string]string{listenBoard: taken.Addr().String()}}
+	if _, err := Open(t.Context(), c); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Fatalf("got %v", err)
+	}
+	begun := func() int {
+		entries, err := os.ReadDir(filepath.Join(c.Data, "postgres"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	if n := begun(); n != 0 {
+		t.Errorf("%d databases were begun", n)
+	}
+	// The control: with its addresses it begins both.
+	c.Listen = nil
+	d, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := begun(); n != 2 {
+		t.Errorf("%d databases were begun, want both", n)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
 	}
 }
