@@ -104,6 +104,9 @@ func TestBooth(t *testing.T) {
 				t.Errorf("%s %s: got %q", tt.method, tt.path, w.Body)
 			}
 		}
+		if tt.status == 405 && h.Get("Allow") != "GET" {
+			t.Errorf("%s %s: %q is allowed", tt.method, tt.path, h.Get("Allow"))
+		}
 		if len(h.Values("Set-Cookie")) > 0 {
 			t.Errorf("%s %s sets a cookie", tt.method, tt.path)
 		}

@@ -108,9 +108,7 @@ func (s *Site) Handler() http.Handler {
 	r.Post("/e/{election}/box", s.handle(s.postBox))
 	r.Get("/e/{election}/*", s.handle(s.getPage))
 	r.NotFound(s.handle(s.getIndex))
-	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
-		web.Error(w, http.StatusMethodNotAllowed, "method_not_allowed", "This cannot be done here.")
-	})
+	r.MethodNotAllowed(web.MethodNotAllowed)
 	return r
 }
 

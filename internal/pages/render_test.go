@@ -436,8 +436,8 @@ func TestHeaders(t *testing.T) {
 			}
 		}
 	}
-	if resp := w.ask(http.MethodPost, base); resp.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("a page takes a POST: %d", resp.StatusCode)
+	if resp := w.ask(http.MethodPost, base); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET" {
+		t.Errorf("a page takes a POST: %d, %v", resp.StatusCode, resp.Header)
 	}
 	if body := read(t, w.get("nothing")); !strings.Contains(body, "This page does not exist") || !strings.Contains(body, `href="`+base+`contacts"`) {
 		t.Errorf("what does not exist does not name what does: %s", body)

@@ -96,10 +96,20 @@ func NewRouter(chain ...func(http.Handler) http.Handler) *chi.Mux {
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		Error(w, http.StatusNotFound, "not_found", "There is nothing here.")
 	})
-	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
-		Error(w, http.StatusMethodNotAllowed, "method_not_allowed", "This cannot be done here.")
-	})
+	r.MethodNotAllowed(MethodNotAllowed)
 	return r
+}
+
+// MethodNotAllowed answers a request with a method that a path of a chi router does not
+// have, and names those that it has, as RFC 9110, section 15.5.6, demands.
+func MethodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	routes := chi.RouteContext(r.Context()).Routes
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+			w.Header().Add("Allow", method)
+		}
+	}
+	Error(w, http.StatusMethodNotAllowed, "method_not_allowed", "This cannot be done here.")
 }
 
 // A RequestError is an error whose answer is fixed. Its message is shown to whoever

@@ -10,10 +10,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/go-chi/chi/v5"
 
 	"strikevote/internal/platform/web"
 )
@@ -127,14 +130,18 @@ func TestHandle(t *testing.T) {
 func TestRouter(t *testing.T) {
 	t.Parallel()
 	r := web.NewRouter(web.Chain(web.Config{})...)
-	r.Get("/x", func(http.ResponseWriter, *http.Request) {})
+	none := func(http.ResponseWriter, *http.Request) {}
+	r.Get("/x", none)
+	r.Route("/below/{name}", func(r chi.Router) { r.Get("/y", none); r.Post("/y", none) })
 	if w := get(r, "/y"); w.Code != 404 || !strings.Contains(w.Body.String(), `"not_found"`) {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
-	w := httptest.NewRecorder()
-	r.ServeHTTP(w, httptest.NewRequest("DELETE", "/x", nil))
-	if w.Code != 405 || !strings.Contains(w.Body.String(), `"method_not_allowed"`) {
-		t.Errorf("got %d %s", w.Code, w.Body)
+	for path, allow := range map[string][]string{"/x": {"GET"}, "/below/z/y": {"GET", "POST"}} {
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, httptest.NewRequest("DELETE", path, nil))
+		if w.Code != 405 || !strings.Contains(w.Body.String(), `"method_not_allowed"`) || !slices.Equal(w.Header()["Allow"], allow) {
+			t.Errorf("%s: got %d %s, and %q are allowed", path, w.Code, w.Body, w.Header()["Allow"])
+		}
 	}
 }
 
