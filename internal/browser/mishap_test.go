@@ -145,6 +145,10 @@ func offlineAtStart(t *testing.T, s *stand) {
 	if seen != "" {
 		t.Errorf("what is wrong stands out of sight of somebody who has not scrolled: %s", seen)
 	}
+	// The button that was pressed lies below these words, and its ring stuck out of them.
+	if focus := evaluate[string](p, "document.activeElement.textContent"); focus != "Try again" {
+		t.Errorf("the focus is on %q, which the words cover", focus)
+	}
 	p.accessible("start, no connection")
 	p.leave()
 	p.press("Try again")
@@ -171,7 +175,14 @@ func offlineBetween(t *testing.T, s *stand) {
 	p.await("cast")
 	p.awaitWords("No connection.")
 	p.reached("Sealed on this device, Issued in your name")
-	p.says("Trying again is safe: it can only count once")
+	p.says("Trying again is safe: it can only count once", "You may also close this page")
+	if p.has("Keep this page open.") {
+		t.Error("the page is to be kept open and may be closed, both at once")
+	}
+	// Neither words nor button touch a line to the left of them.
+	if bare := evaluate[bool](p, `(s => parseFloat(s.borderLeftWidth) > 0 && parseFloat(s.paddingLeft) < 12)(getComputedStyle(document.getElementById("status")))`); bare {
+		t.Error("the words stick to the bar beside them")
+	}
 	if !s.issued(t, l) {
 		t.Fatal("the ballot was not issued: the test shows nothing")
 	}

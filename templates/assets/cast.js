@@ -19,7 +19,7 @@ export function cast(b) {
     nodes: [
       h1(b.t(b.inEnvelope ? "booth.cast.heading.envelope" : "booth.cast.heading")),
       el("ol", { className: "progress" }, ["sealed"].concat(b.inEnvelope ? [] : "issued", last).map(item)),
-      b.p("booth.cast.keep"), // the status line below it says what changes; see tell
+      !way.offline && b.p("booth.cast.keep"), // the status line below it says what changes; see tell
     ],
   };
 }

@@ -135,7 +135,9 @@ export class Showing extends Texts {
     } else if (!this.screen || !this.m) {
       this.go(e.code === "busy" ? "down" : e.code === "offline" ? "offline" : "server", null, true);
     } else if (e.code === "offline" || e.code === "busy") {
-      this.page.tell(this.t(e.code === "busy" ? "booth.busy" : "booth.offline"), button(this.t("common.again"), this.press(act), "second"));
+      const again = button(this.t("common.again"), this.press(act), "second");
+      this.page.tell(this.t(e.code === "busy" ? "booth.busy" : "booth.offline"), again);
+      again.focus(); // these words may cover the button that had it
     } else {
       this.go("server", null, true);
     }
