@@ -434,6 +434,32 @@ func otherLanguage(t *testing.T, s *stand) {
 	p.await("done")
 	p.says(words("ko", "booth.done.title"))
 	s.done(p)
+	// The way of a vote ends at its first address, which was opened in another language.
+	p.reload()
+	p.await("voted", "done")
+	p.says(words("ko", "booth.done.tracker"))
+	p.languageStays(s)
+}
+
+// languageStays chooses a language at the second step, goes back to the first and loads it again.
+func (p *Page) languageStays(s *stand) {
+	p.t.Helper()
+	p.visitAnew(s.letter(p.t).link)
+	p.await("start")
+	p.size(1280, 900)
+	p.press("Español")
+	p.wait("Spanish", `document.documentElement.lang === "es"`)
+	p.press(words("es", "booth.start.button"))
+	p.await("question")
+	p.press("한국어")
+	p.wait("Korean", `document.documentElement.lang === "ko"`)
+	p.back()
+	p.await("start")
+	p.reload()
+	p.await("start")
+	if lang := evaluate[string](p, "document.documentElement.lang"); lang != "ko" {
+		p.t.Errorf("after Back and Reload the page is in %q, and Korean was chosen last", lang)
+	}
 }
 
 // noScripts opens a link with JavaScript off.

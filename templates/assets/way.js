@@ -7,6 +7,9 @@ import { stepOf } from "./flow.js";
 export class Way {
   constructor(turned) {
     this.depth = (history.state && history.state.depth) || 0;
+    // search names the language that was chosen last. An entry that is gone back to may name
+    // another.
+    this.search = location.search;
     // Each screen begins at its top. A browser would scroll the tracker to where
     // the page stood when Start was pressed.
     history.scrollRestoration = "manual";
@@ -17,6 +20,7 @@ export class Way {
         return;
       }
       this.depth = (history.state && history.state.depth) || 0;
+      this.put(location.hash.slice(1));
       turned(location.hash.slice(1));
     });
   }
@@ -37,12 +41,13 @@ export class Way {
 
   /** put writes a step in place of the one in the address bar. */
   put(step) {
-    history.replaceState({ depth: this.depth }, "", `${location.pathname.replace(/%23.*/, "")}${location.search}#${step}`);
+    history.replaceState({ depth: this.depth }, "", `${location.pathname.replace(/%23.*/, "")}${this.search}#${step}`);
   }
 
   /** speak puts the language into the address, so that a reload comes in it. */
   speak(code) {
-    history.replaceState(history.state, "", `${location.pathname}?lang=${code}${location.hash}`);
+    this.search = `?lang=${code}`;
+    this.put(location.hash.slice(1));
   }
 
   /** settle goes back to the first entry and puts the last screen there. */
