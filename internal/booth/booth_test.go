@@ -236,6 +236,9 @@ func TestMissing(t *testing.T) {
 				t.Errorf("%s: the page has no %s", tag.Code, key)
 			}
 		}
+		if !strings.Contains(body, ` href="/v1/">`+language.Of(tag.Code).Text("pages.booth.enter")+"<") {
+			t.Errorf("%s: the page leads nowhere", tag.Code)
+		}
 		policy := header.Get("Content-Security-Policy")
 		if strings.Contains(body, "<script") || !strings.Contains(policy, "; script-src 'none'; style-src 'sha256-") {
 			t.Errorf("%s: the page may run something: %s", tag.Code, policy)

@@ -71,7 +71,7 @@ var whole = sync.OnceValue(func() *site {
 		problem problem
 	}{
 		{&s.pages, "shell.html", problem{}},
-		{&s.unknown, "missing.html", problem{Name: "link-unknown", Heading: "booth.link.unknown", Text: "booth.link.unknown.text"}},
+		{&s.unknown, "missing.html", problem{Name: "link-unknown", Heading: "booth.link.unknown", Text: "booth.link.unknown.text", Enter: true}},
 		{&s.nothing, "missing.html", problem{Name: "nothing", Heading: "pages.missing", Text: "pages.booth.nothing", Enter: true}},
 		{&s.down, "missing.html", problem{Name: "down", Heading: "pages.down", Text: "pages.down.then"}},
 	} {
