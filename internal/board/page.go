@@ -28,25 +28,29 @@ type indexPage struct {
 }
 
 type titled struct {
-	ID    string
-	Title string
-	Lang  string
+	ID        string
+	Title     string
+	Lang      string
+	Demo      bool
+	Rehearsal bool
+}
+
+func title(id suite.ElectionID, m *election.Manifest) titled {
+	return titled{id.String(), m.Title[0], m.Languages[0], m.Demo, m.Rehearsal}
 }
 
 // An electionPage says what of an election is here and how to check it.
 type electionPage struct {
 	titled
-	Demo      bool
-	Rehearsal bool
-	State     string
-	Open      string
-	Close     string
-	Words     string
-	MID       string
-	URL       string
-	Withheld  bool
-	Files     []string
-	Logs      []logPage
+	State    string
+	Open     string
+	Close    string
+	Words    string
+	MID      string
+	URL      string
+	Withheld bool
+	Files    []string
+	Logs     []logPage
 }
 
 type logPage struct {
@@ -73,7 +77,7 @@ func (s *Site) getIndex(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		p.Elections = append(p.Elections, titled{id.String(), m.Title[0], m.Languages[0]})
+		p.Elections = append(p.Elections, title(id, m))
 	}
 	return render(w, "index", p)
 }
@@ -119,11 +123,10 @@ func (e halves) page(ctx context.Context) (*electionPage, error) {
 		return nil, err
 	}
 	p := &electionPage{
-		titled: titled{e.id.String(), m.Title[0], m.Languages[0]},
-		Demo:   m.Demo, Rehearsal: m.Rehearsal,
-		Open:  moment(m.Schedule.Open),
-		Close: moment(m.Schedule.Close),
-		Words: election.SixWords(mid), MID: mid.String(),
+		titled: title(e.id, m),
+		Open:   moment(m.Schedule.Open),
+		Close:  moment(m.Schedule.Close),
+		Words:  election.SixWords(mid), MID: mid.String(),
 		// From the manifest, never from the request's Host.
 		URL: m.Origins.Board + "/" + e.id.String(),
 	}

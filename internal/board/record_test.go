@@ -231,7 +231,7 @@ func TestPages(t *testing.T) {
 		}
 	}
 	path := "/" + e.id.String() + "/"
-	page("/", "Strike authorization vote", `href="`+path+`"`)
+	page("/", "Strike authorization vote", `href="`+path+`"`, "This is a demo. It decides nothing.")
 	page(path, "Strike authorization vote", "has not ended", "This is a demo", election.SixWords(e.mid), e.mid.String(),
 		"strikevote verify https://board.union.example/"+e.id.String(), "published when the vote has ended")
 	e.end(t)

@@ -190,8 +190,9 @@ const (
 )
 
 type listed struct {
-	Link  string
-	Title Said
+	Link            string
+	Title           Said
+	Demo, Rehearsal bool
 }
 
 // missing answers for a page that does not exist, with those that do.
@@ -236,7 +237,7 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request, status int) error {
 				return err
 			}
 			v := &view{Words: p.Words, facts: f}
-			p.Elections = append(p.Elections, listed{address(id, "", explicit(r)), v.Of(f.Manifest.Title)})
+			p.Elections = append(p.Elections, listed{address(id, "", explicit(r)), v.Of(f.Manifest.Title), f.Manifest.Demo, f.Manifest.Rehearsal})
 		}
 	}
 	return render(w, r, status, "index", p, keep)

@@ -503,3 +503,28 @@ func TestSplit(t *testing.T) {
 		t.Errorf("got %v, %+v", err, e)
 	}
 }
+
+// TestListMarks looks for what the list of votes says of one that decides nothing.
+func TestListMarks(t *testing.T) {
+	t.Parallel()
+	for mark, change := range map[string]func(*electiontest.Plan){
+		"common.demo": func(*electiontest.Plan) {},
+		"common.rehearsal": func(p *electiontest.Plan) {
+			p.Real = true
+			p.Change = func(m *election.Manifest) { m.Rehearsal = true }
+		},
+		"": func(p *electiontest.Plan) { p.Real = true },
+	} {
+		w := newWorld(t, change)
+		for _, tag := range language.Tags() {
+			for _, path := range []string{"/e/", "/e/nothing"} {
+				body := read(t, w.ask(http.MethodGet, path+"?lang="+tag.Code))
+				for _, key := range []string{"common.demo", "common.rehearsal"} {
+					if strings.Contains(body, "</a> <strong>"+language.Of(tag.Code).Text(key)+"</strong>") != (key == mark) {
+						t.Errorf("%s in %s, %q: %s", path, tag.Code, mark, body)
+					}
+				}
+			}
+		}
+	}
+}
