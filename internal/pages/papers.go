@@ -15,6 +15,7 @@ type documentsPage struct {
 	*view
 	Documents []paper
 	Withdrawn []takenBack
+	Again     []takenBack // what was taken back once and is given out again
 }
 
 // What was taken back, and when.
@@ -43,8 +44,12 @@ func documentsOf(_ *Site, _ context.Context, v *view) (any, error) {
 		}
 		p.Documents = append(p.Documents, paper{d, "/e/" + v.ID.String() + "/documents/" + d.File, in, v.size(d.Size)})
 	}
-	for _, w := range v.Edition.Withdrawn {
-		p.Withdrawn = append(p.Withdrawn, takenBack{v.takenBack(w), w.At})
+	for _, w := range v.Edition.shown(v.Edition.Withdrawn).Withdrawn {
+		to := &p.Withdrawn
+		if w.Again {
+			to = &p.Again
+		}
+		*to = append(*to, takenBack{v.takenBack(w), w.At})
 	}
 	return p, nil
 }

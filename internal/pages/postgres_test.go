@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -220,8 +221,14 @@ func TestWithdraw(t *testing.T) {
 			t.Errorf("shown again, %s: %.80s", path, got)
 		}
 	}
-	if got := get("content/2"); strings.Contains(got, "CANARY") {
-		t.Errorf("the edition of before: %s", got)
+	for path, want := range map[string]int{"content/2": 0, "content/4": 3} {
+		got := get(path)
+		if path == "content/2" && strings.Contains(got, "CANARY") || strings.Count(got, `"shown_again":true`) != want {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	if got := get("documents"); !regexp.MustCompile(`offer\.pdf\), withdrawn on .{40,80} and later shown again</li>`).MatchString(got) || strings.Count(got, "not given out") != 1 || strings.Count(got, "later shown again") != 3 {
+		t.Errorf("what is shown again is said to be withdrawn: %s", got)
 	}
 	// Both opinions together may go, and their order stays drawn.
 	if e, err := store.Withdraw(t.Context(), []string{"en/for.md", "en/against.md"}, now.Add(2*time.Hour), true); err != nil || e.Content.Lot == nil || len(e.Withdrawn) != 6 {

@@ -27,6 +27,8 @@ type Withdrawn struct {
 	Language string    `json:"language,omitempty"`
 	At       time.Time `json:"at"`
 	Last     int       `json:"last"` // the last edition that it was taken out of
+	// Again tells that a later edition, this one, shows it as it was. No edition is kept with it.
+	Again bool `json:"shown_again,omitempty"`
 	// Parts are the SHA-256 of what it was, in each edition, and Files those of documents.
 	// They are served to nobody: somebody might guess what was taken back.
 	Parts []suite.Hash `json:"parts,omitempty"`
@@ -68,10 +70,22 @@ func (e *Edition) shown(withdrawn []Withdrawn) *Edition {
 				gone[part] = true
 			}
 		}
+	}
+	there := make(map[suite.Hash]bool)
+	out.Content = e.Content.only(func(name, part string) bool {
+		hash := hashOf(name, part)
+		there[hash] = !gone[hash]
+		return !gone[hash]
+	})
+	for _, w := range withdrawn {
+		w.Again = w.Again || slices.ContainsFunc(w.Parts, func(part suite.Hash) bool { return there[part] }) ||
+			// With another title it is the same document.
+			slices.ContainsFunc(out.Content.Documents, func(d Document) bool {
+				return documentsName+"/"+d.File == w.Name && slices.Contains(w.Files, d.SHA256)
+			})
 		w.Parts, w.Files = nil, nil
 		out.Withdrawn = append(out.Withdrawn, w)
 	}
-	out.Content = e.Content.only(func(name, part string) bool { return !gone[hashOf(name, part)] })
 	return &out
 }
 
