@@ -25,8 +25,18 @@ func auditInBrowser(t *testing.T, s *stand) {
 	p.press("Check the record here")
 	p.awaitWords("The record holds.")
 	p.says(fmt.Sprintf("%d ballots.", simulated+len(s.cast())))
+	p.says("Compare them with your mail or a notice board.")
 	p.accessible("check, holds")
 	p.ownHosts(s)
+	// Whoever entered the words has them compared.
+	p.visit(s.page("check"))
+	words := evaluate[string](p, `document.querySelector(".six").textContent`)
+	p.fill(strings.ToUpper(words))
+	p.press("Check the record here")
+	p.awaitWords("the six check words that you entered: " + words + ".")
+	if p.has("Compare them with your mail") {
+		t.Error("the reader is to compare once more what was compared")
+	}
 
 	whole := fetchRecord(t, s)
 	p.visit(s.page("check"))

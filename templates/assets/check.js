@@ -19,6 +19,7 @@
   const file = document.getElementById('check-file');
   let worker = null;
   let lines = {};
+  let typed = false; // whether the reader gave the words that the record must have
 
   if (typeof WebAssembly !== 'object' || !window.Worker || !window.crypto || !crypto.subtle) {
     document.getElementById('check-old').hidden = false;
@@ -100,7 +101,7 @@
   function answer(a) {
     const report = a.report ? JSON.parse(a.report) : null;
     if (a.state === 'holds' && report.verified === true) {
-      const said = [text('audit.holds.words', { six_words: report.election.words })];
+      const said = [text(typed ? 'audit.holds.entered' : 'audit.holds.words', { six_words: report.election.words })];
       if (report.outcome) said.unshift(element('p', report.outcome, 'en'));
       else said.unshift(text(report.stage === 'cancelled' ? 'audit.holds.cancelled' : 'audit.holds.locked', {}));
       if (report.stage === 'opened') said.splice(1, 0, text('audit.holds.opened', {}));
@@ -121,6 +122,7 @@
       base: zip ? '' : new URL(box.dataset.record, location.href).href, zip: zip,
       mid: box.dataset.mid, words: document.getElementById('check-words').value,
     };
+    typed = request.words.trim() !== '';
     lines = {};
     steps.textContent = '';
     outcome.hidden = true;
