@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -68,6 +69,11 @@ func showPages(ctx context.Context, e *env, o *operation, dir string) error {
 		}
 		if err := folder.Content.CheckDates(v.Manifest.Schedule, v.Close, v.Zone); err != nil {
 			return err
+		}
+		// Also where nothing else differs: the folder may be shown so already.
+		here, elsewhere := folder.Content.Moments(cmp.Or(v.Close, v.Manifest.Schedule.Close), v.Zone)
+		if here != elsewhere {
+			fmt.Fprintf(e.out, "CAREFUL: voting closes on %s, as the pages would say, and on %s, as mails and the ballot do. Write the zone of the election file into settings.json too, or none.\n", here, elsewhere)
 		}
 		if err := d.CompleteContent(ctx, id, &folder.Content); err != nil {
 			return err

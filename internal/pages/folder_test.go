@@ -263,6 +263,23 @@ func TestCheckDates(t *testing.T) {
 	}
 }
 
+// TestMoments finds that the pages would have another zone than the mails, if it reads otherwise.
+func TestMoments(t *testing.T) {
+	t.Parallel()
+	zone, err := time.LoadLocation("America/Los_Angeles")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const elsewhere = "Friday, November 6, 3:17 p.m. Pacific time"
+	close := time.Date(2026, 11, 6, 15, 17, 0, 0, zone).Unix()
+	for own, want := range map[string]string{"": elsewhere, "America/Los_Angeles": elsewhere, "US/Pacific": elsewhere, "UTC": "Friday, November 6, 11:17 p.m. universal time (UTC)"} {
+		c := pages.Content{Settings: pages.Settings{Zone: own}}
+		if here, there := c.Moments(close, zone); here != want || there != elsewhere {
+			t.Errorf("%q: got %q and %q", own, here, there)
+		}
+	}
+}
+
 // TestEmptyFolder is content too: it shows nothing.
 func TestEmptyFolder(t *testing.T) {
 	t.Parallel()

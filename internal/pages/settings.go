@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"strikevote/internal/language"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 )
@@ -132,6 +133,17 @@ func (r *reader) checkSettings(x *Settings, line func(string) int) {
 	if x.Limits.Words < 0 || x.Limits.Words > maxStatement {
 		r.wrong(settingsName, line("opinion_words"), "opinion_words: a number of words up to %d", maxStatement)
 	}
+}
+
+// Moments writes a moment of the vote as the public pages would, and as mails and ballot do, in
+// the zone of the election. Where the two differ, members could take them for two moments.
+func (c *Content) Moments(unix int64, zone *time.Location) (pages, elsewhere string) {
+	w, at := language.Of("en"), time.Unix(unix, 0)
+	elsewhere = w.Moment(at.In(zone))
+	if own, err := time.LoadLocation(c.Zone); err == nil && c.Zone != "" {
+		return w.Moment(at.In(own)), elsewhere
+	}
+	return elsewhere, elsewhere
 }
 
 // CheckDates returns every date of the content that contradicts the schedule, joined: see
