@@ -95,7 +95,7 @@ func oddLinks(t *testing.T, s *stand) {
 	p = open(t, sharedChromium(t))
 	p.visit(l.link[:at] + sign + l.link[at+1:])
 	p.await("link-unknown")
-	p.says("This link does not work")
+	p.says("This link does not work", "Your mail also has a code, and the address where it is entered.")
 	p.faults.take() // Chromium tells of every 404
 }
 

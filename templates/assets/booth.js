@@ -98,7 +98,7 @@ class Booth extends Casting {
         await this.linkWords().catch(() => null);
       }
       if (e.code === "unknown-link" && this.link.href) {
-        this.link = {}; // its code could not be typed anywhere either
+        this.link = {}; // no code can be typed at the address that it would lead to
       }
       if (e.code === "link-cut" && electionOf(this.link.href)) {
         location.replace(`/v1/${electionOf(this.link.href)}#cut`);

@@ -25,7 +25,7 @@ const close = (b) => b.moment(b.close());
 
 /** stops are the screens by name. */
 export const stops = {
-  "link-unknown": plain("booth.link.unknown", null, (b) => actions(enter(b), ask(b))),
+  "link-unknown": plain("booth.link.unknown", null, (b) => (b.codeAddress() ? actions(enter(b), ask(b)) : b.p("booth.link.cut.text"))),
   "link-cut": (b) => {
     const heading = b.t("booth.link.unknown");
     return { title: heading, nodes: [h1(heading), b.p("booth.link.cut.text"), actions(ask(b))] };
