@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Exit codes. A check that was made and failed is told apart from one that
@@ -34,10 +35,19 @@ type env struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
-	environ  func() []string // nil: what getenv knows of the settings
-	program  string          // how this program was called
-	terminal bool            // whether err is one: progress bars, or plain lines
-	watched  bool            // whether out is one: a person reads, and no file keeps it
+	environ  func() []string  // nil: what getenv knows of the settings
+	program  string           // how this program was called
+	terminal bool             // whether err is one: progress bars, or plain lines
+	watched  bool             // whether out is one: a person reads, and no file keeps it
+	now      func() time.Time // nil: the computer's clock
+}
+
+// clock is what time it is.
+func (e *env) clock() time.Time {
+	if e.now == nil {
+		return time.Now()
+	}
+	return e.now()
 }
 
 // A command is one word after the program's name.

@@ -11,6 +11,7 @@ import (
 	"strikevote/internal/audit"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/record"
+	"strikevote/internal/record/layout"
 )
 
 func verifyCommand() command {
@@ -28,7 +29,7 @@ words it prints with those on your ballot mail or on the notice board; or give, 
 -mid, the 64 digits that the committee published.
 
 Exit code 0: it holds. 3: it was checked and does not hold. 1: it could not be
-read.`,
+read, or the election is not locked yet or being locked: try again in a minute.`,
 		run: runVerify,
 	}
 }
@@ -57,6 +58,9 @@ func runVerify(ctx context.Context, e *env, fs *flag.FlagSet, args []string) err
 	fsys, closer, err := record.Open(ctx, fs.Arg(0))
 	if err != nil {
 		return fmt.Errorf("opening the record: %w", err)
+	}
+	if _, live := fsys.(layout.Remote); live {
+		o.Fetched = e.clock()
 	}
 	report, err := audit.Verify(ctx, fsys, o)
 	bars.done()

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"strikevote/internal/audit/audittest"
 	"strikevote/internal/record/layout"
@@ -26,4 +30,39 @@ func TestVerifyBegun(t *testing.T) {
 		t.Fatal(err)
 	}
 	has(t, p.command(exitFalse, "", "verify", dir), "THE RECORD DOES NOT HOLD", "a log of 1 entries cannot be")
+}
+
+// TestVerifyLocking verifies an election whose end the witnesses still sign: at the
+// service that locks it just now, at the same service the day after, and in a folder.
+func TestVerifyLocking(t *testing.T) {
+	t.Parallel()
+	_, files := audittest.Record(t, audittest.Options{Stage: layout.Locked, Ballots: 4})
+	path := layout.Checkpoint(layout.Ballots)
+	text, lines, _ := strings.Cut(string(files[path].Data), "\n\n")
+	log, _, _ := strings.Cut(lines, "\n")
+	files[path] = &fstest.MapFile{Data: []byte(text + "\n\n" + log + "\n")}
+	server := httptest.NewServer(http.FileServerFS(fstest.MapFS(files)))
+	t.Cleanup(server.Close)
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, fstest.MapFS(files)); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		source string
+		at     int64
+		code   int
+		want   string
+	}{
+		{server.URL, audittest.Locked, exitFailed, "the election is being locked, and its record is not whole yet: try again in a minute"},
+		{server.URL, audittest.Certified, exitFalse, "THE RECORD DOES NOT HOLD"},
+		{dir, audittest.Locked, exitFalse, "THE RECORD DOES NOT HOLD"},
+	} {
+		var out bytes.Buffer
+		e := &env{in: strings.NewReader(""), out: &out, err: &out, getenv: func(string) string { return "" },
+			now: func() time.Time { return time.Unix(tt.at, 0) }}
+		code := run(context.Background(), e, []string{"verify", tt.source})
+		if code != tt.code || !strings.Contains(out.String(), tt.want) || strings.Contains(out.String(), "DOES NOT HOLD") != (code == exitFalse) {
+			t.Errorf("%s at %d: exit %d, want %d\n%s", tt.source, tt.at, code, tt.code, &out)
+		}
+	}
 }

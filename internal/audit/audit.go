@@ -26,6 +26,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
@@ -52,6 +53,12 @@ type Options struct {
 	// do not overlap.
 	Progress func(step string, done, total int)
 
+	// Fetched is when the record was fetched from the service that runs the
+	// election, by the reader's clock: such a record may be one that is being
+	// locked, of which [layout.ErrLocking] is returned. Zero is a copy, which
+	// nobody has a reason to make of a record that is not whole.
+	Fetched time.Time
+
 	// Workers check ballots at a time; 0 is as many as there are processors.
 	Workers int
 }
@@ -70,6 +77,8 @@ type auditor struct {
 	// see that it is there. Workers write it, under mu.
 	mu   sync.Mutex
 	seen map[string]bool
+	// awaits and wrong are of all findings; see there.
+	awaits, wrong bool
 	// spare, if it is not nil, leaves out a fault that it is true for. It is for
 	// tests that show what goes unnoticed without a check; see export_test.go.
 	spare func(check, reason string) bool
@@ -95,12 +104,15 @@ type auditor struct {
 }
 
 // Verify checks the record. It returns an error only if the record cannot be
-// read: there is no manifest, it is not one, the source fails, or the context
-// ends. Everything else it finds is a [Check] of the report.
+// read: there is no manifest, it is not one, the source fails, the context ends, or
+// the election is being locked. Everything else it finds is a [Check] of the report.
 func Verify(ctx context.Context, fsys fs.FS, o Options) (*Report, error) {
 	a := &auditor{ctx: ctx, fsys: fsys, o: o, r: new(Report), seen: make(map[string]bool)}
 	if err := a.verify(); err != nil {
-		return nil, fmt.Errorf("reading record: %w", err)
+		return nil, fmt.Errorf("reading record: %w", a.overdue(err))
+	}
+	if a.locking() {
+		return nil, fmt.Errorf("reading record: %w", layout.ErrLocking)
 	}
 	a.conclude()
 	return a.r, nil

@@ -82,6 +82,10 @@ func (a *auditor) checkBallots(f *finding) string {
 		b.finish(f)
 	})
 	a.cast = mergeBatches(f, batches)
+	if a.live() && a.cast.close == nil {
+		a.ballots.ending = true
+		f.await(9, layout.Checkpoint(layout.Ballots), "the ballot log has no close record")
+	}
 	head := a.ballots.final.Checkpoint
 	a.opening = &tally.Opening{
 		Manifest: a.m, Sums: a.cast.sums,
@@ -118,12 +122,12 @@ func (a *auditor) readBallots(f *finding, t tlog.Tile, keys map[suite.GroupID]*g
 	last := int64(len(a.ballots.leaves)) - 1
 	for i, entry := range a.bundle(f, a.ballots, t) {
 		index := t.Index*tlog.TileWidth + int64(i)
-		switch index {
-		case 0:
+		switch {
+		case index == 0:
 			if !bytes.Equal(entry, ledger.ManifestEntry(a.mid)) {
 				f.fault(9, path, "entry 0 is not that of the manifest")
 			}
-		case last:
+		case index == last && !a.grows(entry):
 			b.close = a.readClose(f, path, entry)
 		default:
 			p := parsed{cast: cast{index: index}, path: path}
@@ -132,6 +136,14 @@ func (a *auditor) readBallots(f *finding, t tlog.Tile, keys map[suite.GroupID]*g
 			}
 		}
 	}
+}
+
+// grows reports whether the last entry is a ballot like those before it, which it is
+// until the lock of a record that is read live is done.
+func (a *auditor) grows(entry []byte) bool {
+	e, err := ledger.ParseBallots(entry)
+	_, sealed := e.(ledger.Ballot)
+	return a.live() && err == nil && sealed
 }
 
 // readBallot checks one entry but its proofs, which go into the batch.

@@ -35,6 +35,8 @@ func (a *auditor) checkClose(f *finding) string {
 	}
 	if a.ledger == nil {
 		f.cannot("the ledger that the close record binds does not hold")
+	} else if a.entries != nil && a.entries.final == nil && a.live() {
+		f.cannot("the ledger that the close record binds was not read to its end")
 	} else if c.Ledger != a.ledger.final.Checkpoint.Text() {
 		f.fault(9, layout.Checkpoint(layout.Ledger), "it is not the checkpoint that the close record binds")
 	}
@@ -48,7 +50,12 @@ func (a *auditor) checkEnvelopes(f *finding) string {
 		return ""
 	}
 	for id, g := range a.entries.accepted {
-		if in, there := a.cast.groups[id]; !there || in != g {
+		in, there := a.cast.groups[id]
+		if !there && a.ballots.ending && a.cast.close == nil {
+			f.cannot("the ballot log has not ended")
+			return ""
+		}
+		if !there || in != g {
 			f.fault(10, layout.Ballots, "envelope %s was accepted in group %d and is not among its ballots", id, g)
 		}
 	}
@@ -93,8 +100,14 @@ func (a *auditor) checkLock(f *finding) string {
 		f.cannot("the logs do not hold")
 		return ""
 	}
+	if a.ledger.ending {
+		f.cannot("witnesses have not signed for the ledger's end")
+		return ""
+	}
 	seen := a.ledger.final.Moment(a.ledger.policy.Threshold)
-	if boxed := a.ballots.final.Moment(a.ballots.policy.Threshold); boxed < seen-clockAllowance {
+	if a.ballots.ending {
+		f.cannot("witnesses have not signed for the ballot log's end")
+	} else if boxed := a.ballots.final.Moment(a.ballots.policy.Threshold); boxed < seen-clockAllowance {
 		f.fault(18, layout.Checkpoint(layout.Ballots), "witnesses saw it at %s, before the ledger that it binds, at %s", clock(boxed), clock(seen))
 	}
 	if a.acts.Cancelled {

@@ -29,17 +29,30 @@ type finding struct {
 	reasons []string
 	more    int // faults beyond maxReasons
 	broken  error
+	live    bool // the auditor's
+	// Of a record that is read live, awaits says that something is missing which
+	// comes during a lock, and wrong that there is a fault which no lock brings.
+	awaits, wrong bool
 }
 
 // fault records that a rule is broken: the section of SPEC.md, the file, and
 // what is wrong, as a clause without a full stop.
 func (f *finding) fault(section int, file, format string, args ...any) {
+	f.wrong = true
 	// However many there are, each costs no more than the first few.
 	if len(f.reasons) == maxReasons && f.spare == nil {
 		f.more++
 		return
 	}
 	f.add(fmt.Sprintf("%s: %s (SPEC %d).", file, fmt.Sprintf(format, args...), section))
+}
+
+// await records a fault that a record which is read live may have while its
+// election is being locked; see [auditor.locking]. In any other it is one like all.
+func (f *finding) await(section int, file, format string, args ...any) {
+	was := f.wrong
+	f.fault(section, file, format, args...)
+	f.wrong, f.awaits = was || !f.live, f.live
 }
 
 // add adds a reason.
@@ -69,6 +82,10 @@ func (f *finding) fail(section int, file string, err error) {
 	if source := new(sourceError); errors.As(err, &source) {
 		f.broken = source
 	}
+	if errors.Is(err, errMissing) && layout.AtLock(file) {
+		f.await(section, file, "%v", err)
+		return
+	}
 	f.fault(section, file, "%v", err)
 }
 
@@ -81,6 +98,7 @@ func (f *finding) ok() bool { return len(f.reasons) == 0 }
 // join adds what a worker found.
 func (f *finding) join(g *finding) {
 	f.more += g.more
+	f.wrong, f.awaits = f.wrong || g.wrong, f.awaits || g.awaits
 	for _, r := range g.reasons {
 		if len(f.reasons) == maxReasons {
 			f.more++
@@ -102,11 +120,13 @@ func (a *auditor) check(name string, f func(*auditor, *finding) string) {
 	if a.broken = a.ctx.Err(); a.broken != nil {
 		return
 	}
-	found := finding{check: name, spare: a.spare}
+	found := finding{check: name, spare: a.spare, live: a.live()}
 	var holds string
 	guard(&found, name, func() { holds = f(a, &found) })
 	a.broken = found.broken
+	a.wrong, a.awaits = a.wrong || found.wrong, a.awaits || found.awaits
 	if found.ok() && holds == "" {
+		found.wrong = true
 		found.cannot("the verifier gave up without a reason") // fail closed
 	}
 	c := Check{Name: name, OK: found.ok(), Detail: holds}
@@ -148,7 +168,7 @@ func (a *auditor) parallel(f *finding, step string, n int, work func(i int, f *f
 		return next - 1, next <= n && a.ctx.Err() == nil
 	}
 	for i := range found {
-		found[i].check, found[i].spare = f.check, f.spare
+		found[i].check, found[i].spare, found[i].live = f.check, f.spare, f.live
 	}
 	if n > 0 && a.o.Progress != nil {
 		a.o.Progress(step, 0, n)

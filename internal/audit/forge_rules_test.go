@@ -245,7 +245,7 @@ var doublyPlaces = map[string]string{
 	"checkSets: layout.Result, err (2)":                                             comparedWhole,
 	"checkSets: its sets are not those that follow from the numbers of ballots, %v": comparedWhole,
 
-	"checkFiles: the file is missing":                   "whoever reads a file says that it is missing",
+	"checkFiles: path, errMissing":                      "whoever reads a file says that it is missing",
 	"checkCounts: group %d: %v":                         "each issuance, deposit and strike stands on a leaf of its own, of which there are so many",
 	"checkFinal: layout.Ledger, err":                    "a decision on more envelopes than there are is found where it stands",
 	"finish: proofs: %v":                                "there is no such error; it is here lest one comes to be",

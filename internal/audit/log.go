@@ -3,7 +3,6 @@ package audit
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"slices"
 
 	"strikevote/internal/protocol/ledger"
@@ -21,6 +20,7 @@ type logState struct {
 	tree   tlog.Tree
 	chain  suite.Hash // h over all entries but the last
 	begun  int64      // when witnesses had seen the first entry
+	ending bool       // its end, or the witnesses' signatures for it, is awaited
 }
 
 func (a *auditor) checkLedgerLog(f *finding) string {
@@ -68,19 +68,16 @@ func (a *auditor) openLog(f *finding, name string, policy tlog.Policy) *logState
 		f.fail(9, path, err)
 		return nil
 	}
-	if l.final, err = policy.Open(note); err != nil {
-		if _, remote := a.fsys.(layout.Remote); remote && errors.Is(err, tlog.ErrThreshold) {
-			if a.withheld(name, policy, note) {
-				f.broken = &sourceError{layout.ErrNotLocked}
-				return nil
-			}
-			err = fmt.Errorf("%w; if it was locked just now the witnesses still sign it: try again in a minute", err)
-		}
-		f.fail(9, path, err)
+	if l.final = a.openFinal(f, l, path, note); l.final == nil {
 		return nil
 	}
 	size := l.final.Checkpoint.Size
-	if size < 2 || size > layout.MaxLogSize {
+	// Nothing enters a ballot log of few ballots before the lock.
+	least := int64(2)
+	if a.live() && name == layout.Ballots {
+		least = 1
+	}
+	if size < least || size > layout.MaxLogSize {
 		f.fault(9, path, "a log of %d entries cannot be: it has a first and a last entry and at most %d", size, layout.MaxLogSize)
 		return nil
 	}
@@ -102,12 +99,38 @@ func (a *auditor) openLog(f *finding, name string, policy tlog.Policy) *logState
 	return l
 }
 
+// openFinal opens a log's last checkpoint. One that the witnesses have not signed
+// for is opened too where the record is read live, so that all else is checked: it
+// is a fault all the same.
+func (a *auditor) openFinal(f *finding, l *logState, path string, note []byte) *tlog.Opened {
+	o, err := l.policy.Open(note)
+	if err == nil {
+		return o
+	}
+	_, remote := a.fsys.(layout.Remote)
+	if !errors.Is(err, tlog.ErrThreshold) || !remote && !a.live() {
+		f.fail(9, path, err)
+		return nil
+	}
+	if remote && a.withheld(l.name, l.policy, note) {
+		f.broken = &sourceError{layout.ErrNotLocked}
+		return nil
+	}
+	f.await(9, path, "%v; if it was locked just now the witnesses still sign it: try again in a minute", err)
+	if !a.live() {
+		return nil
+	}
+	l.ending = true
+	o, _ = l.policy.OpenLog(note) // all but the number is in order, or Open had said so
+	return o
+}
+
 // begins reports whether a board shows a ledger that holds nothing yet but its
 // first entry. It withholds no file of such a log, so that only the size says
 // that the election runs: that is no false record. In a folder it is one: nobody
 // has a reason to keep it, and a cut log must not pass for an early one.
 func (a *auditor) begins(name string, policy tlog.Policy, note []byte) bool {
-	if _, remote := a.fsys.(layout.Remote); !remote || name != layout.Ledger {
+	if _, remote := a.fsys.(layout.Remote); !remote && !a.live() || name != layout.Ledger {
 		return false
 	}
 	o, err := policy.OpenLog(note)

@@ -98,7 +98,7 @@ func (a *auditor) checkFiles(f *finding) string {
 		if there, err := a.present(path); err != nil {
 			f.fail(17, path, err)
 		} else if !there {
-			f.fault(17, path, "the file is missing")
+			f.fail(17, path, errMissing)
 		}
 	}
 	if _, remote := a.fsys.(layout.Remote); remote {

@@ -2,9 +2,11 @@ package committee
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"sync"
+	"time"
 
 	"strikevote/internal/audit"
 	"strikevote/internal/protocol/election"
@@ -62,7 +64,7 @@ func (s *Service) locked(ctx context.Context, id suite.ElectionID) (*audit.Repor
 	// A teller who gives up waiting must not take the work of others along:
 	// nobody would ever see the end of a verification that takes longer than
 	// one waits.
-	l, err := verify(context.WithoutCancel(ctx), &status)
+	l, err := verify(context.WithoutCancel(ctx), &status, s.c.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -70,13 +72,16 @@ func (s *Service) locked(ctx context.Context, id suite.ElectionID) (*audit.Repor
 	return l, nil
 }
 
-func verify(ctx context.Context, status *Status) (*audit.Report, error) {
+func verify(ctx context.Context, status *Status, now time.Time) (*audit.Report, error) {
 	fsys, closer, err := record.Open(ctx, status.Record)
 	if err != nil {
 		return nil, fmt.Errorf("opening the record: %w", err)
 	}
 	defer closer.Close()
-	r, err := audit.Verify(ctx, lockedPart{fsys}, audit.Options{Stage: layout.Locked, MID: &status.MID})
+	r, err := audit.Verify(ctx, lockedPart{fsys}, audit.Options{Stage: layout.Locked, MID: &status.MID, Fetched: now})
+	if errors.Is(err, layout.ErrLocking) {
+		return nil, ErrNotYet
+	}
 	if err != nil {
 		return nil, fmt.Errorf("verifying the locked record: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"strikevote/internal/audit"
 	"strikevote/internal/ceremony"
@@ -30,6 +31,8 @@ type Options struct {
 	First *suite.Hash
 	// Progress may be nil.
 	Progress func(step string, done, total int)
+	// Now is the teller's clock; nil is the computer's.
+	Now func() time.Time
 }
 
 // Examine reads the locked record and verifies all of it. It opens and changes
@@ -61,7 +64,15 @@ func (t *Teller) verify(ctx context.Context, stage layout.Stage, o Options) (*au
 		return nil, err
 	}
 	defer closer.Close()
-	r, err := audit.Verify(ctx, fsys, audit.Options{Stage: stage, MID: o.MID, Progress: o.Progress})
+	options := audit.Options{Stage: stage, MID: o.MID, Progress: o.Progress}
+	if _, live := t.coordinator.(network); live {
+		now := time.Now
+		if o.Now != nil {
+			now = o.Now
+		}
+		options.Fetched = now()
+	}
+	r, err := audit.Verify(ctx, fsys, options)
 	if err != nil {
 		return nil, fmt.Errorf("verifying the record: %w", err)
 	}

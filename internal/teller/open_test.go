@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"strikevote/internal/audit"
 	"strikevote/internal/audit/audittest"
@@ -344,6 +345,8 @@ func TestNotOpened(t *testing.T) {
 		})},
 		{name: "a file that is missing", want: "does not hold", files: with(func(f audittest.Files) { delete(f, layout.StatementBox) })},
 		{name: "an act that is missing", want: "does not hold", files: with(func(f audittest.Files) { delete(f, layout.Act(1)) })},
+		{name: "the witnesses' signatures", want: "try again in a minute", options: teller.Options{Now: func() time.Time { return time.Unix(audittest.Locked, 0) }}, files: with(unsigned)},
+		{name: "the witnesses' signatures, days later", want: "does not hold", files: with(unsigned)},
 		{name: "no manifest", want: "record", files: with(func(f audittest.Files) { delete(f, layout.Manifest) })},
 		{name: "no checkpoint", want: "does not hold", files: with(func(f audittest.Files) { delete(f, layout.Checkpoint(layout.Ballots)) })},
 		{name: "nothing", want: "record", files: audittest.Files{}},
@@ -359,6 +362,9 @@ func TestNotOpened(t *testing.T) {
 			if tt.files == nil {
 				tt.files = good
 			}
+			if tt.options.Now == nil {
+				tt.options.Now = func() time.Time { return time.Unix(audittest.Certified, 0) }
+			}
 			s := serve(t, e, tt.files)
 			s.state = tt.state
 			program, path := s.keyOf(t, e, 1)
@@ -373,6 +379,15 @@ func TestNotOpened(t *testing.T) {
 			s.secretFree(t, program)
 		})
 	}
+}
+
+// unsigned takes the witnesses' signatures off the end of the ballots, as it is in the
+// seconds of a lock.
+func unsigned(f audittest.Files) {
+	path := layout.Checkpoint(layout.Ballots)
+	text, lines, _ := strings.Cut(string(f[path].Data), "\n\n")
+	log, _, _ := strings.Cut(lines, "\n")
+	f[path] = &fstest.MapFile{Data: []byte(text + "\n\n" + log + "\n")}
 }
 
 // entries is the number of entries of the ballot log, as in its paths.

@@ -31,6 +31,7 @@ import (
 	"io/fs"
 	"strings"
 	"syscall/js"
+	"time"
 
 	"strikevote/internal/audit"
 	"strikevote/internal/protocol/election"
@@ -52,7 +53,7 @@ type answer struct {
 	// Rule is the first rule that a false record breaks.
 	Rule string `json:"rule,omitempty"`
 	// Why says why the record could not be read: locked (it is published later),
-	// large, archive, manifest, or source.
+	// locking (it is not whole yet), large, archive, manifest, or source.
 	Why string `json:"why,omitempty"`
 	// Report is the one of strikevote verify -json, byte for byte.
 	Report string `json:"report,omitempty"`
@@ -87,6 +88,9 @@ func judge(request js.Value) answer {
 	fsys, err := open(request)
 	if err != nil {
 		return answer{State: "unread", Why: why(err)}
+	}
+	if _, live := fsys.(layout.Remote); live {
+		o.Fetched = time.Now()
 	}
 	report, err := audit.Verify(context.Background(), fsys, o)
 	if err != nil {
@@ -202,6 +206,8 @@ func why(err error) string {
 	switch {
 	case errors.Is(err, layout.ErrNotLocked):
 		return "locked"
+	case errors.Is(err, layout.ErrLocking):
+		return "locking"
 	case errors.Is(err, mirror.ErrTooMuch):
 		return "large"
 	case errors.Is(err, errArchive):

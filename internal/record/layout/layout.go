@@ -182,6 +182,14 @@ func Late(path string) Stage {
 	return Locked
 }
 
+// AtLock reports whether a file comes, or may come, only while the election is being
+// locked: the rolls, the statements, and the acts, which wait for the witnesses or,
+// where they say something about persons, for the end of the ledger.
+func AtLock(path string) bool {
+	return path == StatementRegistrar || path == StatementBox ||
+		strings.HasPrefix(path, "roll/") || strings.HasPrefix(path, "acts/")
+}
+
 // Limit is the largest size that a file at this path can have. Nothing is read
 // beyond it: the record may come from anybody.
 func Limit(path string) int64 {
@@ -218,6 +226,10 @@ var ErrNotPlain = errors.New("it is not a plain file")
 // a board whose ledger has only begun. It is no hole in the record: there is no
 // whole record yet.
 var ErrNotLocked = errors.New("the election is not locked yet: its record is published, and can be checked, when voting has ended")
+
+// ErrLocking is returned for a record that a service shows while the election is
+// being locked. Nothing in it is false; it is not whole yet.
+var ErrLocking = errors.New("the election is being locked, and its record is not whole yet: try again in a minute")
 
 // A Remote source of a record cannot list its files: whoever reads it asks for
 // those that must be there, and cannot tell whether there are others.
