@@ -56,7 +56,7 @@ func runMailPreview(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 			From: mailer.Address{Name: o.loaded.MailFromName, Address: string(o.loaded.MailFromAddress)}}
 		for _, l := range languages {
 			for _, kind := range kinds {
-				m, err := mailer.Preview(c, kind, l)
+				m, err := mailer.Preview(c, kind, l, v.Close)
 				if err == nil {
 					err = showPreview(e, *out, kind, l, m)
 				}

@@ -96,6 +96,7 @@ func voteWith(ctx context.Context, e *env, f voteFlags, arg string) error {
 	case f.check != "":
 		return checkTest(e, s, f.check)
 	case f.forget:
+		showStanding(e, s)
 		return forget(ctx, e, ask, s, f)
 	case f.find:
 	case s.Stage() == voter.StageReceived:
@@ -105,6 +106,7 @@ func voteWith(ctx context.Context, e *env, f voteFlags, arg string) error {
 	default:
 		return keptAfter(s, vote(ctx, e, ask, s, f))
 	}
+	showStanding(e, s)
 	return showFound(ctx, e, s, f.factor)
 }
 
@@ -132,7 +134,7 @@ func describe(e *env, s *voter.Session) {
 	if g := s.Group(); g != nil {
 		fmt.Fprintf(e.out, "You vote in: %s\n", g.Name)
 	}
-	fmt.Fprintf(e.out, "Six check words: %s\nVoting closes %s, unless the committee moves the close.\n\n", election.SixWords(s.MID), moment(m.Schedule.Close))
+	fmt.Fprintf(e.out, "Six check words: %s\n\n", election.SixWords(s.MID))
 }
 
 func vote(ctx context.Context, e *env, ask *questions, s *voter.Session, f voteFlags) error {
@@ -147,6 +149,8 @@ func vote(ctx context.Context, e *env, ask *questions, s *voter.Session, f voteF
 		if err := showClose(e, s, status); err != nil {
 			return err
 		}
+	} else {
+		showStanding(e, s)
 	}
 	if s.Stage() == voter.StageIssued || s.Stage() == voter.StageSealed && f.recover == "" {
 		if done, err := goOn(ctx, e, ask, s, f, status, err); done || err != nil {

@@ -17,7 +17,31 @@ type closedError struct{ text string }
 
 func (e *closedError) Error() string { return e.text }
 
-// showClose shows the close in force where the committee has moved it. It returns
+// showStanding shows the close in force to whoever only looks: as the booth says it,
+// or the manifest, where the booth does not.
+func showStanding(e *env, s *voter.Session) {
+	switch s.Standing.Phase {
+	case election.PhaseSealed, election.PhaseOpen:
+		showOpen(e, s, s.Standing.Close)
+	case election.PhaseClosed, election.PhaseLocked, election.PhaseTallied, election.PhaseCertified:
+		fmt.Fprintf(e.out, "Voting has closed, on %s.\n\n", moment(s.Standing.Close))
+	case election.PhaseCancelled:
+		fmt.Fprint(e.out, "This vote was cancelled.\n\n")
+	default:
+		showOpen(e, s, s.Manifest.Schedule.Close)
+	}
+}
+
+// showOpen shows the close of a vote that has not ended.
+func showOpen(e *env, s *voter.Session, at int64) {
+	if at != s.Manifest.Schedule.Close {
+		fmt.Fprintf(e.out, "The committee has moved the close: voting closes %s.\n\n", moment(at))
+		return
+	}
+	fmt.Fprintf(e.out, "Voting closes %s, unless the committee moves the close.\n\n", moment(at))
+}
+
+// showClose shows the close in force. It returns
 // a [*closedError] where nothing can be cast with this link any more, so that
 // nobody chooses for nothing. By the registrar's word and not by this computer's
 // clock, which may be wrong.
@@ -25,9 +49,7 @@ func showClose(e *env, s *voter.Session, status *voter.Status) error {
 	at := moment(status.Close)
 	switch election.Phase(status.Phase) {
 	case election.PhaseSealed, election.PhaseOpen:
-		if status.Close != s.Manifest.Schedule.Close {
-			fmt.Fprintf(e.out, "The committee has moved the close: voting closes %s.\n\n", at)
-		}
+		showOpen(e, s, status.Close)
 		return nil
 	case election.PhaseClosed:
 		if s.Stage() != voter.StageIssued && !status.Issued {

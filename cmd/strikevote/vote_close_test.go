@@ -53,7 +53,21 @@ func TestMovedClose(t *testing.T) {
 	}
 	h.act(act.KindExtend, act.Extend{Close: electiontest.Close + 900}.Bytes())
 	moved := "The committee has moved the close: voting closes " + moment(electiontest.Close+900) + "."
-	has(t, p.command(exitOK, "1\nyes\n", "vote", "-state", state, link(1)), moved, "Your ballot is received")
+	says := func(want string, args ...string) {
+		t.Helper()
+		got := p.command(exitOK, "1\nyes\n", append([]string{"vote", "-state", state}, args...)...)
+		has(t, got, want)
+		if strings.Contains(got, moment(electiontest.Close)) || strings.Count(strings.ToLower(got), "voting closes")+strings.Count(got, "Voting has closed") != 1 {
+			t.Errorf("%v: it does not say once when voting closes:\n%s", args, got)
+		}
+	}
+	says(moved, "-forget", link(4))
+	says(moved, link(1))
+	says(moved, link(1))
+	says(moved, "-find", link(1))
+	h.mute.Store(true) // a booth that does not know
+	has(t, p.command(exitOK, "", "vote", "-state", state, "-find", link(1)), "Voting closes "+moment(electiontest.Close)+", unless the committee moves the close.")
+	h.mute.Store(false)
 	h.tick(electiontest.Close + 900)
 	got := p.command(exitFailed, "1\nyes\n", "vote", "-state", state, link(2))
 	has(t, got, "voting has closed, on "+moment(electiontest.Close+900)+". Nothing was cast")
@@ -62,6 +76,7 @@ func TestMovedClose(t *testing.T) {
 			t.Errorf("after the close it says %q:\n%s", late, got)
 		}
 	}
+	says("Voting has closed, on "+moment(electiontest.Close+900)+".", "-find", link(1))
 	has(t, p.command(exitOK, "", "vote", "-state", state, "-find", link(1)), "is received")
 	has(t, p.command(exitOK, "", "vote", "-state", state, link(1)), "You have voted")
 }

@@ -43,6 +43,7 @@ type hall struct {
 	db        *pgtest.DB
 	now       atomic.Int64
 	acts      uint32
+	mute      atomic.Bool // the booth does not say where the vote stands
 }
 
 func newHall(t *testing.T, change ...func(*election.Manifest)) *hall {
@@ -75,7 +76,7 @@ func newHall(t *testing.T, change ...func(*election.Manifest)) *hall {
 	names.Add(h.registrar)
 	boxes.Add(h.box)
 	for i, served := range []http.Handler{
-		booth.Handler(booth.Config{Manifest: func(context.Context, suite.ElectionID) ([]byte, error) { return manifest, nil }}), names.Handler(), boxes.Handler(),
+		booth.Handler(booth.Config{Manifest: func(context.Context, suite.ElectionID) ([]byte, error) { return manifest, nil }, Stands: h.stands}), names.Handler(), boxes.Handler(),
 		(&board.Site{Lookup: func(suite.ElectionID) (ledger, ballots board.Half, ok bool) {
 			return board.Local(layout.Ledger, h.ledger), board.Local(layout.Ballots, h.ballots), true
 		}}).Handler(),
@@ -83,6 +84,12 @@ func newHall(t *testing.T, change ...func(*election.Manifest)) *hall {
 		handlers[i].Store(&served)
 	}
 	return h
+}
+
+// stands is where the booth says that the vote stands.
+func (h *hall) stands(ctx context.Context, _ suite.ElectionID) (booth.Standing, bool) {
+	s, err := h.registrar.Phase(ctx)
+	return booth.Standing{Phase: s.Phase, Close: s.Close}, err == nil && !h.mute.Load()
 }
 
 func (h *hall) clock() time.Time { return time.Unix(h.now.Load(), 0) }

@@ -23,7 +23,7 @@ func mails(t testing.TB) string {
 	pages := make(map[string]string)
 	for _, l := range language.Tags() {
 		for _, kind := range mailer.Kinds() {
-			mail, err := mailer.Preview(c, kind, l.Code)
+			mail, err := mailer.Preview(c, kind, l.Code, 0)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -31,7 +31,7 @@ func TestMails(t *testing.T) {
 	files := map[string]string{}
 	for _, l := range language.Tags() {
 		for _, kind := range mailer.Kinds() {
-			m, err := mailer.Preview(c, kind, l.Code)
+			m, err := mailer.Preview(c, kind, l.Code, 0)
 			if err != nil {
 				t.Fatalf("%s, %s: %v", l.Code, kind, err)
 			}
@@ -82,7 +82,7 @@ func TestPreviewVoid(t *testing.T) {
 	c := previewed(t, electiontest.Seven)
 	c.Zone, c.Pages = nil, mailer.Pages{}
 	for _, kind := range mailer.Kinds() {
-		m, err := mailer.Preview(c, kind, "en")
+		m, err := mailer.Preview(c, kind, "en", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestPreviewVoid(t *testing.T) {
 			}
 		}
 	}
-	if _, err := mailer.Preview(c, "nothing", "en"); err == nil {
+	if _, err := mailer.Preview(c, "nothing", "en", 0); err == nil {
 		t.Error("a kind that there is not is previewed")
 	}
 	if !slices.Contains(mailer.Kinds(), mailer.Replaced) {
@@ -113,4 +113,24 @@ func parses(word string) bool {
 	}
 	_, _, _, _, err := token.ParseLink(word)
 	return err == nil
+}
+
+// TestPreviewMoved: a preview names the close in force, as the mails do that leave.
+func TestPreviewMoved(t *testing.T) {
+	t.Parallel()
+	c := previewed(t, electiontest.Seven)
+	in := func(close int64, kind string) string {
+		m, err := mailer.Preview(c, kind, "en", close)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Text
+	}
+	const moved = int64(electiontest.Close + 86400)
+	day := time.Unix(moved, 0).In(c.Zone).Format("Monday, January 2")
+	for _, kind := range []string{mailer.Invitation, mailer.Reminder, mailer.Closing} {
+		if text := in(moved, kind); !strings.Contains(text, day) || strings.Contains(in(0, kind), day) {
+			t.Errorf("%s: it does not name %s:\n%s", kind, day, text)
+		}
+	}
 }

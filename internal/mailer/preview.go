@@ -10,10 +10,14 @@ import (
 // Preview renders a mail of a kind in a language for a member who does not exist: the
 // link and the code open nothing, and the numbers of a result are made up. Of the
 // configuration it needs the manifest and its hash; without a zone the times are
-// universal, and without a clock voting has just opened.
-func Preview(c Config, kind, language string) (Mail, error) {
+// universal, and without a clock voting has just opened. close is the one in force; 0 is
+// the manifest's.
+func Preview(c Config, kind, language string, close int64) (Mail, error) {
 	if c.Zone == nil {
 		c.Zone = time.UTC
+	}
+	if close == 0 {
+		close = c.Manifest.Schedule.Close
 	}
 	now := time.Unix(c.Manifest.Schedule.Open, 0)
 	if c.Now != nil {
@@ -25,7 +29,7 @@ func Preview(c Config, kind, language string) (Mail, error) {
 		return Mail{}, err
 	}
 	g := c.Manifest.Groups[0]
-	p := person{name: "Maria Example", group: g.ID, campus: "Example Campus", language: language, close: c.Manifest.Schedule.Close}
+	p := person{name: "Maria Example", group: g.ID, campus: "Example Campus", language: language, close: close}
 	if linked(kind) {
 		// As long as a link is, so that a picture of the mail is a true one.
 		p.link = c.Manifest.Origins.Booth + "/v1/#t=VOID" + strings.Repeat("-EXAMPLE", 18) + "&m=VOID-EXAMPLE"

@@ -69,6 +69,12 @@ const (
 const attempts = 6
 
 func get(ctx context.Context, client *http.Client, at place, limit int64) ([]byte, error) {
+	body, _, err := getHeader(ctx, client, at, limit)
+	return body, err
+}
+
+// getHeader is get with the header of the answer.
+func getHeader(ctx context.Context, client *http.Client, at place, limit int64) ([]byte, http.Header, error) {
 	return retry(ctx, client, at.service, limit, func() (*http.Request, error) {
 		return http.NewRequestWithContext(ctx, http.MethodGet, at.url, nil)
 	})
@@ -87,7 +93,7 @@ func postBytes(ctx context.Context, client *http.Client, at place, body []byte, 
 }
 
 func send(ctx context.Context, client *http.Client, at place, contentType string, body []byte, out any) error {
-	answer, err := retry(ctx, client, at.service, maxReply, func() (*http.Request, error) {
+	answer, _, err := retry(ctx, client, at.service, maxReply, func() (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, at.url, bytes.NewReader(body))
 		if err == nil {
 			req.Header.Set("Content-Type", contentType)
@@ -105,56 +111,56 @@ func send(ctx context.Context, client *http.Client, at place, contentType string
 
 // retry sends a request until there is an answer: a lost connection and a busy,
 // failing or restarting service are waited out, any other answer is final.
-func retry(ctx context.Context, client *http.Client, service string, limit int64, build func() (*http.Request, error)) ([]byte, error) {
+func retry(ctx context.Context, client *http.Client, service string, limit int64, build func() (*http.Request, error)) ([]byte, http.Header, error) {
 	wait := 200 * time.Millisecond
 	for n := 1; ; n++ {
 		req, err := build()
 		if err != nil {
-			return nil, fmt.Errorf("making request: %w", err)
+			return nil, nil, fmt.Errorf("making request: %w", err)
 		}
-		body, after, err := once(client, req, limit)
+		body, header, after, err := once(client, req, limit)
 		if err == nil {
-			return body, nil
+			return body, header, nil
 		}
 		if after < 0 {
-			return nil, err
+			return nil, nil, err
 		}
 		if said := new(ServiceError); !errors.As(err, &said) || said.Code == "" {
 			err = &AwayError{service, err} // what stands before it may answer in its place
 		}
 		if n == attempts {
-			return nil, fmt.Errorf("gave up after %d tries: %w; nothing is lost, try again later", n, err)
+			return nil, nil, fmt.Errorf("gave up after %d tries: %w; nothing is lost, try again later", n, err)
 		}
 		// Jitter, so that many who were turned away do not come back at once.
 		pause := max(after, wait/2+rand.N(wait))
 		wait *= 2
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		case <-time.After(pause):
 		}
 	}
 }
 
 // once sends a request. after < 0 says that another try is of no use.
-func once(client *http.Client, req *http.Request, limit int64) (body []byte, after time.Duration, err error) {
+func once(client *http.Client, req *http.Request, limit int64) (body []byte, header http.Header, after time.Duration, err error) {
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, 0, fmt.Errorf("reaching the service: %w", err)
+		return nil, nil, 0, fmt.Errorf("reaching the service: %w", err)
 	}
 	defer resp.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
-		return nil, 0, fmt.Errorf("reading the service's answer: %w", err)
+		return nil, nil, 0, fmt.Errorf("reading the service's answer: %w", err)
 	}
 	if int64(len(body)) > limit {
-		return nil, -1, errors.New("the service's answer is too long")
+		return nil, nil, -1, errors.New("the service's answer is too long")
 	}
 	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated {
-		return body, 0, nil
+		return body, resp.Header, 0, nil
 	}
 	if resp.StatusCode/100 == 3 {
-		return nil, -1, errors.New("the service sends this request elsewhere, where it is not taken; call the committee")
+		return nil, nil, -1, errors.New("the service sends this request elsewhere, where it is not taken; call the committee")
 	}
 	e := &ServiceError{Status: resp.StatusCode, Message: fmt.Sprintf("the service answered %d", resp.StatusCode)}
 	var said struct{ Error, Message string }
@@ -162,8 +168,8 @@ func once(client *http.Client, req *http.Request, limit int64) (body []byte, aft
 		e.Code, e.Message = said.Error, said.Message
 	}
 	if resp.StatusCode/100 != 5 {
-		return nil, -1, e
+		return nil, nil, -1, e
 	}
 	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-	return nil, time.Duration(min(max(seconds, 0), 10)) * time.Second, e
+	return nil, nil, time.Duration(min(max(seconds, 0), 10)) * time.Second, e
 }

@@ -10,6 +10,7 @@ package voter
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -41,10 +42,30 @@ var (
 type Election struct {
 	Manifest *election.Manifest
 	MID      suite.MID
+	Standing Standing
 	client   *http.Client
 
 	mu       sync.Mutex
 	contexts map[suite.GroupID]*ballot.Context // guarded by mu
+}
+
+// A Standing is where an election stood when it was fetched, by the booth's word,
+// which nobody has signed: it is to be shown, and nothing is decided by it. The phase
+// is empty where the booth did not say.
+type Standing struct {
+	Phase election.Phase
+	Close int64 // in force
+}
+
+// readStanding reads what the booth says beside the manifest. So nobody who only looks
+// has to ask the registrar, and with a token at that.
+func readStanding(m *election.Manifest, header http.Header) Standing {
+	var said Standing
+	s := m.Schedule
+	if json.Unmarshal([]byte(header.Get("Strikevote-Phase")), &said) != nil || said.Close <= s.Open || said.Close > s.LatestClose {
+		return Standing{}
+	}
+	return said
 }
 
 // Fetch reads an election's manifest from the booth, checks that it is the one
@@ -57,7 +78,7 @@ func Fetch(ctx context.Context, client *http.Client, booth string, id suite.Elec
 
 func fetch(ctx context.Context, client *http.Client, booth string, id suite.ElectionID, wanted func(suite.MID) bool) (*Election, error) {
 	client = safe(client)
-	body, err := get(ctx, client, place{theBooth, booth + "/v1/" + id.String() + "/manifest"}, suite.MaxFile)
+	body, header, err := getHeader(ctx, client, place{theBooth, booth + "/v1/" + id.String() + "/manifest"}, suite.MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("fetching the election: %w", err)
 	}
@@ -72,7 +93,7 @@ func fetch(ctx context.Context, client *http.Client, booth string, id suite.Elec
 	if m.ElectionID != id || m.Origins.Booth != booth {
 		return nil, ErrOtherElection
 	}
-	e := &Election{Manifest: m, MID: mid, client: client, contexts: make(map[suite.GroupID]*ballot.Context)}
+	e := &Election{Manifest: m, MID: mid, Standing: readStanding(m, header), client: client, contexts: make(map[suite.GroupID]*ballot.Context)}
 	if err := e.checkWitnessed(ctx); err != nil {
 		return nil, err
 	}
