@@ -22,7 +22,8 @@ func verifyCommand() command {
 Recomputes everything in the record of an election and says what holds: who
 could vote, that every ballot was cast by somebody entitled, that every ballot
 is counted, and that the totals are those of the ballots. It trusts nothing
-but the record, and needs no account and no access to the servers.
+but the record, and needs no account and no access to the servers. URL is the
+address of the record, or of the election's pages.
 
 A record proves itself only against the election you mean. Compare the six
 words it prints with those on your ballot mail or on the notice board; or give, with

@@ -11,9 +11,11 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
+	"strikevote/internal/protocol/suite"
 	"strikevote/internal/record/layout"
 )
 
@@ -45,6 +47,12 @@ func openWeb(ctx context.Context, source string) (*web, error) {
 	}
 	if base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
 		return nil, errors.New("the address of a record is a host and a path, nothing else")
+	}
+	// Members have the address of its pages, below which there is no record.
+	if head, id := path.Split(base.Path); strings.HasSuffix(head, "/e/") {
+		if _, err := suite.ParseElectionID(id); err == nil {
+			base.Path = strings.TrimSuffix(head, "e/") + id
+		}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	// A compressed answer can be a bomb, and a record does not compress.

@@ -198,3 +198,29 @@ func TestWebCancelled(t *testing.T) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 }
+
+// TestWebPages opens a record by the address of its election's pages, which members
+// have. Another path that only looks like one is left as it is.
+func TestWebPages(t *testing.T) {
+	t.Parallel()
+	const id = "0123456789abcdef0123456789abcdef"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(r.URL.Path)) }))
+	t.Cleanup(server.Close)
+	for address, want := range map[string]string{
+		"/e/" + id + "/":    "/" + id + "/manifest",
+		"/e/" + id:          "/" + id + "/manifest",
+		"/a/e/" + id:        "/a/" + id + "/manifest",
+		"/" + id:            "/" + id + "/manifest",
+		"/e/record":         "/e/record/manifest",
+		"/e/" + id + "/box": "/e/" + id + "/box/manifest",
+	} {
+		fsys, closer, err := record.Open(t.Context(), server.URL+address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := fs.ReadFile(fsys, "manifest"); err != nil || string(got) != want {
+			t.Errorf("%s: asked for %s, want %s, %v", address, got, want, err)
+		}
+		closer.Close()
+	}
+}
