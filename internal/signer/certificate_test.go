@@ -116,7 +116,7 @@ func showsTotals(w *world, e *audittest.Election, cert *tally.Certificate, files
 		for q, votes := range set.Votes {
 			for i, n := range votes {
 				o := e.Manifest.Questions[q].Options[i]
-				want = append(want, fmt.Sprintf("%8d of %d ballots  %6s  %s (%s)\n", n, set.Count, fmt.Sprintf("%.1f%%", 100*float64(n)/float64(set.Count)), o.Text[0], o.Role))
+				want = append(want, fmt.Sprintf("%8d of %d ballots (%.1f%% of the ballots)  %s (%s)\n", n, set.Count, 100*float64(n)/float64(set.Count), o.Text[0], o.Role))
 			}
 		}
 	}

@@ -59,7 +59,7 @@ func table(b *strings.Builder, m *election.Manifest, who string, q int, count ui
 	question := &m.Questions[q]
 	fmt.Fprintf(b, "\n%s: %s\n", who, question.Text[0])
 	for i, n := range votes {
-		fmt.Fprintf(b, "  %8d of %d ballots  %6s  %s (%s)\n", n, count, percent(n, count), question.Options[i].Text[0], question.Options[i].Role)
+		fmt.Fprintf(b, "  %8d of %d ballots (%s of the ballots)  %s (%s)\n", n, count, percent(n, count), question.Options[i].Text[0], question.Options[i].Role)
 	}
 }
 
@@ -74,7 +74,7 @@ func judged(b *strings.Builder, m *election.Manifest, r *tally.Result) {
 	for i := range r.Units {
 		u := &r.Units[i]
 		whole := map[string]uint64{election.BasisDecided: u.Yes + u.No, election.BasisCast: u.Cast, election.BasisEntitled: u.Entitled}[m.Rule.Basis]
-		fmt.Fprintf(b, "  %s: %d yes of %d %s (%s)", names(m, u.Groups), u.Yes, whole, counted[m.Rule.Basis], percent(u.Yes, whole))
+		fmt.Fprintf(b, "  %s: %d yes of %d %s (%s of the %[4]s)", names(m, u.Groups), u.Yes, whole, counted[m.Rule.Basis], percent(u.Yes, whole))
 		for _, part := range []struct {
 			met   bool
 			unmet string
