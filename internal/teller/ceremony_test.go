@@ -189,6 +189,12 @@ func TestEnrollRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// An invitation makes one key. Whoever lost it, or has it open elsewhere, reads what
+	// to do.
+	if _, err := teller.Enroll(ctx, c.invitations[0], c.path(8), passphrase); err == nil ||
+		!strings.Contains(err.Error(), "go on with the key file that you made then") || !strings.Contains(err.Error(), "call the committee") {
+		t.Errorf("an invitation that was used: got %v", err)
+	}
 	other := c.invitations[0]
 	other.Election[0]++
 	wrong := c.invitations[1]

@@ -248,7 +248,13 @@ func (t *Teller) sendKey(ctx context.Context, st *ceremony.State) error {
 		return err
 	}
 	defer wipe(s)
-	return t.hand(ctx, st, ceremony.RoundKey, st.Keys[t.k.Number-1], group.BaseMul(s).Bytes())
+	shown, own := st.Keys[t.k.Number-1], group.BaseMul(s).Bytes()
+	if len(shown) > 0 && !bytes.Equal(shown, own) {
+		return fmt.Errorf("%s shows another key in this teller's place than the one in this key file. An invitation makes one key: "+
+			"if you used it before, go on with the key file that you made then. If that is lost, or you never used it, "+
+			"call the committee: the ceremony has to start again, with a new invitation", t.coordinator)
+	}
+	return t.hand(ctx, st, ceremony.RoundKey, shown, own)
 }
 
 // keep changes the key, in the file first: what is not there must not be acted
