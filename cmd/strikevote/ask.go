@@ -66,7 +66,7 @@ func linkOf(arg string) (string, error) {
 		err = errors.New("there is no voting link in it")
 	}
 	if err != nil {
-		return "", fmt.Errorf("reading %s: %w", arg, err)
+		return "", fmt.Errorf("%s: %w. Give the link from your mail, in quotes, or the whole mail, saved as it was sent (.eml)", arg, err)
 	}
 	return link, nil
 }

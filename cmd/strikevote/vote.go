@@ -14,6 +14,7 @@ import (
 	"strikevote/internal/protocol/ballot"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/receipt"
+	"strikevote/internal/protocol/token"
 	"strikevote/internal/voter"
 )
 
@@ -120,6 +121,10 @@ func openVote(ctx context.Context, e *env, ask *questions, f voteFlags, arg stri
 		return nil, err
 	}
 	s, err := voter.Open(ctx, voter.NewClient(), link, voter.FileFor(f.state, link))
+	if errors.Is(err, token.ErrLink) {
+		return nil, errors.New(`this is not a whole voting link; nothing was sent. It is long, and ends with "&m=" and 43 characters: ` +
+			`copy it from your mail to its last character and put it in quotes, or the shell cuts it. Or save the mail and name its file`)
+	}
 	if err != nil {
 		return nil, err
 	}

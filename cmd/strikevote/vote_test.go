@@ -199,3 +199,25 @@ func (p *person) try(state, link string) string {
 	_ = run(p.t.Context(), e, []string{"vote", "-state", state, "-choose", "1", link})
 	return out.String()
 }
+
+// TestNoLink gives the program a link that was cut and files that are no mail: it says
+// what to do, and shows nothing of either.
+func TestNoLink(t *testing.T) {
+	t.Parallel()
+	p, dir := &person{t}, t.TempDir()
+	file := filepath.Join(dir, "election.json")
+	if err := os.WriteFile(file, []byte("// An election of ours\n{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for arg, want := range map[string]string{
+		"https://vote.example/v1/#t=AQIDBAUG":                      "put it in quotes",
+		"https://vote.example/v1/0123456789abcdef0123456789abcdef": "put it in quotes",
+		file: "it is not a mail as it was sent. Give the link from your mail, in quotes",
+		dir:  "it is not a mail as it was sent",
+	} {
+		got := p.command(exitFailed, "", "vote", "-state", dir, arg)
+		if !strings.Contains(got, want) || strings.Contains(got, "ours") || strings.Contains(got, "AQIDBAUG") {
+			t.Errorf("%s: it says\n%s", arg, got)
+		}
+	}
+}
