@@ -51,6 +51,7 @@ const policy = `
 
 	# What programs stand on. Knows nothing of voting.
 	platform/durable           @std
+	platform/away              @std
 	platform/web               @std @chi @acme @brotli
 	platform/metrics           @std @prometheus @promodel
 	platform/secret            @std @aead platform/durable
@@ -112,15 +113,15 @@ const policy = `
 	+                          protocol/suite protocol/group protocol/elgamal protocol/proof protocol/election
 	+                          protocol/credential protocol/ballot protocol/receipt protocol/tlog protocol/act
 	+                          protocol/ledger protocol/dkg protocol/share protocol/tally protocol/outcome
-	voter                      @std @aead math/rand/v2 platform/durable protocol/suite protocol/group protocol/election
+	voter                      @std @aead math/rand/v2 platform/durable platform/away protocol/suite protocol/group protocol/election
 	+                          protocol/token protocol/credential protocol/ballot protocol/receipt protocol/tlog protocol/act
 	+                          protocol/ledger
-	teller                     @std keyfile platform/durable ceremony audit record record/layout record/statement
+	teller                     @std keyfile platform/durable platform/away ceremony audit record record/layout record/statement
 	+                          protocol/suite protocol/group protocol/elgamal protocol/election protocol/dkg
 	+                          protocol/share protocol/tally protocol/ledger protocol/tlog
-	signer                     @std keyfile agenda audit record record/layout protocol/suite protocol/election
+	signer                     @std platform/away keyfile agenda audit record record/layout protocol/suite protocol/election
 	+                          protocol/act protocol/receipt protocol/tally
-	witness                    @std platform/durable record/layout protocol/suite protocol/election protocol/tlog protocol/ledger
+	witness                    @std platform/durable platform/away record/layout protocol/suite protocol/election protocol/tlog protocol/ledger
 	monitor                    @std math/rand/v2 record/layout protocol/suite protocol/election protocol/act protocol/ledger protocol/tlog
 
 	# Archives of the databases of one side: files, and what is published.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -171,5 +172,19 @@ func TestCommittee(t *testing.T) {
 	a, err := w.service.ReadyAct(t.Context(), w.m.ElectionID)
 	if err != nil || len(a.Signatures) != 2 {
 		t.Errorf("got %v, %v", a, err)
+	}
+}
+
+// TestCommitteeAway asks a console that does not answer.
+func TestCommitteeAway(t *testing.T) {
+	t.Parallel()
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	w := &committeeWorld{t: t}
+	host := strings.TrimPrefix(closed.URL, "http://")
+	out := w.program(exitFailed, "list", closed.URL+"/v1/0123456789abcdef0123456789abcdef")
+	w.says(out, "the service at "+host+" does not answer now (connection refused); nothing is lost, run this again")
+	if strings.Contains(out, "agenda") {
+		t.Errorf("it shows the request:\n%s", out)
 	}
 }

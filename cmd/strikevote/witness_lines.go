@@ -27,7 +27,8 @@ func (h *plainLines) Handle(_ context.Context, r slog.Record) error {
 	values := make(map[string]string)
 	var more []string
 	note := func(a slog.Attr) bool {
-		text := strings.Map(printable, a.Value.String())
+		// Errors of both logs stand below each other.
+		text := strings.Map(printable, strings.ReplaceAll(a.Value.String(), "\n", "; "))
 		values[a.Key] = text
 		more = append(more, a.Key+" "+text)
 		return true

@@ -158,7 +158,7 @@ func TestPlainLines(t *testing.T) {
 	log.Debug("not shown")
 	log.With("a", 1).WithGroup("g").Warn("two", "b", "x\x1b[2J\ny")
 	log.Warn("waiting", "err", "gone")
-	if !regexp.MustCompile(`^two \(a 1, b x\?\[2J y\), [0-9:]{8}\nwaiting: gone, [0-9:]{8}\n$`).MatchString(out.String()) {
+	if !regexp.MustCompile(`^two \(a 1, b x\?\[2J; y\), [0-9:]{8}\nwaiting: gone, [0-9:]{8}\n$`).MatchString(out.String()) {
 		t.Errorf("got %q", &out)
 	}
 }

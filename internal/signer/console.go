@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"strikevote/internal/agenda"
+	"strikevote/internal/platform/away"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 )
@@ -122,7 +123,7 @@ func (c *Console) Sign(ctx context.Context, i *Item, k *Key, as string) error {
 func (c *Console) ask(req *http.Request) (status int, body []byte, err error) {
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return 0, nil, fmt.Errorf("reaching the service: %w", err)
+		return 0, nil, fmt.Errorf("%w; nothing is lost, run this again", away.Of("the service at "+req.URL.Host, err))
 	}
 	defer resp.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))

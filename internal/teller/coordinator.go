@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"strikevote/internal/ceremony"
+	"strikevote/internal/platform/away"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/record"
@@ -166,7 +167,7 @@ func (c network) do(req *http.Request, v any) error {
 func (c network) ask(req *http.Request, limit int64) (status int, body []byte, err error) {
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return 0, nil, fmt.Errorf("reaching the service: %w", err)
+		return 0, nil, fmt.Errorf("%w; nothing is lost, run this again", away.Of("the service at "+req.URL.Host, err))
 	}
 	defer resp.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))

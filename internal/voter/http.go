@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"strikevote/internal/platform/away"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -44,14 +45,9 @@ type ServiceError struct {
 func (e *ServiceError) Error() string { return e.Message }
 
 // An AwayError says that a service did not answer, however often it was asked.
-// What it says names the service and no address: a voter cannot use one.
-type AwayError struct {
-	Service string // as in "the ballot box"
-	err     error
-}
-
-func (e *AwayError) Error() string { return e.Service + " does not answer now" }
-func (e *AwayError) Unwrap() error { return e.err }
+// What it says names the service and neither an address nor a reason: a voter cannot
+// use one.
+type AwayError = away.Error
 
 // A place is where a request goes: which of the services it is, and the address.
 type place struct{ service, url string }
@@ -126,7 +122,7 @@ func retry(ctx context.Context, client *http.Client, service string, limit int64
 			return nil, nil, err
 		}
 		if said := new(ServiceError); !errors.As(err, &said) || said.Code == "" {
-			err = &AwayError{service, err} // what stands before it may answer in its place
+			err = &AwayError{Service: service, Err: err} // what stands before it may answer in its place
 		}
 		if n == attempts {
 			return nil, nil, fmt.Errorf("gave up after %d tries: %w; nothing is lost, try again later", n, err)

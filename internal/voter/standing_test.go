@@ -15,13 +15,13 @@ func TestStanding(t *testing.T) {
 	t.Parallel()
 	m := &election.Manifest{Schedule: election.Schedule{Open: 100, Close: 200, LatestClose: electiontest.Close}}
 	for said, want := range map[string]voter.Standing{
-		`{"phase":"open","close":150}`:             {Phase: election.PhaseOpen, Close: 150},
-		`{"phase":"open","close":100}`:             {},
-		`{"phase":"open","close":99999999999}`:     {},
-		`{"phase":"open"}`:                         {},
-		`{"phase":"open","close":150.5}`:           {},
-		`"open"`:                                   {},
-		"":                                         {},
+		`{"phase":"open","close":150}`:         {Phase: election.PhaseOpen, Close: 150},
+		`{"phase":"open","close":100}`:         {},
+		`{"phase":"open","close":99999999999}`: {},
+		`{"phase":"open"}`:                     {},
+		`{"phase":"open","close":150.5}`:       {},
+		`"open"`:                               {},
+		"":                                     {},
 		`{"phase":"certified","close":200,"x":[]}`: {Phase: election.PhaseCertified, Close: 200},
 	} {
 		if got := voter.ReadStanding(m, http.Header{"Strikevote-Phase": {said}}); got != want {

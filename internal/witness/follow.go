@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"strikevote/internal/platform/away"
 	"strikevote/internal/protocol/ledger"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/tlog"
@@ -22,7 +23,11 @@ import (
 func (w *Witness) Poll(ctx context.Context) error {
 	var errs []error
 	for _, l := range w.logs {
-		if err := w.poll(ctx, l); err != nil {
+		err := w.poll(ctx, l)
+		if errors.As(err, new(*away.Error)) && len(errs) == 0 {
+			return err // nor does it answer for the other log
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("following log %q: %w", l.name, err))
 		}
 	}
@@ -195,7 +200,7 @@ func (w *Witness) post(ctx context.Context, l followed, line string) error {
 func (w *Witness) do(r *http.Request, limit int64) (body []byte, status int, err error) {
 	resp, err := w.c.Client.Do(r)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, away.Of("the board at "+r.URL.Host, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // it was only read
 	w.compareClocks(r.Context(), resp.Header)

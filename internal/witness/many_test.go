@@ -1,8 +1,10 @@
 package witness_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -220,6 +222,44 @@ func TestAwait(t *testing.T) {
 	if err := witness.Follow(ctx, c); err != nil {
 		t.Errorf("interrupted: got %v", err)
 	}
+}
+
+// TestAway: a board that does not answer is told of once, not once for each log, and
+// with when it is asked again.
+func TestAway(t *testing.T) {
+	t.Parallel()
+	b := newBoard(t)
+	c := b.config()
+	f := &flaky{board: b}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	said := &ending{end: cancel}
+	c.Client, c.Log, c.Interval = &http.Client{Transport: f}, slog.New(slog.NewTextHandler(said, nil)), time.Hour
+	w, err := witness.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.left.Store(1000)
+	if err := w.Poll(t.Context()); err == nil || strings.Count(err.Error(), "the board at board.example does not answer now") != 1 || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
+	if err := errors.Join(w.Follow(ctx), w.Close()); err != nil {
+		t.Error(err)
+	}
+	if strings.Count(said.String(), "could not follow, and tries again in 1h0m0s") != 1 {
+		t.Errorf("it says %q", said)
+	}
+}
+
+// An ending log ends what is told in it after the first line.
+type ending struct {
+	bytes.Buffer
+	end context.CancelFunc
+}
+
+func (e *ending) Write(line []byte) (int, error) {
+	defer e.end()
+	return e.Buffer.Write(line)
 }
 
 func stranger(t *testing.T) *tlog.WitnessSigner {

@@ -185,7 +185,7 @@ func Await(ctx context.Context, c Config) (*Witness, error) {
 			return w, err
 		}
 		if c.Log != nil && !told {
-			c.Log.WarnContext(ctx, "waiting for the board", "err", err)
+			c.Log.WarnContext(ctx, "waiting for the board, and asks again every "+c.interval().String(), "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -206,7 +206,7 @@ func (w *Witness) Follow(ctx context.Context) error {
 			return err
 		}
 		if err != nil && ctx.Err() == nil {
-			w.c.Log.WarnContext(ctx, "witness could not follow", "err", err)
+			w.c.Log.WarnContext(ctx, "could not follow, and tries again in "+w.c.interval().String(), "err", err)
 		}
 		select {
 		case <-ctx.Done():
