@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -64,5 +65,29 @@ func TestVerifyLocking(t *testing.T) {
 		if code != tt.code || !strings.Contains(out.String(), tt.want) || strings.Contains(out.String(), "DOES NOT HOLD") != (code == exitFalse) {
 			t.Errorf("%s at %d: exit %d, want %d\n%s", tt.source, tt.at, code, tt.code, &out)
 		}
+	}
+}
+
+// TestVerifyChanging verifies a certified record while its last files are being
+// published.
+func TestVerifyChanging(t *testing.T) {
+	t.Parallel()
+	_, files := audittest.Record(t, audittest.Options{Ballots: 4})
+	shown := http.FileServerFS(fstest.MapFS(files))
+	var passes atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path[1:]; {
+		case path == layout.Manifest:
+			passes.Add(1)
+		case path == layout.Certification && passes.Load() == 1:
+			http.NotFound(w, r)
+			return
+		}
+		shown.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	has(t, (&person{t}).command(exitOK, "", "verify", server.URL), "certified")
+	if passes.Load() != 2 {
+		t.Errorf("it was read %d times", passes.Load())
 	}
 }
