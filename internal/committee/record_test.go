@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"strikevote/internal/audit"
 	"strikevote/internal/audit/audittest"
@@ -205,6 +206,12 @@ func TestFalseRecord(t *testing.T) {
 	c := newClosed(t)
 	good := c.board.files[layout.StatementBox]
 	delete(c.board.files, layout.StatementBox)
+	// While it is being locked a file that comes with the lock is waited for.
+	c.clock = func() time.Time { return time.Unix(audittest.Locked, 0) }
+	if got := c.post(1, ceremony.RoundShares, c.shares(1, nil)); got.status != http.StatusTooEarly {
+		t.Errorf("while it is being locked: got %v", got)
+	}
+	c.clock = nil
 	got := c.post(1, ceremony.RoundShares, c.shares(1, nil))
 	if got.status != 500 || got.text != "Something went wrong here. Please try again." {
 		t.Errorf("got %v", got)
