@@ -1,7 +1,8 @@
 // Package audit verifies an election from its published record alone.
 //
 // It recomputes everything that internal/protocol/SPEC.md, section 18, names
-// and believes nothing else: not the service, not a database, not a clock. It
+// and believes nothing else: not the service, not a database, not a clock, but for
+// the reader's, which ends the wait for a lock (see auditor.locking). It
 // must never reach the network or the disk (a record is an [fs.FS] that
 // somebody opened), never decide by a file that is not covered by a hash or a
 // signature it has checked, and never fail to say why a record is false.
