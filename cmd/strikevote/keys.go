@@ -72,7 +72,7 @@ func runKeysSeal(ctx context.Context, e *env, fs *flag.FlagSet, args []string) e
 	}
 	// It would make a plain key beside the sealed ones, or take a file that is
 	// being written for what a crash left.
-	if err := deployment.Unserved(ctx, c.Data, string(c.ListenAdmin)); err != nil {
+	if err := deployment.Unserved(c.Data); err != nil {
 		return err
 	}
 	master, err := secret.Load(c.MasterKeyFile)

@@ -76,6 +76,7 @@ type Config struct {
 type Deployment struct {
 	c          Config
 	servers    servers
+	held       *hold // on the data folder, of a process that serves it
 	listeners  map[string]net.Listener
 	shared     map[string]*web.Names // listeners of several parts, by address
 	plain      net.Listener          // sends readers on to TLS; may be nil
@@ -98,14 +99,19 @@ type Deployment struct {
 
 // Open starts or reaches the databases, applies what a private one lacks, and
 // opens every sealed election. The service answers once [Deployment.Serve] runs. It
-// returns [ErrServed] where another one has its addresses.
+// returns [ErrServed] where another one of the folder has its addresses, [ErrTaken] where
+// somebody else has.
 func Open(ctx context.Context, c Config) (*Deployment, error) {
 	if len(c.Parts) == 0 {
 		c.Parts = Parts()
 	}
 	return open(ctx, c, func(d *Deployment) error {
+		var err error
+		if d.held, err = holdShared(d.c.Data); err != nil {
+			return err
+		}
 		if err := d.listen(); err != nil {
-			return d.occupied(ctx, err)
+			return d.occupied(err)
 		}
 		return d.openPlain()
 	})
@@ -217,7 +223,9 @@ func (d *Deployment) Close() error {
 			errs = append(errs, err)
 		}
 	}
-	errs = append(errs, d.servers.stop())
+	// Last: while its databases run it has the folder.
+	errs = append(errs, d.servers.stop(), d.held.release())
+	d.held = nil
 	return errors.Join(errs...)
 }
 

@@ -265,7 +265,14 @@ func TestDoctorWeb(t *testing.T) {
 			t.Errorf("%s: got %q", tt.name, got)
 		}
 	}
+	data := t.TempDir()
+	held, err := holdShared(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.release() }()
 	for _, tt := range []struct{ name, check, ready, metrics, want string }{
+		{"another folder's", "serve", "ready", "", "WARN it does not run on this data folder"},
 		{"ready", "serve", "ready", "process_open_fds 20\nprocess_max_fds 65536\n", "ok"},
 		{"not ready", "serve", "503", "", "FAIL not ready: disk, not ready: clock"},
 		{"somebody else", "serve", "404", "", "FAIL /readyz answers 404"},
@@ -285,7 +292,10 @@ func TestDoctorWeb(t *testing.T) {
 				w.WriteHeader(404)
 			}
 		}))
-		x := newExamination(Checkup{Client: s.Client()})
+		x := newExamination(Checkup{Client: s.Client(), Config: Config{Data: data}})
+		if tt.name == "another folder's" {
+			x.Data = t.TempDir()
+		}
 		x.service(t.Context(), strings.TrimPrefix(s.URL, "http://"))
 		s.Close()
 		if got := found(x.findings, tt.check); !strings.HasPrefix(got, tt.want) {

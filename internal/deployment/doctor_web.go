@@ -71,9 +71,12 @@ func (x *examination) service(ctx context.Context, admin string) (running bool) 
 		return false
 	}
 	a, err := x.get(ctx, "http://"+admin+"/readyz")
-	switch {
+	switch alone := Unserved(x.Data); {
 	case err != nil:
 		x.warn(check, "start it", "it does not run here, or not on %s", admin)
+		return false
+	case alone == nil:
+		x.warn(check, "see what listens on "+admin, "it does not run on this data folder, and another program has its address %s", admin)
 		return false
 	case a.status == http.StatusServiceUnavailable:
 		x.fail(check, "look at its log", "%s", strings.ReplaceAll(strings.TrimSpace(a.body), "\n", ", "))

@@ -135,6 +135,10 @@ var (
 // where it does not run on this machine.
 func (d *Deployment) MailService(ctx context.Context) (*MailService, error) {
 	addrs := map[string]bool{d.c.Listen[listenAdmin]: true}
+	if err := Unserved(d.c.Data); !errors.Is(err, ErrServed) {
+		// What answers there is another folder's.
+		return nil, errors.Join(errNoService, err)
+	}
 	all, err := d.readServings()
 	if err != nil {
 		return nil, err

@@ -188,7 +188,7 @@ func (x *restoration) folders() (final, filling string) {
 
 // target refuses to mix a backup with anything.
 func (x *restoration) target(ctx context.Context) error {
-	if err := Unserved(ctx, x.c.Data, x.c.Listen[listenAdmin]); err != nil {
+	if err := Unserved(x.c.Data); err != nil {
 		return err
 	}
 	if x.configured() {

@@ -1,74 +1,49 @@
 package deployment
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"net/http"
 	"syscall"
-	"time"
 )
 
-// ErrServed is returned for what needs a data folder alone, or the addresses of its
-// service, while a service runs there.
-var ErrServed = errors.New("strikevote serve runs on this data folder already; stop it first")
+var (
+	// ErrServed is returned for what needs a data folder alone, or the addresses of its
+	// service, while a service runs there.
+	ErrServed = errors.New("strikevote serve runs on this data folder already; stop it first")
+	// ErrTaken is returned for an address of a service that another program has: a
+	// service of another folder perhaps, from whose backup this one was restored.
+	ErrTaken = errors.New("no service runs on this data folder, and another program has an address of it, perhaps strikevote serve on another folder; " +
+		"stop that one, or give this one other addresses, see strikevote serve -h")
+)
 
-// Unserved returns [ErrServed] while a service of a data folder answers, on the
-// address of its health that one of its processes noted there or on one that is given,
-// which may be empty. A service that listens and is too busy to answer counts as one
-// too. A second process for the same parts, on addresses of its own, is not noted.
-func Unserved(ctx context.Context, data, given string) error {
-	d := &Deployment{c: Config{Data: data}}
-	noted, err := d.readNoted()
+// Unserved returns [ErrServed] while a service runs on a data folder. Every process of
+// one holds the folder. What answers on the addresses that are noted there says nothing
+// of that: they may be those of another folder, of which this one is a copy.
+func Unserved(data string) error {
+	h, err := holdAlone(data)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	addrs := []string{noted[listenAdmin], given}
-	all, err := d.readServings()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	return h.release()
+}
+
+// occupied says why an address was not to be had.
+func (d *Deployment) occupied(err error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
-	for _, s := range all {
-		addrs = append(addrs, s.Health)
+	// Its own hold would be in the way of the look for others.
+	herr := d.held.release()
+	d.held = nil
+	if herr == nil {
+		herr = Unserved(d.c.Data)
 	}
-	for _, addr := range addrs {
-		if addr != "" && listens(ctx, addr) {
-			return ErrServed
-		}
+	if herr == nil {
+		herr = ErrTaken
 	}
-	return nil
-}
-
-// healthTime bounds the wait for an answer from this machine.
-const healthTime = 2 * time.Second
-
-// listens reports whether something listens on an address as a service does.
-func listens(ctx context.Context, addr string) bool {
-	ctx, cancel := context.WithTimeout(ctx, healthTime)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/healthz", nil)
-	if err != nil {
-		return false
-	}
-	// No proxy: it is this machine that is asked.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if late := net.Error(nil); errors.As(err, &late) {
-		return late.Timeout()
-	}
-	if err != nil {
-		return false
-	}
-	return resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
-}
-
-// occupied says why an address was not to be had, where it is a service of the same
-// folder that has it.
-func (d *Deployment) occupied(ctx context.Context, err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) && errors.Is(Unserved(ctx, d.c.Data, d.c.Listen[listenAdmin]), ErrServed) {
-		return fmt.Errorf("%w: %w", ErrServed, err)
-	}
-	return err
+	return fmt.Errorf("%w: %w", herr, err)
 }

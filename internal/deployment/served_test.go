@@ -1,7 +1,6 @@
 package deployment
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,91 +12,60 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"strikevote/internal/protocol/suite"
 )
 
-// TestUnserved looks for a service of a folder, where it was noted and where one is
-// said to be.
+// TestUnserved looks for a service of a folder. What answers on the addresses that are
+// noted there may be another folder's.
 func TestUnserved(t *testing.T) {
 	t.Parallel()
-	ours := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/healthz" {
-			t.Errorf("asked for %s", r.URL.Path)
-		}
-	}))
-	defer ours.Close()
-	other := httptest.NewServer(http.NotFoundHandler())
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer other.Close()
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = gone.Close()
-	busy, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer busy.Close()
-	at := func(s *httptest.Server) string { return strings.TrimPrefix(s.URL, "http://") }
-	for name, tt := range map[string]struct {
-		noted, given string
-		want         error
-	}{
-		"nothing noted":           {"", "", nil},
-		"it has ended":            {gone.Addr().String(), "", nil},
-		"it runs":                 {at(ours), "", ErrServed},
-		"it runs elsewhere":       {gone.Addr().String(), at(ours), ErrServed},
-		"given, and nothing else": {"", at(ours), ErrServed},
-		"another program":         {at(other), at(other), nil},
-		"no address":              {"?", "\n", nil},
-		"too busy":                {busy.Addr().String(), "", ErrServed},
-	} {
-		data := t.TempDir()
-		if tt.noted != "" {
-			if err := os.WriteFile(filepath.Join(data, "listen.json"), fmt.Appendf(nil, `{"admin":%q}`, tt.noted), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		if name == "too busy" { // or it would be waited for
-			cancel()
-			ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
-		}
-		if err := Unserved(ctx, data, tt.given); !errors.Is(err, tt.want) {
-			t.Errorf("%s: %v", name, err)
-		}
-		cancel()
-	}
 	data := t.TempDir()
-	if err := os.WriteFile(filepath.Join(data, "listen.json"), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := Unserved(t.Context(), data, ""); err == nil || errors.Is(err, ErrServed) {
-		t.Errorf("a note that cannot be read: %v", err)
-	}
-}
-
-// TestUnservedPart finds a process that has only some of the parts, where the one whose
-// address was noted first has ended.
-func TestUnservedPart(t *testing.T) {
-	t.Parallel()
-	box := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	defer box.Close()
-	d := &Deployment{c: Config{Data: t.TempDir(), Parts: []Part{PartBox}}}
-	note, err := suite.EncodeJSON(&serving{Parts: d.c.Parts, Health: strings.TrimPrefix(box.URL, "http://")})
+	d := &Deployment{c: Config{Data: data, Parts: []Part{PartBox}}}
+	at := strings.TrimPrefix(other.URL, "http://")
+	note, err := suite.EncodeJSON(&serving{Parts: d.c.Parts, Health: at})
 	if err == nil {
 		err = os.WriteFile(d.servingPath(d.c.Parts), note, 0o600)
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(d.c.Data, "listen.json"), []byte(`{"admin":"127.0.0.1:1"}`), 0o600)
+		err = os.WriteFile(filepath.Join(data, "listen.json"), fmt.Appendf(nil, `{"admin":%q}`, at), 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Unserved(t.Context(), d.c.Data, ""); !errors.Is(err, ErrServed) {
-		t.Errorf("got %v, want ErrServed", err)
+	before, err := os.ReadDir(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, folder := range map[string]string{"another's service answers": data, "no folder": filepath.Join(data, "none")} {
+		if err := Unserved(folder); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// Two processes of the service have it, and then one.
+	var holds []*hold
+	for range 2 {
+		h, err := holdShared(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		holds = append(holds, h)
+	}
+	for _, h := range holds {
+		if err := Unserved(data); !errors.Is(err, ErrServed) {
+			t.Errorf("got %v, want ErrServed", err)
+		}
+		if err := h.release(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := Unserved(data); err != nil {
+		t.Errorf("after the end: %v", err)
+	}
+	if after, err := os.ReadDir(data); err != nil || len(after) != len(before) {
+		t.Errorf("%d files were there, and %d are: %v", len(before), len(after), err)
 	}
 }
 
@@ -111,8 +79,8 @@ func TestOccupied(t *testing.T) {
 	}
 	defer taken.Close()
 	c := Config{Data: filepath.Join(folder(t), "data"), Listen: map[string]string{listenBoard: taken.Addr().String()}}
-	if _, err := Open(t.Context(), c); !errors.Is(err, syscall.EADDRINUSE) {
-		t.Fatalf("got %v", err)
+	if _, err := Open(t.Context(), c); !errors.Is(err, syscall.EADDRINUSE) || !errors.Is(err, ErrTaken) || errors.Is(err, ErrServed) {
+		t.Fatalf("got %v, want ErrTaken", err)
 	}
 	begun := func() int {
 		entries, err := os.ReadDir(filepath.Join(c.Data, "postgres"))

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
@@ -61,6 +62,9 @@ func (d *Deployment) noteServing() error {
 	}
 	return nil
 }
+
+// healthTime bounds the wait for an answer from this machine.
+const healthTime = 2 * time.Second
 
 // reachable reports whether a process of this machine listens on an address.
 func reachable(addr string) bool {
