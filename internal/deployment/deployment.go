@@ -118,8 +118,8 @@ func Open(ctx context.Context, c Config) (*Deployment, error) {
 }
 
 // Operate opens a deployment for an operator's command: its databases and
-// elections, which another process may be serving meanwhile, and no listener.
-// [Deployment.Serve] is not for it.
+// elections, which another process may be serving meanwhile, and no listener. It makes
+// none, and returns [ErrFolder] where no service ever ran. [Deployment.Serve] is not for it.
 func Operate(ctx context.Context, c Config) (*Deployment, error) {
 	return open(ctx, c, func(d *Deployment) error {
 		if err := d.readServing(); err != nil {
@@ -128,11 +128,12 @@ func Operate(ctx context.Context, c Config) (*Deployment, error) {
 		if len(d.c.Parts) == 0 {
 			d.c.Parts = Parts()
 		}
-		return nil
+		return d.begun()
 	})
 }
 
-// open opens a deployment. before runs before the databases are reached: of two services
+// open opens a deployment. before runs before anything is made but the data folder, and
+// before the databases are reached: of two services
 // that start at once, the one that is not to have the addresses must not have begun to run
 // databases, which the other works with by then and which would end with it.
 func open(ctx context.Context, c Config, before func(*Deployment) error) (*Deployment, error) {
@@ -173,13 +174,13 @@ func (d *Deployment) open(ctx context.Context, before func(*Deployment) error) e
 	if err := os.MkdirAll(d.c.Data, 0o711); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
+	if err := before(d); err != nil {
+		return err
+	}
 	if d.c.Mail != "" {
 		if err := os.MkdirAll(d.c.Mail, 0o700); err != nil {
 			return fmt.Errorf("making the folder of the mails: %w", err)
 		}
-	}
-	if err := before(d); err != nil {
-		return err
 	}
 	if err := d.servers.start(ctx, d.c, plan{registrar: d.names(), box: d.votes(), attach: true}); err != nil {
 		return err

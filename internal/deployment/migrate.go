@@ -19,6 +19,9 @@ func Migrate(ctx context.Context, c Config, say func(format string, args ...any)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if err := (&Deployment{c: c}).begun(); c.Registrar == nil && err != nil {
+		return err // a private database is there already, or serve makes it
+	}
 	var s servers
 	defer func() { err = errors.Join(err, s.stop()) }()
 	// Not while another process serves: it would go on with the old schema.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -15,7 +17,37 @@ var (
 	// service of another folder perhaps, from whose backup this one was restored.
 	ErrTaken = errors.New("no service runs on this data folder, and another program has an address of it, perhaps strikevote serve on another folder; " +
 		"stop that one, or give this one other addresses, see strikevote serve -h")
+	// ErrFolder is returned for a folder in which no service ever ran.
+	ErrFolder = errors.New("it is no data folder of a service: strikevote serve has never run on it; name the right one with -data")
 )
+
+// begun returns an error for a data folder that has not what an operator's command works
+// on. It would make what is missing, and who mistyped a name would be told that there is
+// no election.
+func (d *Deployment) begun() error {
+	serves, err := d.readServings()
+	if err != nil {
+		return err
+	}
+	ran := len(serves) > 0
+	for _, name := range []string{"listen.json", "postgres"} {
+		_, err := os.Stat(filepath.Join(d.c.Data, name))
+		ran = ran || err == nil
+	}
+	if !ran {
+		return fmt.Errorf("%s: %w", d.c.Data, ErrFolder)
+	}
+	for _, side := range Sides(d.c.Parts) {
+		if side == sideBox && d.c.Box != nil || side == sideRegistrar && d.c.Registrar != nil {
+			continue
+		}
+		dir := filepath.Join(d.c.Data, "postgres", d.servers.sideOf(side).folder)
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("there is no database of the %s in %s: restore its backup, or start strikevote serve on it first; where its server is your own, name it in the settings here too", side, d.c.Data)
+		}
+	}
+	return nil
+}
 
 // Unserved returns [ErrServed] while a service runs on a data folder. Every process of
 // one holds the folder. What answers on the addresses that are noted there says nothing

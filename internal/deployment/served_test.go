@@ -16,6 +16,40 @@ import (
 	"strikevote/internal/protocol/suite"
 )
 
+// TestWrongFolder gives operators' commands folders in which no service ran, and half of
+// one: they make nothing there.
+func TestWrongFolder(t *testing.T) {
+	t.Parallel()
+	c := Config{Data: t.TempDir()}
+	c.Mail = filepath.Join(c.Data, "mail")
+	refused := func(want error, files int) {
+		t.Helper()
+		d, err := Operate(t.Context(), c)
+		if d != nil || err == nil || want != nil && !errors.Is(err, want) {
+			t.Errorf("operate: got %v, want %v", err, want)
+		}
+		if err := Migrate(t.Context(), c, func(string, ...any) {}); err == nil || want != nil && !errors.Is(err, want) {
+			t.Errorf("migrate: got %v, want %v", err, want)
+		}
+		if got, err := os.ReadDir(c.Data); err != nil || len(got) != files {
+			t.Errorf("got %v, %v; want %d files", got, err, files)
+		}
+	}
+	refused(ErrFolder, 0)
+	if err := os.WriteFile(filepath.Join(c.Data, "fay.key"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(ErrFolder, 1)
+	// One side is restored: the other's database would be made where its own is to come.
+	if err := os.MkdirAll(filepath.Join(c.Data, "postgres", "registrar"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	refused(nil, 2)
+	if got, err := os.ReadDir(filepath.Join(c.Data, "postgres")); err != nil || len(got) != 1 {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
 // TestUnserved looks for a service of a folder. What answers on the addresses that are
 // noted there may be another folder's.
 func TestUnserved(t *testing.T) {
