@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"strings"
@@ -110,36 +109,51 @@ func runElectionDispute(ctx context.Context, e *env, fs *flag.FlagSet, args []st
 		if err := d.CheckDispute(ctx, id, number, by, *uphold > 0); err != nil {
 			return err
 		}
-		list, err := d.Disputes(ctx, id)
+		x, err := disputeOf(ctx, d, id, number)
 		if err != nil {
 			return err
 		}
-		v, err := d.Overview(ctx, id)
-		if err != nil {
-			return err
-		}
-		found := false
-		for _, x := range list {
-			if found = x.Number == number; found {
-				describeDispute(e, x, momentAt(x.At.Unix(), v.Zone))
-				break
-			}
-		}
-		if !found {
-			return registrar.ErrNoDispute
-		}
+		describeDispute(e, *x, momentAt(x.At.Unix(), d.Zone(id)))
+		word := "reject"
 		if *uphold > 0 {
-			fmt.Fprintf(e.out, "%s would uphold it.\n", by)
-		} else {
-			fmt.Fprintf(e.out, "%s would reject it.\n", by)
+			word = "uphold"
+		}
+		if !o.yes {
+			fmt.Fprintf(e.out, "It would be recorded that %s would %s it.\n", by, word)
 		}
 		if o.dry(e) {
 			return nil
 		}
-		err = d.DecideDispute(ctx, id, number, by, *uphold > 0)
-		if errors.Is(err, registrar.ErrDecided) {
-			return fmt.Errorf("report %d: %w", number, err)
+		if err := d.DecideDispute(ctx, id, number, by, *uphold > 0); err != nil {
+			return err
 		}
-		return err
+		if x, err = disputeOf(ctx, d, id, number); err != nil {
+			return err
+		}
+		tellDecided(e, x, by, word)
+		return nil
 	})
+}
+
+func disputeOf(ctx context.Context, d *deployment.Deployment, id suite.ElectionID, number int) (*registrar.Dispute, error) {
+	list, err := d.Disputes(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		if list[i].Number == number {
+			return &list[i], nil
+		}
+	}
+	return nil, registrar.ErrNoDispute
+}
+
+// tellDecided says what was recorded, and what it decides.
+func tellDecided(e *env, x *registrar.Dispute, by, word string) {
+	fmt.Fprintf(e.out, "Recorded: %s would %s report %d.\n", by, word, x.Number)
+	if x.State == registrar.DisputeOpen {
+		fmt.Fprintln(e.out, "It is not decided: it is once two of the committee say the same.")
+		return
+	}
+	fmt.Fprintf(e.out, "Two of the committee say so: report %d is %s.\n", x.Number, x.State)
 }

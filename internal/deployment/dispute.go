@@ -31,10 +31,11 @@ func (d *Deployment) CheckDispute(ctx context.Context, id suite.ElectionID, numb
 	if e == nil {
 		return errNotSealed
 	}
-	if err := d.mayDecide(ctx, e, number, upheld); err != nil {
+	// First: what one report more would change is no question of one that nobody made.
+	if err := e.registrar.CheckDispute(ctx, number, by); err != nil {
 		return err
 	}
-	return e.registrar.CheckDispute(ctx, number, by)
+	return d.mayDecide(ctx, e, number, upheld)
 }
 
 // DecideDispute records what one of the committee makes of a report; two who say the
@@ -45,7 +46,7 @@ func (d *Deployment) DecideDispute(ctx context.Context, id suite.ElectionID, num
 	if e == nil {
 		return errNotSealed
 	}
-	if err := d.mayDecide(ctx, e, number, upheld); err != nil {
+	if err := d.CheckDispute(ctx, id, number, by, upheld); err != nil {
 		return err
 	}
 	if err := e.registrar.DecideDispute(ctx, number, by, upheld); err != nil {

@@ -81,6 +81,9 @@ func (w *world) lateDispute(t *testing.T) {
 	const would, remedy = "it would count 2, and the open questions could", "tell everybody"
 	late("a look", w.d.CheckDispute(ctx, w.id, number, names[0].Name, true), would, remedy)
 	late("a decision", w.d.DecideDispute(ctx, w.id, number, names[0].Name, true), would, remedy)
+	if err := w.d.CheckDispute(ctx, w.id, number+1, names[0].Name, true); !errors.Is(err, registrar.ErrNoDispute) {
+		t.Errorf("a report that nobody made: got %v, want ErrNoDispute", err)
+	}
 	late("a rejection", w.d.DecideDispute(ctx, w.id, number, names[0].Name, false))
 	if list, err := w.d.Disputes(ctx, w.id); err != nil || len(list[number-1].Upheld)+len(list[number-1].Rejected) > 0 {
 		t.Errorf("words too late were recorded (%v)", err)

@@ -262,12 +262,38 @@ var (
 // CheckDispute returns the error that [Registrar.DecideDispute] would, and records
 // nothing.
 func (r *Registrar) CheckDispute(ctx context.Context, number int, by string) error {
-	_, err := r.mayDecide(ctx, number, by)
-	return err
+	name, err := r.decider(ctx, by)
+	if err != nil {
+		return err
+	}
+	if err := undecided(ctx, r.c.Pool, number, name); err != nil {
+		return fmt.Errorf("deciding a report: %w", scrub(err))
+	}
+	return nil
 }
 
-// mayDecide returns the committee's own writing of a name.
-func (r *Registrar) mayDecide(ctx context.Context, number int, by string) (string, error) {
+// undecided returns an error for a report that there is not, that is decided, or on which
+// somebody has said their word.
+func undecided(ctx context.Context, q postgres.Querier, number int, name string) error {
+	var there, decided bool
+	err := q.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM registrar.dispute WHERE number = $1),
+			EXISTS (SELECT FROM registrar.dispute_word WHERE number = $1 GROUP BY upheld HAVING count(*) >= $2)
+			OR EXISTS (SELECT FROM registrar.dispute_word WHERE number = $1 AND by = $3)`,
+		number, enough, name).Scan(&there, &decided)
+	switch {
+	case err != nil:
+		return err
+	case !there:
+		return ErrNoDispute
+	case decided:
+		return ErrDecided
+	}
+	return nil
+}
+
+// decider returns the committee's own writing of a name.
+func (r *Registrar) decider(ctx context.Context, by string) (string, error) {
 	state, err := r.current(ctx)
 	if err != nil {
 		return "", fmt.Errorf("reading the committee: %w", err)
@@ -289,23 +315,13 @@ func (r *Registrar) mayDecide(ctx context.Context, number int, by string) (strin
 // DecideDispute records what one of the committee makes of a report. Two different
 // ones who say the same decide it. It returns [ErrNoDispute] or [ErrDecided].
 func (r *Registrar) DecideDispute(ctx context.Context, number int, by string, upheld bool) error {
-	name, err := r.mayDecide(ctx, number, by)
+	name, err := r.decider(ctx, by)
 	if err != nil {
 		return err
 	}
 	err = reporting(ctx, r, func(tx pgx.Tx) error {
-		var there, decided bool
-		err := tx.QueryRow(ctx, `
-			SELECT EXISTS (SELECT FROM registrar.dispute WHERE number = $1),
-				EXISTS (SELECT FROM registrar.dispute_word WHERE number = $1 GROUP BY upheld HAVING count(*) >= $2)`,
-			number, enough).Scan(&there, &decided)
-		switch {
-		case err != nil:
+		if err := undecided(ctx, tx, number, name); err != nil {
 			return err
-		case !there:
-			return ErrNoDispute
-		case decided:
-			return ErrDecided
 		}
 		tag, err := tx.Exec(ctx, `INSERT INTO registrar.dispute_word (number, by, upheld, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
 			number, name, upheld, r.c.Now().UTC().Truncate(time.Second))

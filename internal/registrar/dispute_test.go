@@ -271,6 +271,9 @@ func TestDecideDispute(t *testing.T) {
 	}
 	decide := func(number int, by string, upheld bool, want error) {
 		t.Helper()
+		if err := w.r.CheckDispute(ctx, number, by); !errors.Is(err, want) {
+			t.Errorf("a look at report %d by %s: got %v, want %v", number, by, err, want)
+		}
 		if err := w.r.DecideDispute(ctx, number, by, upheld); !errors.Is(err, want) {
 			t.Errorf("report %d by %s: got %v, want %v", number, by, err, want)
 		}
