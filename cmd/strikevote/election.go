@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -82,7 +81,8 @@ strikevote monitor learns of any other. Sign first, then start serve with the ne
 Lists every act that was proposed, what became of it, and whom it is about, and the
 permissions to print slips, for those who are asked to sign them.` + operatorHelp},
 		{name: "withdraw", args: "-data DIR -by YOU [-yes] SEQUENCE", short: "take back a proposed act", run: runElectionWithdraw, long: `
-Takes back an act that waits for signatures, and those proposed after it.` + operatorHelp},
+Takes back an act that waits for signatures, and those proposed after it. SEQUENCE is its
+number, as strikevote election acts lists it.` + operatorHelp},
 		{name: "envelopes", args: "-data DIR", short: "list the envelopes of disputed people", run: looks(showEnvelopes), long: `
 Lists the envelopes with the people who sealed them, for the committee's decision. What
 an envelope holds, nobody sees.` + operatorHelp},
@@ -207,6 +207,9 @@ func runElectionPropose(ctx context.Context, e *env, fs *flag.FlagSet, args []st
 		}
 		describeDraft(e, v.Manifest, v.Zone)
 		describeRoll(e, v)
+		if err := waitsFor(v, false); err != nil {
+			return err
+		}
 		if o.dry(e) {
 			return nil
 		}
@@ -233,6 +236,9 @@ func runElectionSeal(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 			return err
 		}
 		describeDraft(e, v.Manifest, v.Zone)
+		if err := waitsFor(v, true); err != nil {
+			return err
+		}
 		if o.dry(e) {
 			return nil
 		}
@@ -267,18 +273,16 @@ func (o *operation) actCommand(ctx context.Context, e *env, kind act.Kind, paylo
 		if err != nil {
 			return err
 		}
-		if v.Phase == "draft" {
-			return errors.New("the election is not sealed yet; change the draft instead")
-		}
 		b, words, err := payload(v)
 		if err != nil {
 			return err
 		}
-		watermark(e, v.Manifest)
-		fmt.Fprintf(e.out, "%s\n%s\n", v.Manifest.Title[0], words)
+		// First: what would be, of what cannot be, misleads.
 		if err := d.CheckAct(ctx, id, kind, b); err != nil {
 			return err
 		}
+		watermark(e, v.Manifest)
+		fmt.Fprintf(e.out, "%s\n%s\n", v.Manifest.Title[0], words)
 		if o.dry(e) {
 			return nil
 		}

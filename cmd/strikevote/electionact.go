@@ -84,7 +84,7 @@ func runElectionClient(ctx context.Context, e *env, fs *flag.FlagSet, args []str
 
 func runElectionWithdraw(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	const what = "name the act by its sequence, as strikevote election show lists it"
+	const what = "name the act by its number, as strikevote election acts lists it"
 	by, err := o.begin(e, fs, args, 1, what)
 	if err != nil {
 		return err
@@ -94,7 +94,13 @@ func runElectionWithdraw(ctx context.Context, e *env, fs *flag.FlagSet, args []s
 		return usageError(what)
 	}
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		fmt.Fprintf(e.out, "Act %d would be taken back, and those proposed after it.\n", sequence)
+		list, err := d.CheckWithdraw(ctx, id, uint32(sequence))
+		if err != nil {
+			return err
+		}
+		if !o.yes {
+			fmt.Fprintf(e.out, "This would be taken back: %s.\n", actNumbers(list))
+		}
 		if o.dry(e) {
 			return nil
 		}
@@ -102,9 +108,23 @@ func runElectionWithdraw(ctx context.Context, e *env, fs *flag.FlagSet, args []s
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.out, "Taken back: %v\n", gone)
+		fmt.Fprintf(e.out, "Taken back: %s. The next act that is proposed has the number %d again.\n", actNumbers(gone), sequence)
 		return nil
 	})
+}
+
+// actNumbers names an act, and those that were proposed after it.
+func actNumbers(list []uint32) string {
+	text := fmt.Sprintf("act %d", list[0])
+	for i, n := range list[1:] {
+		if i == 0 {
+			text += ", and what was proposed after it: act "
+		} else {
+			text += ", act "
+		}
+		text += strconv.FormatUint(uint64(n), 10)
+	}
+	return text
 }
 
 func showEnvelopes(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID) error {

@@ -30,7 +30,7 @@ func showActs(ctx context.Context, e *env, d *deployment.Deployment, id suite.El
 		fmt.Fprintln(e.out, "Nothing was proposed yet.")
 	}
 	for _, a := range v.Acts {
-		fmt.Fprintf(e.out, "act %d  %s\n", a.Sequence, describeAct(v, a))
+		fmt.Fprintf(e.out, "%s  %s\n", actName(v.Acts, a), describeAct(v, a))
 		if err := showSubject(ctx, e, d, id, a); err != nil {
 			return err
 		}

@@ -23,7 +23,12 @@ func showElection(ctx context.Context, e *env, d *deployment.Deployment, id suit
 	if err != nil {
 		return err
 	}
-	show(e, d, v)
+	var witnesses []deployment.Witness
+	if v.Phase != "draft" {
+		// Of a box on another host that is not reached nothing is said.
+		witnesses, _ = d.Witnesses(ctx, id)
+	}
+	show(e, d, v, witnesses)
 	if v.Phase == "draft" {
 		return nil
 	}
@@ -33,7 +38,7 @@ func showElection(ctx context.Context, e *env, d *deployment.Deployment, id suit
 	return showDowntime(ctx, e, d, id)
 }
 
-func show(e *env, d *deployment.Deployment, v *deployment.Overview) {
+func show(e *env, d *deployment.Deployment, v *deployment.Overview, witnesses []deployment.Witness) {
 	watermark(e, v.Manifest)
 	fmt.Fprintf(e.out, "%s\nnumber     %s\nphase      %s\n", v.Manifest.Title[0], v.ID, v.Phase)
 	if v.MID != (suite.MID{}) {
@@ -48,6 +53,8 @@ func show(e *env, d *deployment.Deployment, v *deployment.Overview) {
 	fmt.Fprintf(e.out, "console    %s\n", d.Console(v.ID))
 	showCeremony(e, v.Ceremony)
 	describeRoll(e, v)
+	showPapers(e, v)
+	showWitnesses(e, witnesses)
 	for _, g := range v.Counts {
 		group := v.Manifest.Group(g.Group)
 		entitled := g.Entitled(group.RollSize)
@@ -57,14 +64,14 @@ func show(e *env, d *deployment.Deployment, v *deployment.Overview) {
 	showMails(e, v)
 	for _, a := range v.Acts {
 		if a.State != agenda.Applied && a.State != agenda.Withdrawn { // election acts has them all
-			fmt.Fprintf(e.out, "act %-6d %s\n", a.Sequence, describeAct(v, a))
+			fmt.Fprintf(e.out, "%-10s %s\n", actName(v.Acts, a), describeAct(v, a))
 		}
 	}
 	if v.Rests != nil {
 		fmt.Fprintf(e.out, "rests      %v\nnext       nothing is signed, issued, taken or mailed: put back the newest state of its database, see Backups in deploy/README.md\n", v.Rests)
 		return
 	}
-	fmt.Fprintf(e.out, "next       %s\n", next(v))
+	fmt.Fprintf(e.out, "next       %s\n", next(v, witnesses, time.Now()))
 }
 
 // showDowntime says when a part of the service did not answer, and what the rule
@@ -87,20 +94,7 @@ func showDowntime(ctx context.Context, e *env, d *deployment.Deployment, id suit
 func showCeremony(e *env, st *ceremony.State) {
 	var done []string
 	for i, name := range st.Names {
-		var what string
-		switch {
-		case st.Drilled[i]:
-			what = "drilled"
-		case len(st.Signatures[i]) > 0:
-			what = "ceremony done"
-		case len(st.Messages[i]) > 0:
-			what = "message sent"
-		case len(st.Keys[i]) > 0:
-			what = "key sent"
-		default:
-			what = "not begun"
-		}
-		done = append(done, fmt.Sprintf("%s (%s)", name, what))
+		done = append(done, fmt.Sprintf("%s (%s)", name, progressOf(st, i)))
 	}
 	fmt.Fprintf(e.out, "tellers    %s\n", strings.Join(done, ", "))
 }
@@ -186,11 +180,11 @@ func because(why mailer.Reason) string {
 }
 
 // next says what is to be done.
-func next(v *deployment.Overview) string {
+func next(v *deployment.Overview, witnesses []deployment.Witness, now time.Time) string {
 	st := v.Ceremony
 	switch {
 	case v.Phase != "draft":
-		return nextSealed(v)
+		return nextSealed(v, witnesses, now)
 	case len(v.Roll) == 0:
 		return "import the roll: strikevote roll import"
 	case !ceremony.Complete(st.Signatures):
@@ -205,14 +199,28 @@ func next(v *deployment.Overview) string {
 	return fmt.Sprintf("%d of the committee sign the manifest: strikevote committee sign; then strikevote election seal", v.Manifest.Committee.Quorum)
 }
 
-func nextSealed(v *deployment.Overview) string {
+func nextSealed(v *deployment.Overview, witnesses []deployment.Witness, now time.Time) string {
 	if slices.ContainsFunc(v.Acts, func(a committee.ProposedAct) bool { return a.State == agenda.Open }) {
 		return "the committee signs what waits: strikevote committee sign"
 	}
+	const follow = "the witnesses must follow both logs before any mail leaves: strikevote witness"
+	unwitnessed := witnesses != nil && begun(witnesses) < int(v.Manifest.Witnesses.Threshold)
 	switch v.Phase {
 	case election.PhaseSealed:
-		return "wait for the opening; the witnesses must follow both logs before any mail leaves"
+		switch {
+		case unwitnessed:
+			return "wait for the opening; " + follow
+		case witnesses == nil:
+			return "wait for the opening; the invitations leave then, if the witnesses follow both logs"
+		}
+		return "wait for the opening; the invitations leave then"
 	case election.PhaseOpen:
+		switch {
+		case unwitnessed:
+			return follow
+		case now.Unix() > v.Close-mailer.LastHour:
+			return "members vote, until the close; no reminder leaves in the last hour"
+		}
 		return "members vote; to remind those who did not, until an hour before the close: strikevote mail send -by YOU reminder"
 	case election.PhaseClosed:
 		for _, g := range v.Counts {

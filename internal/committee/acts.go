@@ -84,13 +84,17 @@ func (s *Service) judged(d *docket, kind act.Kind, payload []byte, by string) (*
 	return p, nil
 }
 
+// errDraft says how a draft is changed: no act is about it.
+var errDraft = errors.New("the election is not sealed: until then nothing is changed by an act. Its roll is replaced with strikevote roll import; " +
+	"for anything else change the election file, delete the draft with strikevote election wipe, and make it again with strikevote election new")
+
 // onDocket runs fn alone, on a docket whose ends are written first. It returns a
 // [*RefusedError] before sealing.
 func (s *Service) onDocket(ctx context.Context, id suite.ElectionID, fn func(store, *docket) error) error {
 	return s.store.alone(ctx, id, func(tx store) error {
 		d, err := s.docket(ctx, tx, id)
 		if errors.Is(err, ErrNotYet) {
-			return &RefusedError{errors.New("the election is not sealed; until then change the draft instead")}
+			return &RefusedError{errDraft}
 		}
 		if err != nil {
 			return err
@@ -161,17 +165,38 @@ func (s *Service) WithdrawAct(ctx context.Context, id suite.ElectionID, sequence
 		return nil, err
 	}
 	err = s.onDocket(ctx, id, func(tx store, d *docket) error {
-		i, ok := d.find(sequence)
-		if !ok {
-			return d.gone(sequence)
+		list, err := d.withdrawable(sequence)
+		if err != nil {
+			return err
 		}
-		if i == 0 && d.open[0].state(d.quorum()) == agenda.Signed {
-			return &RefusedError{fmt.Errorf("act %d is signed by a quorum and takes effect now", sequence)}
-		}
-		withdrawn, err = s.withdraw(ctx, tx, id, d.open[i:], by, "withdrawn")
+		withdrawn, err = s.withdraw(ctx, tx, id, list, by, "withdrawn")
 		return err
 	})
 	return withdrawn, err
+}
+
+// CheckWithdraw returns what [Service.WithdrawAct] would, and takes nothing back.
+func (s *Service) CheckWithdraw(ctx context.Context, id suite.ElectionID, sequence uint32) (withdrawn []uint32, err error) {
+	err = s.onDocket(ctx, id, func(_ store, d *docket) error {
+		list, err := d.withdrawable(sequence)
+		for _, p := range list {
+			withdrawn = append(withdrawn, p.number)
+		}
+		return err
+	})
+	return withdrawn, err
+}
+
+// withdrawable returns an act that waits and those after it.
+func (d *docket) withdrawable(sequence uint32) ([]*proposal, error) {
+	i, ok := d.find(sequence)
+	if !ok {
+		return nil, d.gone(sequence)
+	}
+	if i == 0 && d.open[0].state(d.quorum()) == agenda.Signed {
+		return nil, &RefusedError{fmt.Errorf("act %d is signed by a quorum and takes effect now", sequence)}
+	}
+	return d.open[i:], nil
 }
 
 func (s *Service) withdraw(ctx context.Context, tx store, id suite.ElectionID, list []*proposal, who, reason string) (withdrawn []uint32, err error) {

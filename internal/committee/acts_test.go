@@ -403,6 +403,13 @@ func TestWithdrawAct(t *testing.T) {
 	}
 	s.sign(2, 0, 1)
 	stale := s.body(2, s.find(3))
+	if list, err := s.service.CheckWithdraw(t.Context(), s.id(), 2); err != nil || !slices.Equal(list, []uint32{2, 3, 4}) {
+		t.Errorf("a look: got %v, %v", list, err)
+	}
+	if _, err := s.service.CheckWithdraw(t.Context(), s.id(), 5); !errors.Is(err, committee.ErrNoPaper) {
+		t.Errorf("a look at one that never was: got %v", err)
+	}
+	s.wantStates("1:open 2:signed 3:open 4:open")
 	withdrawn, err := s.service.WithdrawAct(t.Context(), s.id(), 2, "Olga")
 	if err != nil || !slices.Equal(withdrawn, []uint32{2, 3, 4}) {
 		t.Errorf("got %v, %v", withdrawn, err)
@@ -430,6 +437,9 @@ func TestWithdrawAct(t *testing.T) {
 	s.sign(1, 0, 1)
 	if _, err := s.service.WithdrawAct(t.Context(), s.id(), 1, "Olga"); !errors.As(err, &r) {
 		t.Errorf("a signed one: got %v", err)
+	}
+	if _, err := s.service.CheckWithdraw(t.Context(), s.id(), 1); !errors.As(err, &r) {
+		t.Errorf("a look at a signed one: got %v", err)
 	}
 	s.must(s.round())
 }

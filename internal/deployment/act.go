@@ -18,15 +18,17 @@ import (
 // ProposeAct puts an act before the committee, for its members to sign, and
 // returns its sequence. by is for the committee's log.
 func (d *Deployment) ProposeAct(ctx context.Context, id suite.ElectionID, kind act.Kind, payload []byte, by string) (uint32, error) {
-	if d.running(id) == nil {
-		return 0, errNotSealed
-	}
 	return d.committee.ProposeAct(ctx, id, kind, payload, by)
 }
 
 // WithdrawAct takes back an act that waits, and those after it.
 func (d *Deployment) WithdrawAct(ctx context.Context, id suite.ElectionID, sequence uint32, by string) ([]uint32, error) {
 	return d.committee.WithdrawAct(ctx, id, sequence, by)
+}
+
+// CheckWithdraw returns what [Deployment.WithdrawAct] would, and takes nothing back.
+func (d *Deployment) CheckWithdraw(ctx context.Context, id suite.ElectionID, sequence uint32) ([]uint32, error) {
+	return d.committee.CheckWithdraw(ctx, id, sequence)
 }
 
 // applyActs hands to the registrar what a quorum of the committee has signed.
@@ -53,9 +55,6 @@ func (d *Deployment) applyActs(ctx context.Context, e *running) error {
 
 // CheckAct returns the error that proposing an act would, and proposes nothing.
 func (d *Deployment) CheckAct(ctx context.Context, id suite.ElectionID, kind act.Kind, payload []byte) error {
-	if d.running(id) == nil {
-		return errNotSealed
-	}
 	return d.committee.CheckAct(ctx, id, kind, payload)
 }
 

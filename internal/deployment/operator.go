@@ -304,11 +304,23 @@ func (d *Deployment) MailsSent(ctx context.Context, id suite.ElectionID) (int, e
 	return sent, nil
 }
 
-// Export writes the finished record of an election to a folder.
+// ErrNotEnded is returned for the record of an election that is not locked yet.
+var ErrNotEnded = errors.New("the record is whole once the election is locked, after the close")
+
+// Export writes the finished record of an election to a folder. It returns [ErrNotEnded]
+// before the lock.
 func (d *Deployment) Export(ctx context.Context, id suite.ElectionID, dir string) error {
 	e := d.running(id)
 	if e == nil {
 		return errNotSealed
+	}
+	phase, err := d.phase(ctx, e)
+	if err != nil {
+		return err
+	}
+	switch phase {
+	case election.PhaseSealed, election.PhaseOpen, election.PhaseClosed:
+		return fmt.Errorf("%w; now it is %s", ErrNotEnded, phase)
 	}
 	if e.ballots == nil {
 		// The other half is on another host; both are published.

@@ -29,6 +29,7 @@ type Overview struct {
 	Ceremony *ceremony.State
 	Roll     []registrar.UnitCount // before sealing
 	Declared bool                  // whether a quorum has declared the roll, before sealing
+	Papers   []agenda.Paper        // what was put before the committee and who has signed it, before sealing
 	Counts   []ledger.FinalGroup   // after it
 	Mails    []registrar.MailCount
 	Acts     []committee.ProposedAct // all of them, by sequence
@@ -117,6 +118,11 @@ func (d *Deployment) overviewDraft(ctx context.Context, o *Overview) error {
 	if o.Declared = err == nil; err != nil && !errors.Is(err, committee.ErrNotYet) {
 		return err
 	}
+	papers, err := d.committee.Overview(ctx, o.ID)
+	if err != nil {
+		return err
+	}
+	o.Papers = papers.Papers
 	draft, err := d.draft(ctx, o.ID, nil)
 	if err != nil {
 		return err

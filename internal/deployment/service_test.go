@@ -312,6 +312,17 @@ func testSeal(t *testing.T, w *world) {
 	unsealed("signatures")
 	testProposed(t, w)
 	w.sign(t, 1, manifest)
+	signed := make(map[string][]int)
+	v, err := w.d.Overview(ctx, w.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range v.Papers {
+		signed[p.Name] = p.Signed
+	}
+	if !slices.Equal(signed[agenda.PaperManifest], []int{1}) {
+		t.Errorf("signed: %v", signed)
+	}
 	unsealed("a quorum")
 	w.sign(t, 2, manifest)
 	unsealed("a drill")
@@ -571,9 +582,14 @@ func testOpen(t *testing.T, w *world) {
 	if err := w.d.ResendLink(t.Context(), w.id, "NUMBER-1", "Olga"); err == nil {
 		t.Error("a link was sent again before the opening")
 	}
+	w.follows(t, false)
+	if err := w.d.Export(t.Context(), w.id, filepath.Join(t.TempDir(), "record")); !errors.Is(err, ErrNotEnded) {
+		t.Errorf("exported before the lock: got %v, want ErrNotEnded", err)
+	}
 	w.until(t, election.PhaseOpen)
 	w.turn(t)
 	w.turn(t)
+	w.follows(t, true)
 	if n, err := w.d.MailsSent(t.Context(), w.id); err != nil || n != members || len(w.links(t)) != members {
 		t.Fatalf("%d mails left, and %d links are there: %v", n, len(w.links(t)), err)
 	}
@@ -589,6 +605,15 @@ func testOpen(t *testing.T, w *world) {
 	}
 	if status, err := s.Status(t.Context(), ""); err != nil || status.Phase != "open" || status.Issued {
 		t.Errorf("got %v, %v", status, err)
+	}
+}
+
+// follows checks what is known of the witness.
+func (w *world) follows(t *testing.T, begun bool) {
+	t.Helper()
+	list, err := w.d.Witnesses(t.Context(), w.id)
+	if err != nil || len(list) != 1 || list[0].Name != "witness.example" || list[0].Begun != begun || list[0].Follows && !begun {
+		t.Errorf("got %+v, %v; want begun: %v", list, err, begun)
 	}
 }
 
