@@ -68,8 +68,8 @@ or cannot be put there.`,
 
 func runBackup(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	l := settings(e, fs, "DATA", "ONLY")
-	side := fs.String("side", "", "registrar or `box`; may be left out where this host has one of them only")
-	out := fs.String("out", "", "a new `folder`")
+	side := fs.String("side", "", "the `SIDE`, registrar or box; may be left out where this host has one of them only")
+	out := fs.String("out", "", "a new `FOLDER`")
 	c, err := backupSettings(e, l, fs, args)
 	if err != nil {
 		return err
@@ -124,9 +124,9 @@ func backupSettings(e *env, l *loader, fs *flag.FlagSet, args []string) (c deplo
 func runRestore(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	l := settings(e, fs, "DATA")
 	r := deployment.Restore{}
-	fs.StringVar(&r.From, "from", "", "the backup's `folder`")
+	fs.StringVar(&r.From, "from", "", "the backup's `FOLDER`")
 	fs.BoolVar(&r.Last, "last", false, "nothing was acknowledged after the backup")
-	fs.Func("newest", "a `file` with a checkpoint that the backup has to hold; can be repeated", func(name string) error {
+	fs.Func("newest", "a `FILE` with a checkpoint that the backup has to hold; can be repeated", func(name string) error {
 		r.Newest = append(r.Newest, name)
 		return nil
 	})

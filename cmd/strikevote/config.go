@@ -114,9 +114,10 @@ type Config struct {
 	// yes: it only checks the mails, and none arrives. For tests.
 	SendGridSandbox yesno `env:"SENDGRID_SANDBOX" default:"no"`
 
-	// The mail server that takes the mails, by its name alone. Port 0 is 465 with tls, otherwise 587.
+	// The mail server that takes the mails, by its name alone.
 	SMTPHost hostName `env:"SMTP_HOST" group:"A mail server" example:"smtp.union.example"`
-	SMTPPort port     `env:"SMTP_PORT" default:"0"`
+	// Its port; 0 is 465 with tls, otherwise 587.
+	SMTPPort port `env:"SMTP_PORT" default:"0"`
 	// How the way there is encrypted: starttls, tls, or none, which is for a server on
 	// this machine only.
 	SMTPTLS encryption `env:"SMTP_TLS" default:"starttls"`
@@ -151,7 +152,8 @@ type setting struct {
 	name       string // after the prefix
 	flag       string // on the command line, where a command has it
 	group      string // begins a group of settings in the sample
-	doc        string // several lines; the same for fields that stand together
+	doc        string // several lines; "" for one that stands together with those before it
+	shared     string // doc, or that of those before it
 	fallback   string // the default
 	example    string
 	credential string // name of the systemd credential that is used if it is empty
@@ -170,6 +172,9 @@ func allSettings() []setting {
 		s := setting{
 			name: f.Tag.Get("env"), flag: f.Tag.Get("flag"), group: f.Tag.Get("group"), doc: docs[f.Name],
 			fallback: f.Tag.Get("default"), example: f.Tag.Get("example"), credential: f.Tag.Get("credential"), index: i,
+		}
+		if s.shared = s.doc; s.doc == "" {
+			s.shared = list[i-1].shared
 		}
 		if s.flag == "" {
 			s.flag = strings.ReplaceAll(strings.ToLower(s.name), "_", "-")

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A loader finds the settings of a command: its flags, before the environment,
@@ -31,14 +32,60 @@ const fileVariable = prefix + "CONFIG"
 // named. The command parses its flags, and then calls load.
 func settings(e *env, fs *flag.FlagSet, names ...string) *loader {
 	l := &loader{e: e, fs: fs, flags: make(map[string]*string)}
-	l.file = fs.String("config", "", "`file` with settings, one KEY=VALUE a line; strikevote config sample prints one")
+	l.file = fs.String("config", "", "`FILE` with settings, one KEY=VALUE a line; strikevote config sample prints one")
 	for _, s := range allSettings() {
 		if slices.Contains(names, s.name) {
-			about, _, _ := strings.Cut(strings.ReplaceAll(s.doc, "\n", " "), ". ")
-			l.flags[s.name] = fs.String(s.flag, "", fmt.Sprintf("`value` of %s: %s", s.variable(), strings.TrimSuffix(about, ".")))
+			l.flags[s.name] = fs.String(s.flag, "", s.usage())
 		}
 	}
 	return l
+}
+
+// usage explains the flag of a setting with the words of its setting.
+func (s setting) usage() string {
+	about, _, _ := strings.Cut(strings.ReplaceAll(s.shared, "\n", " "), ". ")
+	about = strings.TrimSuffix(about, ".")
+	const longest = 60 // what is longer is no example to read
+	if s.example != "" && len(s.example) < longest {
+		about += "; like " + s.example
+	}
+	if s.fallback != "" {
+		about += " (default: " + s.fallback + ")"
+	}
+	return fmt.Sprintf("`%s` of %s: %s", s.metavariable(), s.variable(), about)
+}
+
+// metavariable is what stands for the value of a setting in a usage line.
+func (s setting) metavariable() string {
+	switch reflect.New(reflect.TypeFor[Config]().Field(s.index).Type).Interface().(type) {
+	case *time.Duration:
+		return "DURATION"
+	case *address:
+		return "HOST:PORT"
+	case *origin, *databaseURL:
+		return "URL"
+	case *rate:
+		return "N/DURATION"
+	case *yesno:
+		return "YES-OR-NO"
+	case *zone:
+		return "ZONE"
+	case *parts, *hosts, *proxies, *senders:
+		return "LIST"
+	case *mailAddress:
+		return "ADDRESS"
+	case *hostName:
+		return "HOST"
+	case *port:
+		return "PORT"
+	}
+	switch {
+	case strings.HasSuffix(s.name, "_FILE"):
+		return "FILE"
+	case s.name == "DATA", strings.HasSuffix(s.name, "_DIR"), s.name == "MAIL_BOUNCES":
+		return "FOLDER"
+	}
+	return "TEXT"
 }
 
 // A value is the text of a setting and where it came from.

@@ -92,12 +92,19 @@ func writeFindings(w io.Writer, findings []deployment.Finding, asJSON bool) erro
 
 // askReady asks the service on this machine whether it can do its work.
 func askReady(ctx context.Context, w io.Writer, c *Config) error {
-	if c.ListenAdmin == "" {
-		return usageError("say where the service's health is with -admin or %sLISTEN_ADMIN", prefix)
+	admin := string(c.ListenAdmin)
+	switch {
+	case admin == "" && c.Data == "":
+		return usageError("name the data folder with -data, or say where the service's health is with -admin or %sLISTEN_ADMIN", prefix)
+	case admin == "":
+		var err error
+		if admin, err = deployment.HealthAddress(c.Data); err != nil {
+			return fmt.Errorf("asking the service: %w", err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+string(c.ListenAdmin)+"/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/readyz", nil)
 	if err != nil {
 		return err
 	}

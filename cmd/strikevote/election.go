@@ -39,9 +39,9 @@ strikevote election new.`},
 		{name: "new", args: "-data DIR [-yes] FILE", short: "make an election from its file", run: runElectionNew, long: `
 Checks an election file and, with -yes, makes the election and prints one invitation
 for each teller. Hand each invitation to its teller in person or by phone: whoever has
-it can take the teller's place until the election is sealed.` + operatorHelp},
+it can take the teller's place until the election is sealed.` + wholeHelp},
 		{name: "list", args: "-data DIR", short: "list the elections", run: runElectionList, long: `
-Lists the elections of a deployment with number, phase and title.` + operatorHelp},
+Lists the elections of a deployment with number, phase and title.` + wholeHelp},
 		{name: "show", args: "-data DIR [-id ID]", short: "say where an election stands, and what comes next", run: looks(showElection), long: `
 Says where an election stands: its ceremony, roll, mails, acts and counts, and what is
 to be done next. It names no member.` + operatorHelp},
@@ -161,7 +161,7 @@ func momentAt(unix int64, zone *time.Location) string {
 
 func runElectionList(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, false)
+	o.addWhole(e, fs, false)
 	if err := o.parse(fs, args, 0, "it takes no arguments"); err != nil {
 		return err
 	}

@@ -27,19 +27,19 @@ it. In this order:
 		subs: []command{
 			{name: "prepare", args: "-data DIR ID", short: "make the box's keys, on its host", run: boxPrepare, long: `
 Makes the keys of the box, and writes their public halves to the standard output. ID is
-the whole number of the election, 32 digits. Run again it writes the same.` + operatorHelp},
+the whole number of the election, 32 digits. Run again it writes the same.` + wholeHelp},
 			{name: "keys", args: "-data DIR [-yes] FILE", short: "take their public halves, on the registrar's host", run: boxKeys, long: `
 Takes what election box prepare wrote; the manifest names these keys then.` + operatorHelp},
 			{name: "accept", args: "-data DIR [-yes] MANIFEST SEALING", short: "make the box, on its host", run: boxAccept, long: `
 Makes the box of a sealed election. MANIFEST and SEALING are files of its public record:
-<board>/<election>/manifest and <board>/<election>/sealing.` + operatorHelp},
+<board>/<election>/manifest and <board>/<election>/sealing.` + wholeHelp},
 		},
 	}
 }
 
 func boxPrepare(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, false)
+	o.addWhole(e, fs, false)
 	if err := o.parse(fs, args, 1, "name the election by its whole number, 32 digits"); err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func boxKeys(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error
 
 func boxAccept(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, true)
+	o.addWhole(e, fs, true)
 	if err := o.parse(fs, args, 2, "name the files manifest and sealing"); err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 
 func runElectionNew(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
-	o.add(e, fs, true)
+	o.addWhole(e, fs, true)
 	rehearsal := fs.Bool("rehearsal", false, "make a rehearsal: it says so everywhere, and can never become the real election")
 	invitations := fs.String("invitations", "", "write the tellers' invitations to files in this folder instead of printing them")
 	if err := o.parse(fs, args, 1, "name one election file; strikevote election sample writes one"); err != nil {

@@ -52,7 +52,7 @@ func runKeysNew(_ context.Context, e *env, fs *flag.FlagSet, args []string) erro
 
 func runKeysSeal(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	l := settings(e, fs, "DATA", "MASTER_KEY_FILE")
-	from := fs.String("from", "", "`file` with the master key that the files are sealed under now")
+	from := fs.String("from", "", "`FILE` with the master key that the files are sealed under now")
 	yes := fs.Bool("yes", false, "do it")
 	if err := parse(fs, args); err != nil {
 		return err

@@ -40,7 +40,7 @@ type sending struct {
 func runMailSend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	x := sending{spread: -1}
-	spreadFlag(fs, &x.spread, "send over this `while`, in random order; 0s is at once (default: STRIKEVOTE_MAIL_SPREAD, or less, so that all leave in time)")
+	spreadFlag(fs, &x.spread, "send over this time, a `DURATION` like 30m, in random order; 0s is at once (default: STRIKEVOTE_MAIL_SPREAD, or less, so that all leave in time)")
 	fs.BoolVar(&x.wait, "wait", false, "wait until all have had their turn")
 	kinds := []string{mailer.Announcement, mailer.Reminder, mailer.Closing}
 	var err error
@@ -187,7 +187,7 @@ func runMailPause(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 
 func runMailResume(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	spread := 30 * time.Minute
-	spreadFlag(fs, &spread, "send what is late over this `while`, in random order; 0s is at once (default: 30m)")
+	spreadFlag(fs, &spread, "send what is late over this time, a `DURATION` like 30m, in random order; 0s is at once (default: 30m)")
 	return holdMail(ctx, e, fs, args, "Mails would leave again.",
 		func(d *deployment.Deployment, id suite.ElectionID, by string) (string, error) {
 			changed, err := d.ResumeMail(ctx, id, spread, by)

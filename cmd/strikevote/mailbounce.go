@@ -30,7 +30,7 @@ func runMailBounce(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 
 func countBounce(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	l := settings(e, fs, "DATA")
-	to := fs.String("to", "", "`address` that the message came to (default: STRIKEVOTE_SMTP_BOUNCE_ADDRESS)")
+	to := fs.String("to", "", "`ADDRESS` that the message came to (default: STRIKEVOTE_SMTP_BOUNCE_ADDRESS)")
 	if err := parse(fs, args); err != nil {
 		return err
 	}

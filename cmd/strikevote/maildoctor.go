@@ -49,11 +49,11 @@ func runMailDoctor(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 	var m mailDoctor
 	m.o.add(e, fs, false)
 	asJSON := fs.Bool("json", false, "print the findings as JSON")
-	fs.StringVar(&m.dns, "dns", "", "`server` to ask, host or host:port (default: this machine's)")
+	fs.StringVar(&m.dns, "dns", "", "`SERVER` to ask, host or host:port (default: this machine's)")
 	fs.StringVar(&m.selector, "selector", "", "names of the DKIM keys, separated by commas (default: those of SendGrid)")
 	fs.StringVar(&m.envelope, "envelope", "", "domain that bounces go to (default: that of the account or of STRIKEVOTE_SMTP_BOUNCE_ADDRESS)")
 	fs.StringVar(&m.employer, "employer", "", "mail domains of the employer, separated by commas")
-	fs.StringVar(&m.test, "to", "", "also send a test mail to this `address`")
+	fs.StringVar(&m.test, "to", "", "also send a test mail to this `ADDRESS`")
 	fs.IntVar(&m.recipients, "recipients", 0, "how many members get mail (default: those of the roll)")
 	if err := m.o.parse(fs, args, 0, "it takes flags only"); err != nil {
 		return err

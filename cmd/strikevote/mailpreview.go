@@ -27,7 +27,7 @@ func runMailPreview(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 	var o operation
 	o.add(e, fs, false)
 	language := fs.String("language", "", "only this language, like es")
-	out := fs.String("out", "", "`folder` to write them to")
+	out := fs.String("out", "", "`FOLDER` to write them to")
 	if err := parse(fs, args); err != nil {
 		return err
 	}

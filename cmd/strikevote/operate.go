@@ -22,14 +22,24 @@ type operation struct {
 	yes      bool
 }
 
-const operatorHelp = `
-It opens the deployment's databases itself, also while serve runs on them. -id names
+const operatorHelp = wholeHelp + ` -id names
 the election by the first digits of its number; with one election it can be left out.`
 
-// add adds the common flags. Commands that change something say so.
+// wholeHelp is for a command that is not about one of the elections.
+const wholeHelp = `
+It opens the deployment's databases itself, also while serve runs on them.`
+
+// add adds the common flags of a command about one election. Commands that change
+// something say so.
 func (o *operation) add(e *env, fs *flag.FlagSet, changes bool) {
-	o.settings = settings(e, fs, "DATA", "ONLY")
-	fs.StringVar(&o.id, "id", "", "the election: the first digits of its number (default: the only one)")
+	o.addWhole(e, fs, changes)
+	fs.StringVar(&o.id, "id", "", "the election: the first `DIGITS` of its number (default: the only one)")
+}
+
+// addWhole adds the common flags of a command that is not about one of the elections.
+// What runs of the service in this folder, serve has noted: there is no flag for it.
+func (o *operation) addWhole(e *env, fs *flag.FlagSet, changes bool) {
+	o.settings = settings(e, fs, "DATA")
 	if changes {
 		fs.BoolVar(&o.yes, "yes", false, "do it; without it the command only says what it would do")
 	}
@@ -37,7 +47,7 @@ func (o *operation) add(e *env, fs *flag.FlagSet, changes bool) {
 
 // named adds the flag of a command that says in the committee's log who did it.
 func (o *operation) named(fs *flag.FlagSet) {
-	fs.StringVar(&o.by, "by", "", "your name, for the committee's log")
+	fs.StringVar(&o.by, "by", "", "your `NAME`, for the committee's log")
 }
 
 // parse parses flags and takes exactly want arguments behind them, or at least

@@ -63,6 +63,22 @@ func Unserved(data string) error {
 	return h.release()
 }
 
+// ErrNotServed is returned where no service runs on a data folder.
+var ErrNotServed = errors.New("no service runs on this data folder; start strikevote serve")
+
+// HealthAddress returns where the running service of a data folder says whether it is
+// ready, or [ErrNotServed].
+func HealthAddress(data string) (string, error) {
+	if err := Unserved(data); !errors.Is(err, ErrServed) {
+		return "", errors.Join(ErrNotServed, err)
+	}
+	noted, err := (&Deployment{c: Config{Data: data}}).readNoted()
+	if err == nil && noted[listenAdmin] == "" {
+		err = ErrNotServed // it has just begun
+	}
+	return noted[listenAdmin], err
+}
+
 // occupied says why an address was not to be had.
 func (d *Deployment) occupied(err error) error {
 	if !errors.Is(err, syscall.EADDRINUSE) {

@@ -78,6 +78,9 @@ func TestUnserved(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if _, err := HealthAddress(data); !errors.Is(err, ErrNotServed) {
+		t.Errorf("another's health: got %v, want ErrNotServed", err)
+	}
 	// Two processes of the service have it, and then one.
 	var holds []*hold
 	for range 2 {
@@ -90,6 +93,9 @@ func TestUnserved(t *testing.T) {
 	for _, h := range holds {
 		if err := Unserved(data); !errors.Is(err, ErrServed) {
 			t.Errorf("got %v, want ErrServed", err)
+		}
+		if got, err := HealthAddress(data); err != nil || got != at {
+			t.Errorf("got %q, %v", got, err)
 		}
 		if err := h.release(); err != nil {
 			t.Error(err)
