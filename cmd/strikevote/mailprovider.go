@@ -178,15 +178,16 @@ func runMailClear(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 				return err
 			}
 		}
+		fmt.Fprintln(e.out, "The provider mails the member again.")
 		queued, err := d.NoteCleared(ctx, id, m.Number, by)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case queued:
+			fmt.Fprintln(e.out, "The link leaves in a moment.")
+		default:
+			fmt.Fprintln(e.out, "The link leaves with the invitations, once voting is open.")
 		}
-		if !queued {
-			fmt.Fprintln(e.out, "The provider mails the member again. The link leaves with the invitations, once voting is open.")
-			return nil
-		}
-		fmt.Fprintln(e.out, "The provider mails the member again, and the link leaves in a moment.")
 		return nil
 	})
 }

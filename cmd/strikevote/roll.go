@@ -66,7 +66,8 @@ Proposes the act that strikes a member. It is refused once a ballot was issued: 
 cast cannot be told apart.` + operatorHelp},
 		{name: "address", args: "-data DIR -by YOU -reason WHY [-email ADDRESS] [-yes] NUMBER", short: "correct an address, or replace a stolen link", run: runRollAddress, long: `
 Sends a member a new link and ends the old one, after an address was corrected or a
-theft reported. It is refused once a ballot was issued.` + operatorHelp},
+theft reported. It is refused once a ballot was issued. Before the opening the link leaves
+with the invitations, and a corrected address gets the announcement, if it was sent.` + operatorHelp},
 		{name: "undelivered", args: "-data DIR", short: "whose mail did not arrive", run: looks(showUndelivered), long: `
 Lists the members whose link was refused, came back, is delayed, was reported as spam or
 is tried in vain for some hours, with the kind of mail and why; before the opening those
@@ -85,8 +86,9 @@ by the command that it says then:
 
 FILE holds a live code of each of them: print it, and delete it.` + operatorHelp},
 		{name: "resend", args: "-data DIR [-by YOU] [-yes] NUMBER|ADDRESS", short: "send a member's link again", run: runRollResend, long: `
-Sends the same link again to the address on the roll. It never ends a link. It stands in
-the committee's log, without the member.` + operatorHelp},
+Sends the same link again to the address on the roll. It never ends a link. It is refused
+where none would leave: nobody has the number, the link was just sent, or voting is over. It
+stands in the committee's log, without the member.` + operatorHelp},
 		{name: "admit", args: "-data DIR -by YOU -name NAME -unit UNIT -email ADDRESS -reason WHY [-shared] [-yes]", short: "let a disputed person vote in an envelope", run: runRollAdmit, long: `
 Gives somebody who is not on the roll, and says that they should be, a link for an
 envelope. It is counted only if two of the committee accept it after the close. An

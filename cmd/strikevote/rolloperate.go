@@ -171,15 +171,21 @@ func runRollResend(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 		return err
 	}
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		if !o.yes {
-			fmt.Fprintln(e.out, "The same link would be sent again to the address on the roll; it ends no other.")
-			o.dry(e)
+		list, err := d.CheckResend(ctx, id, fs.Arg(0))
+		if err != nil {
+			return err
+		}
+		for _, m := range list {
+			showPerson(e, m)
+		}
+		fmt.Fprintln(e.out, "The same link, sent again to the address on the roll. It ends no other.")
+		if o.dry(e) {
 			return nil
 		}
 		if err := d.ResendLink(ctx, id, fs.Arg(0), o.operator()); err != nil {
 			return err
 		}
-		fmt.Fprintln(e.out, "If there is such a member, with an address, the mail leaves in a moment.")
+		fmt.Fprintln(e.out, "The mail leaves in a moment.")
 		return nil
 	})
 }

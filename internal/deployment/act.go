@@ -9,7 +9,6 @@ import (
 	"strikevote/internal/ceremony"
 	"strikevote/internal/committee"
 	"strikevote/internal/protocol/act"
-	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
 	"strikevote/internal/roll"
@@ -206,8 +205,7 @@ func (d *Deployment) CheckMail(ctx context.Context, id suite.ElectionID, kind st
 	return e.registrar.CheckEnqueue(ctx, kind, d.c.Now(), spread)
 }
 
-// ResendLink queues a member's link again. Before the opening the registrar would
-// queue nothing and not say so, which is right only towards the public. It stands in the
+// ResendLink queues a member's link again, or says why none would leave. It stands in the
 // committee's log, without the member.
 func (d *Deployment) ResendLink(ctx context.Context, id suite.ElectionID, number, by string) error {
 	const done = "sent a link again"
@@ -225,14 +223,17 @@ func (d *Deployment) resendLink(ctx context.Context, id suite.ElectionID, number
 	if err != nil {
 		return err
 	}
-	phase, err := d.Phase(ctx, id)
+	return e.registrar.ResendKnown(ctx, number)
+}
+
+// CheckResend returns whose link [Deployment.ResendLink] would send again, or the error
+// that it would return, and sends none.
+func (d *Deployment) CheckResend(ctx context.Context, id suite.ElectionID, number string) ([]registrar.Member, error) {
+	e, err := d.active(id)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if phase == election.PhaseSealed {
-		return errors.New("voting is not open yet; the link leaves with the invitations, once it is")
-	}
-	return e.registrar.Resend(ctx, number)
+	return e.registrar.CheckResend(ctx, number)
 }
 
 // ExportCeremony returns the state of the tellers' ceremony as a file.

@@ -13,7 +13,6 @@ import (
 
 	"strikevote/internal/committee"
 	"strikevote/internal/mailer"
-	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
 	"strikevote/migrations"
@@ -99,16 +98,20 @@ func (d *Deployment) rollPool(ctx context.Context, id suite.ElectionID) (*pgxpoo
 
 // NoteCleared notes that a member was taken off a provider's lists, and queues their
 // link again. Before the opening there is none to queue: it leaves with the
-// invitations, and queued is false.
+// invitations, and queued is false. Where nothing was queued for another reason the error
+// says which.
 func (d *Deployment) NoteCleared(ctx context.Context, id suite.ElectionID, number, by string) (queued bool, err error) {
 	if err := d.committee.Note(ctx, id, by, "had the mail provider mail a member again"); err != nil {
 		return false, err
 	}
-	phase, err := d.Phase(ctx, id)
-	if err != nil || phase != election.PhaseOpen && phase != election.PhaseClosed {
-		return false, err
+	if d.running(id) == nil {
+		return false, nil
 	}
-	return true, d.resendLink(ctx, id, number)
+	err = d.resendLink(ctx, id, number)
+	if errors.Is(err, registrar.ErrEarly) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // errNoService is returned where nobody answers for the service.

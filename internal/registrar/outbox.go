@@ -230,6 +230,11 @@ func cleanWho(typed string) (who string, ok bool) {
 	return who, who != "" && len(who) <= 320 && utf8.ValidString(who) && !strings.ContainsFunc(who, unicode.IsControl)
 }
 
+// justAsked says whether a mail f was queued for the same place since $3, or waits for its
+// first attempt.
+const justAsked = `EXISTS (SELECT FROM registrar.outbox o WHERE o.kind = f.kind AND o.on_roll = f.on_roll
+	AND o.group_id = f.group_id AND o.roll_index = f.roll_index AND (o.not_before > $3 OR o.state = 'queued' AND o.attempts = 0))`
+
 // resend is one statement that writes one row, of the same size and into the same
 // indexes, whoever was asked for: for nobody the row says so, waits in the queue as any
 // other, and is dropped when its turn comes. It has the place of a member by chance,
@@ -254,8 +259,7 @@ const resend = `
 	fresh AS MATERIALIZED (
 		SELECT * FROM taken f
 		WHERE EXISTS (SELECT FROM registrar.election WHERE phase IN ('open', 'closed'))
-			AND NOT EXISTS (SELECT FROM registrar.outbox o WHERE o.kind = f.kind AND o.on_roll = f.on_roll
-				AND o.group_id = f.group_id AND o.roll_index = f.roll_index AND (o.not_before > $3 OR o.state = 'queued' AND o.attempts = 0))),
+			AND NOT ` + justAsked + `),
 	due AS (SELECT * FROM fresh WHERE kind <> 'nobody')
 	INSERT INTO registrar.outbox (id, kind, on_roll, group_id, roll_index, state, not_before)
 	SELECT uuid_send(gen_random_uuid()), kind, on_roll, group_id, roll_index, 'queued', $2::timestamptz FROM due
@@ -284,6 +288,11 @@ func (r *Registrar) somewhere() Place {
 // pause would end with all that were asked for in it. It says nothing about whether there
 // is such a person, and takes no link away.
 func (r *Registrar) Resend(ctx context.Context, addressOrNumber string) error {
+	return r.resend(ctx, addressOrNumber, nil)
+}
+
+// resend queues a link again, unless check, which may be nil, has something against it.
+func (r *Registrar) resend(ctx context.Context, addressOrNumber string, check func(tx pgx.Tx, who string) error) error {
 	who, ok := cleanWho(addressOrNumber)
 	if !ok {
 		return ErrWho
@@ -307,7 +316,12 @@ func (r *Registrar) Resend(ctx context.Context, addressOrNumber string) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(resendLock)); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, resend, address, now, now.Add(-10*time.Minute), at.Group, at.Index, who)
+		if check != nil {
+			if err := check(tx, who); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(ctx, resend, address, now, now.Add(-resendAgain), at.Group, at.Index, who)
 		return err
 	})
 	if err != nil {

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"strikevote/internal/registrar"
+)
+
+// showPerson prints whom a number or an address means, so that a wrong one is noticed
+// before anything is done. What is not a terminal may be kept, sent on or logged, so that
+// there is only the number there, as in what a provider mails no more.
+func showPerson(e *env, m registrar.Member) { fmt.Fprintln(e.out, personWords(e.watched, m)) }
+
+func personWords(watched bool, m registrar.Member) string {
+	number := "A disputed person" // who has none
+	if m.Number != "" {
+		number = "Member " + m.Number
+	}
+	if !watched {
+		return number
+	}
+	who := slices.DeleteFunc([]string{m.Name, m.Unit, cmp.Or(m.Email, "no address")}, func(s string) bool { return s == "" })
+	return number + ": " + strings.Join(who, ", ")
+}

@@ -1,0 +1,121 @@
+package registrar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"strikevote/internal/mailbox"
+	"strikevote/internal/platform/postgres"
+)
+
+// What only whoever has the roll is told of a link that is to be sent again. The public
+// page says the same to everybody.
+var (
+	// ErrNobody is returned where nobody has an address.
+	ErrNobody = errors.New("nobody on the roll has this address, nor anybody admitted")
+	// ErrNoAddress is returned for a member to whom no mail can go.
+	ErrNoAddress = errors.New("this member has no address: give one with roll address, or print a sealed slip with roll slips")
+	// ErrEarly is returned before the opening.
+	ErrEarly = errors.New("voting is not open yet; the link leaves with the invitations, once it is")
+	// ErrOver is returned where nobody can use a link any more.
+	ErrOver = errors.New("voting is over: no link is of use any more, and none is sent")
+	// ErrJustSent is returned where [Registrar.Resend] would queue no second mail.
+	ErrJustSent = errors.New("this link was sent again less than ten minutes ago, or is about to leave")
+)
+
+// Known returns the member with a number, as far as somebody at the terminal has to see
+// that it is the right one: number, name, address and unit. It returns [ErrNoMember].
+func (r *Registrar) Known(ctx context.Context, number string) (m Member, err error) {
+	err = r.c.Pool.QueryRow(ctx, `SELECT member_no, name, COALESCE(email, ''), unit FROM registrar.member WHERE member_no = $1`, number).
+		Scan(&m.Number, &m.Name, &m.Email, &m.Unit)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return m, ErrNoMember
+	}
+	if err != nil {
+		return m, fmt.Errorf("finding a member: %w", scrub(err))
+	}
+	return m, nil
+}
+
+// CheckResend returns whose link [Registrar.ResendKnown] would send again, or the error
+// that it would return, and queues nothing. Who was admitted has no number.
+func (r *Registrar) CheckResend(ctx context.Context, addressOrNumber string) (list []Member, err error) {
+	who, ok := cleanWho(addressOrNumber)
+	if !ok {
+		return nil, ErrWho
+	}
+	err = postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		list, err = r.whoseLink(ctx, tx, who)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sending a link again: %w", scrub(err))
+	}
+	return list, nil
+}
+
+// ResendKnown is [Registrar.Resend] for whoever has the roll: it says why no link would
+// leave, and then queues nothing.
+func (r *Registrar) ResendKnown(ctx context.Context, addressOrNumber string) error {
+	return r.resend(ctx, addressOrNumber, func(tx pgx.Tx, who string) error {
+		_, err := r.whoseLink(ctx, tx, who)
+		return err
+	})
+}
+
+// whoseLink finds those for whom the statement resend would queue a mail that leaves.
+func (r *Registrar) whoseLink(ctx context.Context, tx pgx.Tx, who string) ([]Member, error) {
+	e, err := readRow(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	switch s := (State{Phase: e.phase, Close: e.close}); {
+	case r.early(s):
+		return nil, ErrEarly
+	case r.over(s):
+		return nil, ErrOver
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT number, name, email, unit, struck, `+justAsked+` FROM (
+			SELECT true AS on_roll, group_id, roll_index, 'resend' AS kind, member_no AS number, name, COALESCE(email, '') AS email, unit,
+				EXISTS (SELECT FROM registrar.used u WHERE u.group_id = m.group_id AND u.roll_index = m.roll_index AND u.kind = 'strike') AS struck
+			FROM registrar.member m WHERE lower(email) = lower($1) OR member_no = $2
+			UNION ALL
+			SELECT false, group_id, roll_index, 'envelope', '', name, COALESCE(email, ''), '', false FROM registrar.applicant WHERE lower(email) = lower($1)) f
+		ORDER BY number`, mailbox.Kept(who), who, r.c.Now().UTC().Add(-resendAgain))
+	if err != nil {
+		return nil, err
+	}
+	var list []Member
+	var m Member
+	var struck, asked bool
+	why := ErrNoMember
+	if strings.Contains(who, "@") {
+		why = ErrNobody
+	}
+	_, err = pgx.ForEachRow(rows, []any{&m.Number, &m.Name, &m.Email, &m.Unit, &struck, &asked}, func() error {
+		switch {
+		case struck:
+			why = ErrStruck
+		case m.Email == "":
+			why = ErrNoAddress
+		case asked:
+			why = ErrJustSent
+		default:
+			list = append(list, m)
+		}
+		return nil
+	})
+	if err == nil && len(list) == 0 {
+		err = why
+	}
+	return list, err
+}
+
+// resendAgain lies between two mails with the same link to a member.
+const resendAgain = 10 * time.Minute
