@@ -200,6 +200,9 @@ func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 		}
 		if v.Phase == election.PhaseSealed {
 			fmt.Fprintln(e.out, "\nDone. The link leaves with the invitation, when voting has opened.")
+			if address != "" {
+				fmt.Fprintln(e.out, "If announcements were sent, the new address gets one with the next mails: see whether it comes back, strikevote roll undelivered.")
+			}
 			return nil
 		}
 		fmt.Fprintln(e.out, "\nDone. The new link leaves with the next mails.")

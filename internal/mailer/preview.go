@@ -29,7 +29,7 @@ func Preview(c Config, kind, language string, close int64) (Mail, error) {
 		return Mail{}, err
 	}
 	g := c.Manifest.Groups[0]
-	p := person{name: "Maria Example", group: g.ID, campus: "Example Campus", language: language, close: close}
+	p := person{name: "Maria Example", group: g.ID, campus: "Example Campus", language: language, close: close, stopped: true}
 	if linked(kind) {
 		// As long as a link is, so that a picture of the mail is a true one.
 		p.link = c.Manifest.Origins.Booth + "/v1/#t=VOID" + strings.Repeat("-EXAMPLE", 18) + "&m=VOID-EXAMPLE"

@@ -56,6 +56,7 @@ type job struct {
 	used                                        string // "", "issue", "deposit", "strike"
 	close                                       int64  // of voting, which an act may have moved
 	phase                                       election.Phase
+	stopped                                     bool // of a word to an old address: links were sent there
 
 	mail   Mail
 	state  state // what becomes of it
@@ -117,6 +118,11 @@ const keptBack = `EXISTS (SELECT FROM registrar.outbox w
 		AND w.group_id = o.group_id AND w.roll_index = o.roll_index
 		AND (w.state IN ('queued', 'leased') OR w.state = 'sent' AND w.not_before > $2))`
 
+// linkedBefore is whether a mail c is a word to an old address and a link had left before:
+// whoever never had one is not to look for it.
+const linkedBefore = `c.kind = 'replaced' AND EXISTS (SELECT FROM registrar.outbox w WHERE w.on_roll AND w.kind IN ('invitation', 'resend', 'corrected')
+	AND w.group_id = c.group_id AND w.roll_index = c.roll_index AND w.state = 'sent' AND w.turn < c.turn)`
+
 // claim leases mails that are due, or whose lease ran out with their process. A reminder
 // speaks of the link that came before: while the mail that brings it waits, also for
 // another attempt, the reminder does, and for a while after it has left, see [LinkAge]:
@@ -144,7 +150,7 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 		SELECT c.id, c.kind, c.attempts, c.turn, COALESCE(c.sender, ''), c.on_roll, c.group_id, c.roll_index,
 			COALESCE(m.name, a.name, ''), COALESCE(m.email, a.email, ''), COALESCE(m.former_email, ''), COALESCE(m.unit, ''),
 			COALESCE(m.campus, a.campus, ''), COALESCE(m.language, a.language, ''),
-			t.jti, COALESCE(u.kind, ''), COALESCE(e.close_at, $4), COALESCE(e.phase, '')
+			t.jti, COALESCE(u.kind, ''), COALESCE(e.close_at, $4), COALESCE(e.phase, ''), `+linkedBefore+`
 		FROM claimed c
 		LEFT JOIN registrar.election e ON true
 		LEFT JOIN registrar.member m ON c.on_roll AND m.group_id = c.group_id AND m.roll_index = c.roll_index
@@ -159,7 +165,7 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*job, error) {
 		j := new(job)
 		return j, row.Scan(&j.id, &j.kind, &j.attempts, &j.turn, &j.sender, &j.onRoll, &j.group, &j.index,
-			&j.name, &j.email, &j.former, &j.unit, &j.campus, &j.language, &j.jti, &j.used, &j.close, &j.phase)
+			&j.name, &j.email, &j.former, &j.unit, &j.campus, &j.language, &j.jti, &j.used, &j.close, &j.phase, &j.stopped)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claiming mails: %w", err)
@@ -257,7 +263,7 @@ func (m *Mailer) keyless(j *job) bool { return linked(j.kind) && m.c.Minter == n
 
 // compose renders a mail, with a link where its kind has one.
 func (m *Mailer) compose(ctx context.Context, j *job) (Mail, error) {
-	p := person{name: j.name, group: j.group, unit: j.unit, campus: j.campus, language: j.language, close: j.close}
+	p := person{name: j.name, group: j.group, unit: j.unit, campus: j.campus, language: j.language, close: j.close, stopped: j.stopped}
 	if linked(j.kind) {
 		if len(j.jti) != len(token.JTI{}) {
 			return Mail{}, errors.New("the member has no live token")

@@ -170,6 +170,7 @@ func (r *Registrar) NewLink(ctx context.Context, number, email, by, reason strin
 		if err := keepToken(ctx, tx, mint(r.manifest, r.c.Minter, token.KindMember, at, version+1)); err != nil {
 			return err
 		}
+		corrected := false
 		if email != "" {
 			// The old address hears of it: whoever reads it may be the member, and the one
 			// who asked may not. Where the word to an older one has not left yet, that one
@@ -180,14 +181,18 @@ func (r *Registrar) NewLink(ctx context.Context, number, email, by, reason strin
 			if err != nil {
 				return err
 			}
-			if tag.RowsAffected() == 1 {
+			if corrected = tag.RowsAffected() == 1; corrected {
 				if err := r.mailFormer(ctx, tx, at); err != nil {
 					return err
 				}
 			}
 		}
 		if e.phase == election.PhaseSealed {
-			return nil // no link has left, and the invitation brings this one
+			// No link has left, and the invitation brings this one.
+			if corrected {
+				return r.announceAgain(ctx, tx, at)
+			}
+			return nil
 		}
 		return r.mail(ctx, tx, mailer.Corrected, true, at, r.c.Now().Unix())
 	})
@@ -195,6 +200,22 @@ func (r *Registrar) NewLink(ctx context.Context, number, email, by, reason strin
 		return fmt.Errorf("replacing a link: %w", scrub(err))
 	}
 	return nil
+}
+
+// announceAgain queues the announcement for an address that was corrected after everybody
+// had been sent theirs: a second slip of the keys would be seen only by the invitation
+// that did not come. One that has not left yet goes to the new address itself.
+func (r *Registrar) announceAgain(ctx context.Context, tx pgx.Tx, at Place) error {
+	if r.c.Now().Unix() >= r.manifest.Schedule.Open {
+		return nil // it says when voting opens
+	}
+	var due bool
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM registrar.outbox WHERE kind = $3) AND NOT EXISTS (SELECT FROM registrar.outbox
+		WHERE kind = $3 AND on_roll AND group_id = $1 AND roll_index = $2 AND state = 'queued')`, at.Group, at.Index, mailer.Announcement).Scan(&due)
+	if err != nil || !due {
+		return err
+	}
+	return r.mail(ctx, tx, mailer.Announcement, true, at, r.c.Now().Unix())
 }
 
 func liveToken(ctx context.Context, tx pgx.Tx, number string) (at Place, id []byte, version int, err error) {

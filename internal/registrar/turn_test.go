@@ -3,6 +3,7 @@ package registrar_test
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,5 +130,84 @@ func TestCorrectedEarly(t *testing.T) {
 	}
 	if links != 1 {
 		t.Errorf("%d mails left for the new address at the opening, want one", links)
+	}
+}
+
+// TestCorrectedAnnounced corrects an address before the opening: the member's new address
+// gets the announcement too, at once, and comes back where it is wrong again; the old one
+// hears of no link, for none was sent. The negative controls are an election in which
+// nothing was announced, and a link that is replaced at the same address.
+func TestCorrectedAnnounced(t *testing.T) {
+	t.Parallel()
+	for _, announced := range []bool{true, false} {
+		w := newWorld(t)
+		w.at(electiontest.Open - 3000)
+		if announced {
+			if n, err := w.r.Enqueue(t.Context(), mailer.Announcement, w.clock(), 0); n == 0 || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		c := &carrier{takes: true}
+		m := w.mailer(c)
+		for i, address := range []string{"first@mail.example", "second@mail.example", ""} {
+			if _, err := m.Drain(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			w.now.Add(60)
+			before := len(c.mails)
+			if err := w.r.NewLink(t.Context(), electiontest.MemberNo(1, 0), address, "Olga", "mistyped"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.Drain(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			announcements, words := 0, 0
+			for _, mail := range c.mails[before:] {
+				switch {
+				case strings.Contains(mail.Subject, "check your address") && mail.To == address:
+					announcements++
+				case strings.Contains(mail.Subject, "no longer used") && !strings.Contains(mail.Text+mail.HTML, "have stopped"):
+					words++
+				default:
+					t.Errorf("correction %d: %s", i, mail.Text)
+				}
+			}
+			if want := announced && address != ""; (announcements == 1) != want || (words == 1) != (address != "") {
+				t.Errorf("announced %v, correction %d: %d announcements to the new address, %d words to the old one", announced, i, announcements, words)
+			}
+		}
+	}
+}
+
+// TestStopped: once a link has left for an address, whoever reads it hears that it works no
+// more.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.at(electiontest.Open)
+	if _, err := w.r.Enqueue(t.Context(), mailer.Invitation, w.clock(), 0); err != nil {
+		t.Fatal(err)
+	}
+	c := &carrier{takes: true}
+	m := w.mailer(c)
+	if _, err := m.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.mails = nil
+	w.now.Add(60)
+	if err := w.r.NewLink(t.Context(), electiontest.MemberNo(1, 0), "new@mail.example", "Olga", "moved"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	said := 0
+	for _, mail := range c.mails {
+		if strings.Contains(mail.Text, "Links sent to this address have stopped.") && mail.To != "new@mail.example" {
+			said++
+		}
+	}
+	if said != 1 || len(c.mails) != 2 {
+		t.Errorf("%d of %d mails say that links have stopped, want 1 of 2", said, len(c.mails))
 	}
 }
