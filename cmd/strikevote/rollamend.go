@@ -71,11 +71,7 @@ func runRollAdd(ctx context.Context, e *env, fs *flag.FlagSet, args []string) er
 		if err != nil {
 			return err
 		}
-		_, err = d.Strike(ctx, id, member.Number)
-		switch {
-		case err == nil, errors.Is(err, registrar.ErrAlreadyIssued), errors.Is(err, registrar.ErrStruck):
-			return registrar.ErrOnRoll
-		case !errors.Is(err, registrar.ErrNoMember):
+		if err := d.CheckAdd(ctx, id, member); err != nil {
 			return err
 		}
 		if err := refuseTaken(ctx, d, id, member.Email, member.Number, p.shared); err != nil {
@@ -152,7 +148,12 @@ func runRollStrike(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.out, "Member %s would be struck from the roll. It is possible only before a ballot was issued.\n", fs.Arg(0))
+		m, err := d.Known(ctx, id, fs.Arg(0))
+		if err != nil {
+			return err
+		}
+		showPerson(e, m)
+		fmt.Fprintln(e.out, "They would be struck from the roll. It is possible only before a ballot was issued.")
 		if o.dry(e) {
 			return nil
 		}
@@ -185,13 +186,15 @@ func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 		if err != nil {
 			return err
 		}
-		if _, err := d.Strike(ctx, id, fs.Arg(0)); err != nil {
+		m, err := d.CheckAddress(ctx, id, fs.Arg(0), by, *reason)
+		if err != nil {
 			return err // nobody of that number, or a ballot was issued
 		}
 		if err := refuseTaken(ctx, d, id, address, fs.Arg(0), *shared); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.out, "Member %s would get a new link; the old one ends. It is possible only before a ballot was issued.\n", fs.Arg(0))
+		showPerson(e, m)
+		fmt.Fprintln(e.out, newLinkWords(e.watched, m, address))
 		if o.dry(e) {
 			return nil
 		}
@@ -232,20 +235,28 @@ func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 			return err
 		}
 		a.Reason, a.Shared = *reason, p.shared
+		if err := admissible(d.CheckAdmit(ctx, id, a)); err != nil {
+			return err
+		}
 		fmt.Fprintf(e.out, "%s, who is not on the roll, would get a link for an envelope in %s. The committee decides on it after the close.\n",
 			a.Name, v.Manifest.Group(a.Group).Name)
 		if o.dry(e) {
 			return nil
 		}
-		err = d.Admit(ctx, id, a, by)
-		switch {
-		case errors.Is(err, registrar.ErrAddressTaken):
-			return takenHint(err)
-		case err == nil:
-			fmt.Fprintln(e.out, "\nDone. The link leaves with the next mails.")
+		if err := admissible(d.Admit(ctx, id, a, by)); err != nil {
+			return err
 		}
-		return err
+		fmt.Fprintln(e.out, "\nDone. The link leaves with the next mails.")
+		return nil
 	})
+}
+
+// admissible says how to go on where an address is taken.
+func admissible(err error) error {
+	if errors.Is(err, registrar.ErrAddressTaken) {
+		return takenHint(err)
+	}
+	return err
 }
 
 // applicant checks a disputed person as a row of a roll file: the name goes into a

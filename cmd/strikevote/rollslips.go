@@ -35,7 +35,15 @@ func runRollSlips(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.out, "Slips for %d members:\n", len(slips))
+		if *number != 0 {
+			err = checkPrint(ctx, d, id, uint32(*number), slips, *out)
+		} else {
+			err = d.CheckSlips(ctx, id, slips, *reason, by)
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "Slips for %s:\n", count(len(slips), "member"))
 		for _, s := range slips {
 			fmt.Fprintf(e.out, "  %s, %s, %s\n", s.Number, s.Name, s.Campus)
 		}
@@ -58,6 +66,14 @@ func runRollSlips(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 		fmt.Fprintf(e.out, "Then print them: strikevote roll slips -data %s -by %q -numbers %s -print %d -o slips.html -yes\n", o.loaded.Data, by, strings.Join(numbers, ","), n)
 		return nil
 	})
+}
+
+// checkPrint refuses what printing would, and prints nothing.
+func checkPrint(ctx context.Context, d *deployment.Deployment, id suite.ElectionID, number uint32, slips []registrar.Slip, path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("writing the slips: %w: %s", os.ErrExist, path)
+	}
+	return d.CheckPrint(ctx, id, number, slips)
 }
 
 // printSlips writes the page. The file is made first: a permission is used up once,

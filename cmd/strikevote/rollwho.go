@@ -25,3 +25,17 @@ func personWords(watched bool, m registrar.Member) string {
 	who := slices.DeleteFunc([]string{m.Name, m.Unit, cmp.Or(m.Email, "no address")}, func(s string) bool { return s == "" })
 	return number + ": " + strings.Join(who, ", ")
 }
+
+// newLinkWords says where a new link would go.
+func newLinkWords(watched bool, m registrar.Member, address string) string {
+	const ends = "a new link; the old one ends. It is possible only before a ballot was issued."
+	switch {
+	case address == "":
+		return "They would keep the address, and get " + ends
+	case address == m.Email:
+		return "They have this address already, and would get " + ends
+	case watched:
+		return "The address would be " + address + ", in place of " + cmp.Or(m.Email, "none") + ". They would get " + ends
+	}
+	return "The address would be the new one, and they would get " + ends
+}

@@ -29,35 +29,58 @@ func (s *Service) ProposeSlips(ctx context.Context, id suite.ElectionID, places 
 		return 0, err
 	}
 	err = s.onSlips(ctx, id, func(tx store, d *docket, list []*ProposedSlips) error {
-		switch election.Phase(d.status.Phase) {
-		case election.PhaseSealed, election.PhaseOpen:
-		default:
-			return &RefusedError{errors.New("voting has closed, so slips are of no use any more")}
-		}
-		slips := agenda.Slips{
-			MID: d.status.MID, Number: uint32(len(list)) + 1, Count: uint32(len(places)), Places: agenda.Places(places),
-			Reason: reason, ProposedAt: s.c.Now().Unix(),
-		}
-		for _, p := range list {
-			if waits(p.State) && p.Count == slips.Count && p.Places == slips.Places && p.Slips.Reason == reason {
-				number = p.Number
-				return nil
-			}
-		}
-		body, err := slips.Encode()
+		slips, body, err := s.drafted(d, list, places, reason)
 		if err != nil {
-			return &RefusedError{err}
+			return err
 		}
-		if number = slips.Number; number > maxSequence {
-			return &RefusedError{errors.New("slips were asked for too often in this election")}
+		if number = slips.Number; body == nil {
+			return nil
 		}
 		p := &proposal{number: number, body: body, by: by, at: s.c.Now().UTC()}
 		if err := tx.addProposal(ctx, id, whatSlips, p); err != nil {
 			return err
 		}
-		return s.note(ctx, tx, id, by, "slips proposed", describeSlips(&slips)+": "+reason)
+		return s.note(ctx, tx, id, by, "slips proposed", describeSlips(slips)+": "+reason)
 	})
 	return number, err
+}
+
+// CheckSlips returns the error that [Service.ProposeSlips] would, and proposes nothing.
+func (s *Service) CheckSlips(ctx context.Context, id suite.ElectionID, places []agenda.Place, reason, by string) error {
+	if err := checkWho(by); err != nil {
+		return err
+	}
+	return s.onSlips(ctx, id, func(_ store, d *docket, list []*ProposedSlips) error {
+		_, _, err := s.drafted(d, list, places, reason)
+		return err
+	})
+}
+
+// drafted returns a permission that may be asked for, and its bytes; no bytes, if it waits
+// already.
+func (s *Service) drafted(d *docket, list []*ProposedSlips, places []agenda.Place, reason string) (*agenda.Slips, []byte, error) {
+	switch election.Phase(d.status.Phase) {
+	case election.PhaseSealed, election.PhaseOpen:
+	default:
+		return nil, nil, &RefusedError{errors.New("voting has closed, so slips are of no use any more")}
+	}
+	slips := &agenda.Slips{
+		MID: d.status.MID, Number: uint32(len(list)) + 1, Count: uint32(len(places)), Places: agenda.Places(places),
+		Reason: reason, ProposedAt: s.c.Now().Unix(),
+	}
+	for _, p := range list {
+		if waits(p.State) && p.Count == slips.Count && p.Places == slips.Places && p.Slips.Reason == reason {
+			return &p.Slips, nil, nil
+		}
+	}
+	body, err := slips.Encode()
+	if err == nil && slips.Number > maxSequence {
+		err = errors.New("slips were asked for too often in this election")
+	}
+	if err != nil {
+		return nil, nil, &RefusedError{err}
+	}
+	return slips, body, nil
 }
 
 func waits(state string) bool { return state == agenda.Open || state == agenda.Signed }

@@ -11,7 +11,6 @@ import (
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
-	"strikevote/internal/roll"
 )
 
 // ProposeAct puts an act before the committee, for its members to sign, and
@@ -80,55 +79,6 @@ func (d *Deployment) Undelivered(ctx context.Context, id suite.ElectionID) ([]re
 	return e.registrar.Undelivered(ctx)
 }
 
-// AddMember notes a member who comes late and proposes the act that adds them
-// (SPEC.md section 10).
-func (d *Deployment) AddMember(ctx context.Context, id suite.ElectionID, m roll.Member, by string) (uint32, error) {
-	if err := d.dropStaged(ctx, id); err != nil {
-		return 0, err
-	}
-	payload, err := d.StageAddition(ctx, id, m)
-	if err != nil {
-		return 0, err
-	}
-	return d.ProposeAct(ctx, id, act.KindAmend, payload, by)
-}
-
-// dropStaged drops what was noted of members whose act was withdrawn or refused:
-// the place of everybody after them would be wrong. Where two operators add
-// somebody at the same moment it may drop one too many; that one's act is refused,
-// and says why.
-func (d *Deployment) dropStaged(ctx context.Context, id suite.ElectionID) error {
-	e := d.running(id)
-	if e == nil {
-		return errNotSealed
-	}
-	open, err := d.committee.OpenActs(ctx, id)
-	if err != nil {
-		return err
-	}
-	var waiting []suite.Hash
-	for _, a := range open {
-		payload, err := (&act.Act{Kind: a.Kind, Sequence: a.Sequence, Payload: a.Payload}).Decode()
-		if err != nil {
-			return err
-		}
-		if p, ok := payload.(act.Amend); ok && p.Op == act.OpAdd {
-			waiting = append(waiting, p.Hash)
-		}
-	}
-	_, err = e.registrar.Unstage(ctx, waiting)
-	return err
-}
-
-// AddressTaken reports whether anybody but the member with a number has an address.
-func (d *Deployment) AddressTaken(ctx context.Context, id suite.ElectionID, email, number string) (bool, error) {
-	e := d.running(id)
-	if e == nil {
-		return false, errNotSealed
-	}
-	return e.registrar.AddressTaken(ctx, email, number)
-}
-
 // Strike returns the payload of the act that strikes a member before a ballot was
 // issued.
 func (d *Deployment) Strike(ctx context.Context, id suite.ElectionID, number string) ([]byte, error) {
@@ -141,41 +91,6 @@ func (d *Deployment) Strike(ctx context.Context, id suite.ElectionID, number str
 		return nil, err
 	}
 	return act.Amend{Op: act.OpStrike, Group: group, Hash: blinded}.Bytes(), nil
-}
-
-// CorrectAddress gives a member a new link at a new address, or at the one on the
-// roll where email is empty, and ends the old link. It is refused once a ballot
-// was issued.
-func (d *Deployment) CorrectAddress(ctx context.Context, id suite.ElectionID, number, email, by, reason string) error {
-	e := d.running(id)
-	if e == nil {
-		return errNotSealed
-	}
-	done := "gave a member a new link: " + reason
-	if err := committee.CheckNote(by, done); err != nil {
-		return err
-	}
-	if err := e.registrar.NewLink(ctx, number, email, by, reason); err != nil {
-		return err
-	}
-	return d.committee.Note(ctx, id, by, done)
-}
-
-// Admit gives a disputed person who is not on the roll a link that opens an
-// envelope only.
-func (d *Deployment) Admit(ctx context.Context, id suite.ElectionID, a registrar.Applicant, by string) error {
-	e := d.running(id)
-	if e == nil {
-		return errNotSealed
-	}
-	const done = "admitted a disputed person to an envelope"
-	if err := committee.CheckNote(by, done); err != nil {
-		return err
-	}
-	if _, err := e.registrar.Admit(ctx, a); err != nil {
-		return err
-	}
-	return d.committee.Note(ctx, id, by, done)
 }
 
 // QueueMail queues a mail of a kind to everybody whom it is for, to leave within a
@@ -203,37 +118,6 @@ func (d *Deployment) CheckMail(ctx context.Context, id suite.ElectionID, kind st
 		return 0, err
 	}
 	return e.registrar.CheckEnqueue(ctx, kind, d.c.Now(), spread)
-}
-
-// ResendLink queues a member's link again, or says why none would leave. It stands in the
-// committee's log, without the member.
-func (d *Deployment) ResendLink(ctx context.Context, id suite.ElectionID, number, by string) error {
-	const done = "sent a link again"
-	if err := committee.CheckNote(by, done); err != nil {
-		return err
-	}
-	if err := d.resendLink(ctx, id, number); err != nil {
-		return err
-	}
-	return d.committee.Note(ctx, id, by, done)
-}
-
-func (d *Deployment) resendLink(ctx context.Context, id suite.ElectionID, number string) error {
-	e, err := d.active(id)
-	if err != nil {
-		return err
-	}
-	return e.registrar.ResendKnown(ctx, number)
-}
-
-// CheckResend returns whose link [Deployment.ResendLink] would send again, or the error
-// that it would return, and sends none.
-func (d *Deployment) CheckResend(ctx context.Context, id suite.ElectionID, number string) ([]registrar.Member, error) {
-	e, err := d.active(id)
-	if err != nil {
-		return nil, err
-	}
-	return e.registrar.CheckResend(ctx, number)
 }
 
 // ExportCeremony returns the state of the tellers' ceremony as a file.

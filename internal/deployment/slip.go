@@ -52,9 +52,8 @@ func (d *Deployment) ProposeSlips(ctx context.Context, id suite.ElectionID, list
 	return d.committee.ProposeSlips(ctx, id, places(list), reason, by)
 }
 
-// PrintSlips writes the slips of a permission that two have signed, as a page to
-// print. A permission is used once: it is noted before the first code is written.
-func (d *Deployment) PrintSlips(ctx context.Context, id suite.ElectionID, number uint32, list []registrar.Slip, by string, w io.Writer) error {
+// CheckPrint returns the error that [Deployment.PrintSlips] would, and prints nothing.
+func (d *Deployment) CheckPrint(ctx context.Context, id suite.ElectionID, number uint32, list []registrar.Slip) error {
 	e := d.running(id)
 	if e == nil {
 		return errNotSealed
@@ -62,9 +61,22 @@ func (d *Deployment) PrintSlips(ctx context.Context, id suite.ElectionID, number
 	if e.minter == nil {
 		return errors.New("the keys of links and codes are destroyed; no slip can be made any more")
 	}
-	if _, err := d.committee.SlipsApproved(ctx, id, number, places(list)); err != nil {
+	_, err := d.committee.SlipsApproved(ctx, id, number, places(list))
+	return err
+}
+
+// CheckSlips returns the error that [Deployment.ProposeSlips] would, and asks nobody.
+func (d *Deployment) CheckSlips(ctx context.Context, id suite.ElectionID, list []registrar.Slip, reason, by string) error {
+	return d.committee.CheckSlips(ctx, id, places(list), reason, by)
+}
+
+// PrintSlips writes the slips of a permission that two have signed, as a page to
+// print. A permission is used once: it is noted before the first code is written.
+func (d *Deployment) PrintSlips(ctx context.Context, id suite.ElectionID, number uint32, list []registrar.Slip, by string, w io.Writer) error {
+	if err := d.CheckPrint(ctx, id, number, list); err != nil {
 		return err
 	}
+	e := d.running(id)
 	state, err := e.registrar.Phase(ctx)
 	if err != nil {
 		return err

@@ -34,32 +34,36 @@ var (
 // returns the leaf that its act must name. It returns [ErrOnRoll]. Additions of
 // a group take effect in the order in which they were staged. Staged again, in the
 // same group, somebody keeps the place, with the new data.
-func (r *Registrar) Stage(ctx context.Context, m Member) (suite.GroupID, suite.Hash, error) {
-	g, ok := r.groupOf(m.Unit)
-	if !ok {
-		return 0, suite.Hash{}, errors.New("staging an addition: no group has this unit")
-	}
-	if m.Number == "" || m.Name == "" {
-		return 0, suite.Hash{}, errors.New("staging an addition: number or name is missing")
-	}
-	var leaf suite.Hash
-	err := alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
-		place, err := stagedPlace(ctx, tx, g, m.Number)
-		if err != nil {
-			return err
-		}
-		p := person{Member: m, group: g, index: place,
-			factor: factorHash(r.c.Keys.FactorKey, r.manifest.ElectionID, m.Number, m.Factor)}
-		p.leaf = leafOf(r.c.Keys.RollKey, r.manifest.ElectionID, g, p.index, m.Number)
-		leaf = suite.Hash(p.leaf)
-		_, err = tx.Exec(ctx, `INSERT INTO registrar.addition (group_id, roll_index, member_no, unit, name, email, campus, worksite, title,
-			language, factor_hmac, leaf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, p.values()...)
+func (r *Registrar) Stage(ctx context.Context, m Member) (g suite.GroupID, leaf suite.Hash, err error) {
+	err = alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
+		g, leaf, err = r.stage(ctx, tx, m)
 		return err
 	})
 	if err != nil {
 		return 0, suite.Hash{}, fmt.Errorf("staging an addition: %w", scrub(err))
 	}
 	return g, leaf, nil
+}
+
+// stage needs the phase lock alone.
+func (r *Registrar) stage(ctx context.Context, tx pgx.Tx, m Member) (suite.GroupID, suite.Hash, error) {
+	g, ok := r.groupOf(m.Unit)
+	if !ok {
+		return 0, suite.Hash{}, errors.New("no group has this unit")
+	}
+	if m.Number == "" || m.Name == "" {
+		return 0, suite.Hash{}, errors.New("number or name is missing")
+	}
+	place, err := stagedPlace(ctx, tx, g, m.Number)
+	if err != nil {
+		return 0, suite.Hash{}, err
+	}
+	p := person{Member: m, group: g, index: place,
+		factor: factorHash(r.c.Keys.FactorKey, r.manifest.ElectionID, m.Number, m.Factor)}
+	p.leaf = leafOf(r.c.Keys.RollKey, r.manifest.ElectionID, g, p.index, m.Number)
+	_, err = tx.Exec(ctx, `INSERT INTO registrar.addition (group_id, roll_index, member_no, unit, name, email, campus, worksite, title,
+			language, factor_hmac, leaf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, p.values()...)
+	return g, suite.Hash(p.leaf), err
 }
 
 // stagedPlace is the place on the roll of whoever is staged next, or of one who was
@@ -84,20 +88,25 @@ func stagedPlace(ctx context.Context, tx pgx.Tx, g suite.GroupID, number string)
 // group that were staged after them: their place on the roll follows from theirs.
 // waiting are the leaves that are named by acts that may still take effect.
 func (r *Registrar) Unstage(ctx context.Context, waiting []suite.Hash) (dropped int, err error) {
-	leaves := make([][]byte, len(waiting))
-	for i := range waiting {
-		leaves[i] = waiting[i][:]
-	}
 	err = alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `DELETE FROM registrar.addition a USING registrar.addition b
-			WHERE NOT b.leaf = ANY($1) AND a.group_id = b.group_id AND a.roll_index >= b.roll_index`, leaves)
-		dropped = int(tag.RowsAffected())
+		dropped, err = unstage(ctx, tx, waiting)
 		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("dropping additions: %w", err)
 	}
 	return dropped, nil
+}
+
+// unstage needs the phase lock alone.
+func unstage(ctx context.Context, tx pgx.Tx, waiting []suite.Hash) (dropped int, err error) {
+	leaves := make([][]byte, len(waiting))
+	for i := range waiting {
+		leaves[i] = waiting[i][:]
+	}
+	tag, err := tx.Exec(ctx, `DELETE FROM registrar.addition a USING registrar.addition b
+		WHERE NOT b.leaf = ANY($1) AND a.group_id = b.group_id AND a.roll_index >= b.roll_index`, leaves)
+	return int(tag.RowsAffected()), err
 }
 
 func (r *Registrar) groupOf(unit string) (suite.GroupID, bool) {
@@ -145,9 +154,6 @@ func (r *Registrar) add(ctx context.Context, tx pgx.Tx, p act.Amend, added int) 
 // takes the phase lock alone, so that no ballot is being issued on the old
 // link; if one was, it returns [ErrAlreadyIssued]. by and reason are kept.
 func (r *Registrar) NewLink(ctx context.Context, number, email, by, reason string) error {
-	if r.c.Minter == nil {
-		return fmt.Errorf("replacing a link: %w", errNoMinter)
-	}
 	if by == "" {
 		return errors.New("replacing a link: it must be said by whom")
 	}
@@ -156,12 +162,9 @@ func (r *Registrar) NewLink(ctx context.Context, number, email, by, reason strin
 		if err != nil {
 			return err
 		}
-		e, err := readRow(ctx, tx)
+		e, err := r.mayLink(ctx, tx)
 		if err != nil {
 			return err
-		}
-		if e.phase != election.PhaseSealed && e.phase != election.PhaseOpen {
-			return ErrClosed
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO registrar.token_revoked (token_id, revoked_by, reason) VALUES ($1, $2, $3)`, old, by, reason)
 		if err != nil {
@@ -216,6 +219,18 @@ func (r *Registrar) announceAgain(ctx context.Context, tx pgx.Tx, at Place) erro
 		return err
 	}
 	return r.mail(ctx, tx, mailer.Announcement, true, at, r.c.Now().Unix())
+}
+
+// mayLink refuses to give anybody a link when it would be of no use.
+func (r *Registrar) mayLink(ctx context.Context, tx pgx.Tx) (row, error) {
+	if r.c.Minter == nil {
+		return row{}, errNoMinter
+	}
+	e, err := readRow(ctx, tx)
+	if err == nil && e.phase != election.PhaseSealed && e.phase != election.PhaseOpen {
+		err = ErrClosed
+	}
+	return e, err
 }
 
 func liveToken(ctx context.Context, tx pgx.Tx, number string) (at Place, id []byte, version int, err error) {
@@ -289,33 +304,18 @@ func (Applicant) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[applicant]") }
 // envelope only. It returns [ErrAddressTaken]: most often such a person is on the
 // roll after all, or was admitted already, and would vote twice.
 func (r *Registrar) Admit(ctx context.Context, a Applicant) (Place, error) {
-	if r.c.Minter == nil {
-		return Place{}, fmt.Errorf("admitting an applicant: %w", errNoMinter)
-	}
-	if r.manifest.Group(a.Group) == nil {
-		return Place{}, errors.New("admitting an applicant: there is no such group")
-	}
-	if r.c.Ready != nil {
-		if err := r.c.Ready(ctx); err != nil {
-			return Place{}, fmt.Errorf("admitting an applicant: %w", err)
-		}
+	if err := r.readyFor(ctx, a); err != nil {
+		return Place{}, fmt.Errorf("admitting an applicant: %w", err)
 	}
 	at := Place{Group: a.Group}
 	err := alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
-		e, err := readRow(ctx, tx)
-		if err != nil {
-			return err
-		}
-		if e.phase != election.PhaseSealed && e.phase != election.PhaseOpen || r.c.Now().Unix() >= e.close {
-			return ErrClosed
-		}
-		if err := a.checkAddress(ctx, tx); err != nil {
+		if err := r.mayAdmit(ctx, tx, a); err != nil {
 			return err
 		}
 		if err := tx.QueryRow(ctx, `SELECT count(*) FROM registrar.applicant WHERE group_id = $1`, a.Group).Scan(&at.Index); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO registrar.applicant (group_id, roll_index, name, email, campus, worksite, title, language, reason)
+		_, err := tx.Exec(ctx, `INSERT INTO registrar.applicant (group_id, roll_index, name, email, campus, worksite, title, language, reason)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 			at.Group, at.Index, a.Name, kept(a.Email), a.Campus, a.Worksite, a.Title, a.Language, a.Reason)
 		if err != nil {
@@ -336,8 +336,26 @@ func (r *Registrar) Admit(ctx context.Context, a Applicant) (Place, error) {
 	return at, nil
 }
 
-// checkAddress needs the phase lock alone, under which nobody is added meanwhile.
-func (a Applicant) checkAddress(ctx context.Context, tx pgx.Tx) error {
+// readyFor is asked before the lock is taken: it may need a connection of its own.
+func (r *Registrar) readyFor(ctx context.Context, a Applicant) error {
+	if r.manifest.Group(a.Group) == nil {
+		return errors.New("there is no such group")
+	}
+	if r.c.Ready == nil {
+		return nil
+	}
+	return r.c.Ready(ctx)
+}
+
+// mayAdmit needs the phase lock alone, under which nobody is added meanwhile.
+func (r *Registrar) mayAdmit(ctx context.Context, tx pgx.Tx, a Applicant) error {
+	e, err := r.mayLink(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if r.c.Now().Unix() >= e.close {
+		return ErrClosed
+	}
 	if a.Shared || a.Email == "" {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"strikevote/internal/mailbox"
 	"strikevote/internal/platform/postgres"
+	"strikevote/internal/protocol/suite"
 )
 
 // What only whoever has the roll is told of a link that is to be sent again. The public
@@ -40,6 +41,55 @@ func (r *Registrar) Known(ctx context.Context, number string) (m Member, err err
 		return m, fmt.Errorf("finding a member: %w", scrub(err))
 	}
 	return m, nil
+}
+
+// CheckNewLink returns whose link [Registrar.NewLink] would replace, or the error that it
+// would return, and replaces none.
+func (r *Registrar) CheckNewLink(ctx context.Context, number string) (Member, error) {
+	err := postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		if _, _, _, err := liveToken(ctx, tx, number); err != nil {
+			return err
+		}
+		_, err := r.mayLink(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return Member{}, fmt.Errorf("replacing a link: %w", scrub(err))
+	}
+	return r.Known(ctx, number)
+}
+
+// errLooked ends a transaction of which nothing is to stay.
+var errLooked = errors.New("nothing is to stay")
+
+// CheckStage returns what [Registrar.Unstage] and [Registrar.Stage] would, one after the
+// other, and keeps nothing of either.
+func (r *Registrar) CheckStage(ctx context.Context, m Member, waiting []suite.Hash) (g suite.GroupID, leaf suite.Hash, err error) {
+	err = alone(ctx, r.c.Pool, func(tx pgx.Tx) error {
+		if _, err := unstage(ctx, tx, waiting); err != nil {
+			return err
+		}
+		if g, leaf, err = r.stage(ctx, tx, m); err != nil {
+			return err
+		}
+		return errLooked
+	})
+	if errors.Is(err, errLooked) {
+		return g, leaf, nil
+	}
+	return 0, suite.Hash{}, fmt.Errorf("staging an addition: %w", scrub(err))
+}
+
+// CheckAdmit returns the error that [Registrar.Admit] would, and admits nobody.
+func (r *Registrar) CheckAdmit(ctx context.Context, a Applicant) error {
+	err := r.readyFor(ctx, a)
+	if err == nil {
+		err = alone(ctx, r.c.Pool, func(tx pgx.Tx) error { return r.mayAdmit(ctx, tx, a) })
+	}
+	if err != nil {
+		return fmt.Errorf("admitting an applicant: %w", scrub(err))
+	}
+	return nil
 }
 
 // CheckResend returns whose link [Registrar.ResendKnown] would send again, or the error

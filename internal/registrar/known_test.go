@@ -2,6 +2,7 @@ package registrar_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"strikevote/internal/protocol/election/electiontest"
@@ -59,5 +60,59 @@ func TestResendKnown(t *testing.T) {
 		if err := w.r.Resend(ctx, who); err != nil {
 			t.Errorf("somebody asks for %s: %v", who, err)
 		}
+	}
+}
+
+// TestChecks: what is only looked at says what doing it would, and nothing of it stays.
+func TestChecks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	w.at(electiontest.Open)
+	late := registrar.Member{Number: "L-1", Name: "CANARY", Unit: w.m.Groups[0].Units[0]}
+	applicant := registrar.Applicant{Name: "CANARY", Email: "off@mail.example", Group: 1}
+	look := func(what string, address, add, admit error) {
+		t.Helper()
+		rows := `SELECT (SELECT count(*) FROM registrar.addition) + (SELECT count(*) FROM registrar.applicant) + (SELECT count(*) FROM registrar.outbox) + (SELECT count(*) FROM registrar.token)`
+		before := w.count(rows)
+		m, err := w.r.CheckNewLink(ctx, "M-1-3")
+		if !errors.Is(err, address) || err == nil && (m.Number != "M-1-3" || !strings.EqualFold(m.Email, "canary-m-1-3@mail.example") || m.Name == "" || m.Unit == "") {
+			t.Errorf("%s: another address: %v, want %v", what, err, address)
+		}
+		if err := w.r.CheckAdmit(ctx, applicant); !errors.Is(err, admit) {
+			t.Errorf("%s: admitting: %v, want %v", what, err, admit)
+		}
+		if _, _, err := w.r.CheckStage(ctx, late, nil); !errors.Is(err, add) {
+			t.Errorf("%s: adding: %v, want %v", what, err, add)
+		}
+		if n := w.count(rows); n != before {
+			t.Errorf("%s: %d rows stay", what, n-before)
+		}
+	}
+	look("while voting is open", nil, nil, nil)
+	g, leaf, err := w.r.CheckStage(ctx, late, nil)
+	if g2, leaf2, err2 := w.r.Stage(ctx, late); g2 != g || leaf2 != leaf || errors.Join(err, err2) != nil {
+		t.Errorf("it looked at another leaf, %v, %v", err, err2)
+	}
+	late.Number = "M-1-4"
+	applicant.Email = "CANARY-m-1-4@mail.example"
+	if _, err := w.db.Owner.Exec(ctx, `INSERT INTO registrar.used (group_id, roll_index, kind) SELECT group_id, roll_index, 'strike' FROM registrar.member WHERE member_no = 'M-1-3'`); err != nil {
+		t.Fatal(err)
+	}
+	look("used and taken", registrar.ErrAlreadyIssued, registrar.ErrOnRoll, registrar.ErrAddressTaken)
+	if _, err := w.db.Owner.Exec(ctx, `UPDATE registrar.election SET phase = 'closed'`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.r.CheckNewLink(ctx, "M-1-5"); !errors.Is(err, registrar.ErrClosed) {
+		t.Errorf("after the close: %v", err)
+	}
+	if err := w.r.CheckAdmit(ctx, applicant); !errors.Is(err, registrar.ErrClosed) {
+		t.Errorf("after the close: %v", err)
+	}
+	if m, err := w.r.Known(ctx, "M-1-5"); err != nil || m.Number != "M-1-5" {
+		t.Errorf("after the close a member is not known: %v", err)
+	}
+	if _, err := w.r.Known(ctx, "nobody"); !errors.Is(err, registrar.ErrNoMember) {
+		t.Errorf("nobody: %v", err)
 	}
 }
