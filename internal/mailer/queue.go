@@ -112,11 +112,16 @@ func LinkAge(m *election.Manifest) time.Duration {
 	return min(4*time.Hour, time.Duration(m.Schedule.Close-m.Schedule.Open)*time.Second/12)
 }
 
-// keptBack is whether a mail o is a reminder whose link waits, or has left only since $2.
-const keptBack = `EXISTS (SELECT FROM registrar.outbox w
+const (
+	// itsLink is the mail w that brings the link of which a reminder o speaks.
+	itsLink = `SELECT FROM registrar.outbox w
 	WHERE o.kind IN ('reminder', 'closing') AND o.on_roll AND w.kind IN ('invitation', 'corrected') AND w.on_roll
-		AND w.group_id = o.group_id AND w.roll_index = o.roll_index
-		AND (w.state IN ('queued', 'leased') OR w.state = 'sent' AND w.not_before > $2))`
+		AND w.group_id = o.group_id AND w.roll_index = o.roll_index`
+	// linkWaits is whether a mail o is a reminder whose link has not left.
+	linkWaits = `EXISTS (` + itsLink + ` AND w.state IN ('queued', 'leased'))`
+	// keptBack is whether a mail o is a reminder whose link waits, or has left only since $2.
+	keptBack = `EXISTS (` + itsLink + ` AND (w.state IN ('queued', 'leased') OR w.state = 'sent' AND w.not_before > $2))`
+)
 
 // linkedBefore is whether a mail c is a word to an old address and a link had left before:
 // whoever never had one is not to look for it.
@@ -304,6 +309,19 @@ func linked(kind string) bool {
 	return false
 }
 
+// moveTurns gives the reminders that wait for a link of $1, which has left, the turn that
+// they have now: from $3 on. Else what lies between two reminders would be reckoned from
+// when the first was queued, and it be followed at once by the next. They are moved for
+// everybody alike, whoever has voted, and only before their first attempt; so a turn says
+// nothing of that, as the time at which a reminder left would. Rows that another
+// process has locked are left as they are, so that neither waits for the other in a ring.
+const moveTurns = `UPDATE registrar.outbox o SET turn = GREATEST(o.turn, $3), not_before = GREATEST(o.not_before, $3)
+	FROM (SELECT o.id FROM registrar.outbox w JOIN registrar.outbox o USING (group_id, roll_index)
+		WHERE w.id = ANY($1) AND w.on_roll AND w.kind = ANY($2)
+			AND o.on_roll AND o.kind IN ('reminder', 'closing') AND o.state = 'queued' AND o.attempts = 0
+		FOR UPDATE OF o SKIP LOCKED) waits
+	WHERE o.id = waits.id`
+
 // settle writes what became of the batch.
 func (m *Mailer) settle(ctx context.Context, jobs []*job, until time.Time) error {
 	// A process that is told to stop still marks what it sent.
@@ -344,6 +362,7 @@ func (m *Mailer) settle(ctx context.Context, jobs []*job, until time.Time) error
 		reason = CASE WHEN delivery IN ('delayed', 'bounced', 'blocked', 'complained') THEN reason END WHERE id = ANY($1)`,
 		done, firsts, m.c.Now().UTC())
 	b.Queue(`UPDATE registrar.outbox SET state = 'sent', lease_until = NULL, sender = NULL WHERE id = ANY($1) AND state <> 'failed'`, needless)
+	b.Queue(moveTurns, done, firsts, m.c.Now().Add(LinkAge(m.c.Manifest)).UTC())
 	if err := m.c.Pool.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("marking mails: %w", err)
 	}

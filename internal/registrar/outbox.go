@@ -83,6 +83,12 @@ const receivers = ` FROM registrar.member m
 		AND ($1 NOT IN ('reminder', 'closing') OR EXISTS (SELECT FROM registrar.outbox o WHERE o.on_roll
 			AND o.group_id = m.group_id AND o.roll_index = m.roll_index AND o.kind IN ('invitation', 'corrected')))`
 
+// free is from when on a member may be reminded whose link has left, $6 seconds before.
+// It is the turn of a reminder that is queued now, from which what lies between two is
+// reckoned; where the link waits still, the turn moves when it leaves. NULL: any time.
+const free = `(SELECT max(w.not_before) + $6::bigint * interval '1 second' FROM registrar.outbox w WHERE $1 IN ('reminder', 'closing') AND w.on_roll
+	AND w.group_id = m.group_id AND w.roll_index = m.roll_index AND w.kind IN ('invitation', 'corrected') AND w.state = 'sent')`
+
 // spaced returns since when a kind of mail, and since when a reminder of either kind,
 // keeps a member from another.
 func spaced(kind string, from time.Time, closes int64) (same, other time.Time) {
@@ -126,8 +132,8 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 		same, other := spaced(kind, from, e.close)
 		tag, err := tx.Exec(ctx, `
 			INSERT INTO registrar.outbox (id, kind, group_id, roll_index, not_before)
-			SELECT uuid_send(gen_random_uuid()), $1, m.group_id, m.roll_index, $4::timestamptz + random() * $5::bigint * interval '1 second'`+receivers,
-			kind, same, other, from.UTC(), int64(spread/time.Second))
+			SELECT uuid_send(gen_random_uuid()), $1, m.group_id, m.roll_index, GREATEST($4::timestamptz + random() * $5::bigint * interval '1 second', `+free+`)`+receivers,
+			kind, same, other, from.UTC(), int64(spread/time.Second), int64(mailer.LinkAge(r.manifest)/time.Second))
 		queued = int(tag.RowsAffected())
 		return err
 	})

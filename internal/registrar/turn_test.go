@@ -211,3 +211,77 @@ func TestStopped(t *testing.T) {
 		t.Errorf("%d of %d mails say that links have stopped, want 1 of 2", said, len(c.mails))
 	}
 }
+
+// TestKeptBackSpacing: what lies between two mails that remind is reckoned from when the
+// first may leave, for a member whose link was new, or left late, too. It is the same
+// whoever has voted meanwhile. The negative controls are all other members.
+func TestKeptBackSpacing(t *testing.T) {
+	t.Parallel()
+	for _, early := range []bool{true, false} { // whether the new link has left before the reminder is queued
+		for _, voted := range []bool{false, true} {
+			w := newWorld(t, func(p *electiontest.Plan) { p.Real = true })
+			ctx := t.Context()
+			w.at(electiontest.Open)
+			end := time.Unix(electiontest.Open, 0).Add(96 * time.Hour)
+			if _, err := w.db.Owner.Exec(ctx, `UPDATE registrar.election SET close_at = $1`, end.Unix()); err != nil {
+				t.Fatal(err)
+			}
+			queue := func(kind string, before time.Duration) int {
+				t.Helper()
+				n, err := w.r.CheckEnqueue(ctx, kind, end.Add(-before), 0)
+				queued, err2 := w.r.Enqueue(ctx, kind, end.Add(-before), 0)
+				if err != nil || err2 != nil || n != queued {
+					t.Fatalf("%s: %d would be, %d are queued, %v, %v", kind, n, queued, err, err2)
+				}
+				return n
+			}
+			m := w.mailer(&carrier{takes: true})
+			drain := func(before time.Duration) int {
+				t.Helper()
+				w.now.Store(end.Add(-before).Unix())
+				n, err := m.Drain(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return n
+			}
+			all := queue(mailer.Invitation, 96*time.Hour)
+			drain(96 * time.Hour)
+			age := mailer.LinkAge(w.m)
+			corrected := 9*time.Hour + time.Minute
+			w.now.Store(end.Add(-corrected).Unix())
+			if err := w.r.NewLink(ctx, electiontest.MemberNo(1, 0), "new@mail.example", "Olga", "moved"); err != nil {
+				t.Fatal(err)
+			}
+			if early {
+				drain(corrected)
+			}
+			if voted {
+				if _, err := w.db.Owner.Exec(ctx, `INSERT INTO registrar.used (group_id, roll_index, kind, request_hash)
+					SELECT group_id, roll_index, 'issue', sha256(member_no::bytea) FROM registrar.member`); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := queue(mailer.Reminder, 9*time.Hour); n != all {
+				t.Errorf("%d reminders are queued, want %d", n, all)
+			}
+			drain(9 * time.Hour) // the new link leaves now at the latest
+			left := 9 * time.Hour
+			if early {
+				left = corrected
+			}
+			if n := drain(left - age + time.Second); n != 0 {
+				t.Errorf("new link left early %v: %d mails leave before its time", early, n)
+			}
+			if n := drain(left - age); n != 1 && !voted {
+				t.Errorf("new link left early %v: %d reminders leave, want the last one", early, n)
+			}
+			if n := queue(mailer.Closing, 9*time.Hour-4*time.Hour-5*time.Minute); n != all-1 {
+				t.Errorf("new link left early %v, voted %v: %d closing mails of %d: the member was reminded less than 4 hours before", early, voted, n, all)
+			}
+			if n := queue(mailer.Closing, left-age-4*time.Hour); n != 1 {
+				t.Errorf("new link left early %v, voted %v: %d closing mails 4 hours after the reminder, want 1", early, voted, n)
+			}
+		}
+	}
+}
