@@ -104,6 +104,7 @@ type mailStatus struct {
 	Paused bool              `json:"paused"`
 	Next   *time.Time        `json:"next,omitempty"` // when the next of those that wait may leave
 	Last   *time.Time        `json:"last,omitempty"`
+	Kept   int               `json:"wait_for_link"`  // reminders, of those that wait, whose link has not left, or has only just
 	Held   map[string]string `json:"held,omitempty"` // reasons by sender
 	Served bool              `json:"served"`         // whether the service runs here
 	// Posts of a provider that were refused since the service started, by why.
@@ -140,7 +141,7 @@ func runMailStatus(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 }
 
 func statusFor(st *mailer.Status, live *deployment.MailService) mailStatus {
-	s := mailStatus{Paused: st.Paused, Served: live != nil, Held: make(map[string]string), Mails: []mailRow{}}
+	s := mailStatus{Paused: st.Paused, Kept: st.Kept, Served: live != nil, Held: make(map[string]string), Mails: []mailRow{}}
 	if !st.Next.IsZero() {
 		s.Next, s.Last = &st.Next, &st.Last
 	}
@@ -265,10 +266,11 @@ func printWaiting(e *env, zone *time.Location, st *mailer.Status, live *deployme
 		fmt.Fprintf(e.out, "Mails are held back; %d wait. Let them leave: strikevote mail resume\n", n)
 	case n == 0:
 		fmt.Fprintln(e.out, "No mail waits of those that are counted.")
-	case n == 1:
-		fmt.Fprintf(e.out, "1 mail waits; it is due %s.\n", momentAt(st.Last.Unix(), zone))
 	default:
-		fmt.Fprintf(e.out, "%d mails wait; the last is due %s.\n", n, momentAt(st.Last.Unix(), zone))
+		fmt.Fprintln(e.out, waitWords(n)+dueWords(st, zone)+".")
+	}
+	if st.Kept > 0 {
+		fmt.Fprintln(e.out, keptWords(st))
 	}
 	fmt.Fprintln(e.out, uncounted)
 	if lerr != nil {
@@ -284,6 +286,34 @@ func printWaiting(e *env, zone *time.Location, st *mailer.Status, live *deployme
 		fmt.Fprintf(e.out, "%s about mails refused since the service started, as not signed with the key of the settings or not to be read. If they are the provider's, nothing of its mails is known: run strikevote doctor mail\n",
 			count(n, "post"))
 	}
+}
+
+// dueWords says when the last of the mails that wait is due, or was, if that is known.
+func dueWords(st *mailer.Status, zone *time.Location) string {
+	if st.Last.IsZero() {
+		return ""
+	}
+	who, is := "the last", "is"
+	if st.Waiting() == 1 {
+		who = "it"
+	}
+	if st.Last.Before(st.At) {
+		is = "was"
+	}
+	return "; " + who + " " + is + " due " + momentAt(st.Last.Unix(), zone)
+}
+
+// keptWords says why reminders wait whose time has come.
+func keptWords(st *mailer.Status) string {
+	are := "are reminders, each of which"
+	if st.Kept == 1 {
+		are = "is a reminder, which"
+	}
+	s := fmt.Sprintf("%d of them %s waits until the member's link has left", st.Kept, are)
+	if st.LinkAge > 0 {
+		s += " and is " + short(st.LinkAge.Round(time.Minute)) + " old"
+	}
+	return s + "."
 }
 
 // askedAgain says when a sender is asked again that is held back.

@@ -49,6 +49,34 @@ func TestStatusWords(t *testing.T) {
 	}
 }
 
+// TestKeptWords: reminders that cannot leave yet are said to wait for their links, and what
+// is past is said to be past.
+func TestKeptWords(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2027, 2, 3, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		waiting, kept int
+		last          time.Time
+		age           time.Duration
+		want, not     string
+	}{
+		{40, 40, now.Add(4 * time.Hour), 4 * time.Hour, "40 mails wait; the last is due ", "was due"},
+		{40, 40, time.Time{}, 4 * time.Hour, "40 mails wait.\n40 of them are reminders, each of which waits until the member's link has left and is 4h old.\n", "due"},
+		{41, 1, now.Add(-time.Minute), 0, "1 of them is a reminder, which waits until the member's link has left.\n", "is due"},
+		{1, 0, now.Add(-time.Minute), 4 * time.Hour, "1 mail waits; it was due ", "of them"},
+		{1, 0, now.Add(time.Minute), 4 * time.Hour, "1 mail waits; it is due ", "of them"},
+		{0, 0, time.Time{}, 4 * time.Hour, "No mail waits", "due"},
+	} {
+		st := tallied(mailer.Tally{Kind: mailer.Reminder, Waiting: tt.waiting})
+		st.At, st.Last, st.Kept, st.LinkAge = now, tt.last, tt.kept, tt.age
+		var out bytes.Buffer
+		printWaiting(testEnv(&out, &out, nil), time.UTC, st, &deployment.MailService{}, nil)
+		if said := out.String(); !strings.Contains(said, tt.want) || strings.Contains(said, tt.not) {
+			t.Errorf("want %q and not %q:\n%s", tt.want, tt.not, said)
+		}
+	}
+}
+
 // TestSendWords: it is said over which time mails leave, and that whoever has no link yet
 // is not reminded before. The negative controls are links that have all left, and mails
 // that remind of none.

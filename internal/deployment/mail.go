@@ -24,7 +24,7 @@ func (d *Deployment) MailStatus(ctx context.Context, id suite.ElectionID) (*mail
 	if e == nil {
 		return nil, errNotSealed
 	}
-	return mailer.ReadStatus(ctx, e.registrarPool, e.manifest)
+	return mailer.ReadStatus(ctx, e.registrarPool, e.manifest, d.c.Now())
 }
 
 // MailSpread returns over which while a mail to everybody leaves if nobody says how long:

@@ -31,9 +31,13 @@ type Tally struct {
 type Status struct {
 	Paused  bool
 	Tallies []Tally
+	// At is when this was so.
+	At time.Time
 	// Next and Last are when the first and the last of those that wait may leave; zero
-	// if none waits.
+	// if none waits but for a link that has not left: that may take any time.
 	Next, Last time.Time
+	// Kept are the reminders, of those that wait, whose link has not left, or has only just.
+	Kept int
 	// LinkAge is the time after a mail with the link in which its member is not reminded.
 	LinkAge time.Duration
 }
@@ -55,26 +59,27 @@ const status = `
 		CASE WHEN kind = ANY ($1) THEN state WHEN attempts = 0 AND state = 'queued' THEN 'queued' ELSE 'sent' END AS was,
 		CASE WHEN kind = ANY ($1) THEN COALESCE(delivery, '') ELSE '' END AS became,
 		CASE WHEN kind = ANY ($1) THEN COALESCE(reason, '') ELSE '' END AS why,
-		count(*), min(not_before), max(not_before)
-	FROM registrar.outbox WHERE kind NOT IN ('issued', 'deposited', 'nobody')
+		count(*), min(not_before) FILTER (WHERE NOT ` + linkWaits + `), max(not_before) FILTER (WHERE NOT ` + linkWaits + `),
+		count(*) FILTER (WHERE attempts = 0 AND state = 'queued' AND ` + keptBack + `)
+	FROM registrar.outbox o WHERE kind NOT IN ('issued', 'deposited', 'nobody')
 	GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`
 
 // ReadStatus returns where the mails of an election stand.
-func ReadStatus(ctx context.Context, pool *pgxpool.Pool, m *election.Manifest) (*Status, error) {
-	s := &Status{LinkAge: LinkAge(m)}
+func ReadStatus(ctx context.Context, pool *pgxpool.Pool, m *election.Manifest, now time.Time) (*Status, error) {
+	s := &Status{At: now, LinkAge: LinkAge(m)}
 	at := make(map[string]int)
 	err := postgres.InTx(ctx, pool, pgx.RepeatableRead, func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM registrar.mail_pause WHERE paused)`).Scan(&s.Paused); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, status, NeutralKinds())
+		rows, err := tx.Query(ctx, status, NeutralKinds(), now.Add(-s.LinkAge).UTC())
 		if err != nil {
 			return err
 		}
 		var kind, state, delivery, reason string
-		var n int
-		var first, last time.Time
-		_, err = pgx.ForEachRow(rows, []any{&kind, &state, &delivery, &reason, &n, &first, &last}, func() error {
+		var n, kept int
+		var first, last *time.Time
+		_, err = pgx.ForEachRow(rows, []any{&kind, &state, &delivery, &reason, &n, &first, &last, &kept}, func() error {
 			i, ok := at[kind]
 			if !ok {
 				i = len(s.Tallies)
@@ -82,8 +87,9 @@ func ReadStatus(ctx context.Context, pool *pgxpool.Pool, m *election.Manifest) (
 				s.Tallies = append(s.Tallies, Tally{Kind: kind, Delivered: make(map[Delivery]int), Reasons: make(map[Reason]int)})
 			}
 			s.Tallies[i].add(state, Delivery(delivery), Reason(reason), n)
-			if state == "queued" || state == "leased" {
-				s.wait(first, last)
+			s.Kept += kept
+			if first != nil && (state == "queued" || state == "leased") {
+				s.wait(*first, *last)
 			}
 			return nil
 		})

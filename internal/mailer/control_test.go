@@ -10,7 +10,7 @@ import (
 
 func (o *office) status() *mailer.Status {
 	o.t.Helper()
-	s, err := mailer.ReadStatus(o.t.Context(), o.db.Service, o.m)
+	s, err := mailer.ReadStatus(o.t.Context(), o.db.Service, o.m, time.Unix(o.now.Load(), 0))
 	if err != nil {
 		o.t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package mailer_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,6 +136,9 @@ func TestReminderAfterOutage(t *testing.T) {
 	o.exec(`UPDATE registrar.outbox SET state = 'sent', attempts = 1 WHERE kind = $1 AND roll_index = 1`, mailer.Invitation)
 	m := o.mailer(&inbox{})
 	age := int64(mailer.LinkAge(o.m).Seconds())
+	if s := o.status(); s.Kept != 2 || s.Last.Unix() != electiontest.Open {
+		t.Errorf("at first %d reminders wait for a link, and the last mail is due %v", s.Kept, s.Last)
+	}
 	for _, step := range []struct {
 		later     int64
 		want      int
@@ -160,5 +164,9 @@ func TestReminderAfterOutage(t *testing.T) {
 			t.Errorf("%+v: %d mails left, %v; reminders: %s", step, n, err, reminders)
 		}
 		waits("after", mailer.Waiting{})
+		kept := strings.Count(reminders, "queued 0")
+		if s := o.status(); s.Kept != kept || (kept == 0) != s.Last.IsZero() || kept > 0 && s.Last.Before(time.Unix(o.now.Load(), 0)) {
+			t.Errorf("%+v: %d reminders wait for a link, want %d; the last is due %v", step, s.Kept, kept, s.Last)
+		}
 	}
 }
