@@ -268,6 +268,9 @@ func items(s string) []string {
 	return list
 }
 
+// lengthForm teaches how a length of time is written.
+const lengthForm = "not a length of time; write it like 30s, 5m or 1h30m"
+
 // setValue reads a value into a field.
 func setValue(field reflect.Value, text string) error {
 	switch v := field.Addr().Interface().(type) {
@@ -280,7 +283,7 @@ func setValue(field reflect.Value, text string) error {
 	case *time.Duration:
 		d, err := time.ParseDuration(text)
 		if err != nil || d < 0 {
-			return fmt.Errorf("%q is not a length of time; write it like 30s, 5m or 1h", text)
+			return fmt.Errorf("%q is %s", text, lengthForm)
 		}
 		*v = d
 		return nil

@@ -54,7 +54,7 @@ strikevote mail resume. What a provider has already got leaves. It stands in the
 committee's log.` + operatorHelp},
 		{name: "resume", args: "-data DIR -by YOU [-spread 30m] [-yes]", short: "let mails leave again", run: runMailResume, long: `
 Ends strikevote mail pause. What is late leaves over the time of -spread, in random
-order. It stands in the committee's log.` + operatorHelp},
+order, or sooner, where it would else be too late. It stands in the committee's log.` + operatorHelp},
 		mailPreviewCommand(),
 		{name: "test", args: "-data DIR [-sender NAME] ADDRESS", short: "send one test mail by each sender", run: runMailTest, long: `
 Sends one mail that is no ballot to an address, by each sender of STRIKEVOTE_MAIL_SENDERS,

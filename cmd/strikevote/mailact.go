@@ -58,13 +58,22 @@ func runMailSend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) e
 func spreadFlag(fs *flag.FlagSet, to *time.Duration, usage string) {
 	fs.Func("spread", usage, func(s string) error {
 		d, err := time.ParseDuration(s)
-		if err == nil && d < 0 {
+		switch {
+		case err != nil:
+			return errors.New("it is " + lengthForm)
+		case d < 0:
 			return errors.New("it is below 0")
+		case d > mostSpread:
+			return fmt.Errorf("mails leave over a week at most, %s", short(mostSpread))
 		}
 		*to = d
-		return err
+		return nil
 	})
 }
+
+// mostSpread is the longest time over which mails leave. A slip of the keys would have them
+// leave when nobody remembers the vote: not all kinds have an end by which they must.
+const mostSpread = 7 * 24 * time.Hour
 
 // queue queues the mails, or says what would be.
 func (x *sending) queue(ctx context.Context, e *env, d *deployment.Deployment, id suite.ElectionID, o *operation) (err error) {
@@ -197,7 +206,8 @@ func runMailResume(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 			if spread < time.Second {
 				return "Mails leave again, and what is late at once.", nil
 			}
-			return "Mails leave again. What is late leaves within " + short(spread.Round(time.Second)) + ", in random order.", nil
+			return "Mails leave again. What is late leaves within " + short(spread.Round(time.Second)) +
+				", in random order; announcements, invitations and reminders sooner, where they would else be late: by the middle of the time that is left for them.", nil
 		})
 }
 
