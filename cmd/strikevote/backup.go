@@ -92,7 +92,7 @@ func runBackup(ctx context.Context, e *env, fs *flag.FlagSet, args []string) err
 	}
 	for _, d := range m.Databases {
 		if d.Log != nil {
-			fmt.Fprintf(e.out, "election %s: a log of %d entries, root %s\n", d.Election, d.Log.Size, d.Log.Root)
+			fmt.Fprintf(e.out, "election %s: log entries: %d, root %s\n", d.Election, d.Log.Size, d.Log.Root)
 		}
 	}
 	fmt.Fprintf(e.out, "backup of the %s's side in %s\nSHA-256 of its manifest: %s\n", m.Side, *out, sum)

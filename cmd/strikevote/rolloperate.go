@@ -50,7 +50,7 @@ func runRollImport(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 		if err := warnSmall(ctx, e, d, id, file.Members); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.out, "\n%d members would be the roll of %s, in place of any imported before.\n", len(file.Members), v.Manifest.Title[0])
+		fmt.Fprintf(e.out, "\n%s would be the roll of %s, in place of any imported before.\n", count(len(file.Members), "member"), v.Manifest.Title[0])
 		if o.dry(e) {
 			return nil
 		}

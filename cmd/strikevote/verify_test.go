@@ -30,7 +30,7 @@ func TestVerifyBegun(t *testing.T) {
 	if err := os.CopyFS(dir, fstest.MapFS(files)); err != nil {
 		t.Fatal(err)
 	}
-	has(t, p.command(exitFalse, "", "verify", dir), "THE RECORD DOES NOT HOLD", "a log of 1 entries cannot be")
+	has(t, p.command(exitFalse, "", "verify", dir), "THE RECORD DOES NOT HOLD", "1 cannot be the number of entries")
 }
 
 // TestVerifyLocking verifies an election whose end the witnesses still sign: at the

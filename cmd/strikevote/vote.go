@@ -287,7 +287,7 @@ func finish(ctx context.Context, e *env, s *voter.Session, f voteFlags) error {
 func choose(e *env, ask *questions, m *election.Manifest, flagged string) (ballot.Choices, error) {
 	given := strings.Split(flagged, ",")
 	if flagged != "" && len(given) != len(m.Questions) {
-		return nil, usageError("-choose takes %d numbers, one for each question", len(m.Questions))
+		return nil, usageError("-choose takes %s, one for each question", count(len(m.Questions), "number"))
 	}
 	var choices ballot.Choices
 	for i, q := range m.Questions {

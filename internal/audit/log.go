@@ -78,7 +78,7 @@ func (a *auditor) openLog(f *finding, name string, policy tlog.Policy) *logState
 		least = 1
 	}
 	if size < least || size > layout.MaxLogSize {
-		f.fault(9, path, "a log of %d entries cannot be: it has a first and a last entry and at most %d", size, layout.MaxLogSize)
+		f.fault(9, path, "%d cannot be the number of entries: a log has a first and a last entry and at most %d", size, layout.MaxLogSize)
 		return nil
 	}
 	if !a.readLeaves(f, l, size) {

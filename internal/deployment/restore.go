@@ -100,7 +100,7 @@ func (x *restoration) check() (err error) {
 			rows += t.Rows
 		}
 		if s := x.states[d.Name]; s != nil {
-			x.Say("database %s: %d rows; a log of %d entries, computed anew: root %s, signed up to %d", d.Name, rows, s.Size, s.Root, s.Signed)
+			x.Say("database %s: %d rows; log entries: %d, computed anew: root %s, signed up to %d", d.Name, rows, s.Size, s.Root, s.Signed)
 		} else {
 			x.Say("database %s: %d rows", d.Name, rows)
 		}

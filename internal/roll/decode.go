@@ -36,6 +36,9 @@ func checkKind(data []byte) error {
 	if bytes.HasPrefix(data, []byte("\xd0\xcf\x11\xe0")) {
 		return oldOffice(data)
 	}
+	if !bytes.HasPrefix(data, []byte(zipMagic)) && zipped(data) {
+		return errDamaged
+	}
 	start := bytes.ToLower(bytes.TrimSpace(bytes.TrimPrefix(data[:min(len(data), 1024)], []byte("\xef\xbb\xbf"))))
 	for _, tag := range []string{"<!doctype", "<html", "<?xml", "<table", "<script"} {
 		if bytes.HasPrefix(start, []byte(tag)) {
@@ -43,6 +46,17 @@ func checkKind(data []byte) error {
 		}
 	}
 	return nil
+}
+
+// zipped reports whether there are parts of a zip file, as in a workbook of which the
+// beginning is lost or overwritten.
+func zipped(data []byte) bool {
+	for _, mark := range []string{zipMagic, "PK\x01\x02", "PK\x05\x06"} {
+		if bytes.Contains(data, []byte(mark)) {
+			return true
+		}
+	}
+	return false
 }
 
 // oldOffice says what a file in the container of old Office programs is. A
@@ -73,6 +87,10 @@ func decode(data []byte) (text, encoding string, err error) {
 	case len(data) >= 4 && data[0] == 0 && data[1] != 0 && data[2] == 0 && data[3] != 0:
 		encoding = "UTF-16 BE"
 		text, err = decode16(data, binary.BigEndian)
+	case bytes.IndexByte(data, 0) >= 0:
+		// Not read as letters of any encoding: the sentence about mixed ones would mislead.
+		return "", "", &NotRollError{"This is not a text file. A roll must be a table saved as CSV. If it was a workbook, it is damaged: " +
+			"open it in a spreadsheet program, and save it again."}
 	case utf8.Valid(data):
 		encoding = "UTF-8"
 		text = strings.TrimPrefix(string(data), "\ufeff")

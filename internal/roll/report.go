@@ -35,10 +35,15 @@ func (f *File) WriteReport(w io.Writer) error {
 	case f.list:
 		fmt.Fprintf(b, "\nThe list can be compared with the roll")
 	default:
-		fmt.Fprintf(b, "\nThe roll can be imported. Every row is complete")
+		fmt.Fprintf(b, "\nThe roll can be imported")
 	}
-	if warnings > 0 {
+	switch {
+	case faults > 0 && warnings > 0:
 		fmt.Fprintf(b, ", and %s to look at", plural(warnings, "warning"))
+	case warnings > 0:
+		fmt.Fprintf(b, "; there %s to look at", plural(warnings, "warning", "is", "are"))
+	case faults == 0 && !f.list:
+		fmt.Fprint(b, ". Every row is complete")
 	}
 	fmt.Fprint(b, ".\n")
 	if f.Rewritten > 0 {
@@ -103,13 +108,48 @@ func writeKind(w io.Writer, kind []Fault) {
 		label = "Warning"
 	}
 	fmt.Fprintf(w, "\n%s: %s (%s)\n  What to do: %s\n", label, kind[0].Problem, plural(len(kind), "time"), kind[0].Remedy)
-	for i, x := range kind {
+	shown := 0
+	for i, same := range alike(kind) {
 		if i == perKind {
-			fmt.Fprintf(w, "  and %d more; the full list is in the table of problems\n", len(kind)-perKind)
+			fmt.Fprintf(w, "  and %d more; the full list is in the table of problems\n", len(kind)-shown)
 			break
 		}
-		fmt.Fprintf(w, "  %s\n", x.where())
+		shown += len(same)
+		fmt.Fprintf(w, "  %s\n", same[0].where())
+		if len(same) == 1 {
+			continue
+		}
+		for _, x := range same[1:perValue] {
+			fmt.Fprintf(w, "  %s\n", x.where())
+		}
+		fmt.Fprintf(w, "  and %s with the same\n", plural(len(same)-perValue, "more row"))
 	}
+}
+
+// perValue is how many rows are named of those in which one value has one warning.
+const perValue = 3
+
+// alike puts together the warnings of a kind that say the same of the same value, where
+// they are more than a few. Which rows have it says no more than how many; a cell that
+// is empty, as a missing address, is another thing in each row, and so is every fault.
+func alike(kind []Fault) [][]Fault {
+	type cell struct{ column, value string }
+	rows := make(map[cell][]Fault)
+	for _, x := range kind {
+		rows[cell{x.Column, x.Value}] = append(rows[cell{x.Column, x.Value}], x)
+	}
+	var list [][]Fault
+	for _, x := range kind {
+		at := cell{x.Column, x.Value}
+		same := rows[at]
+		switch {
+		case !x.Warning || x.Value == "" || x.See != 0 || len(same) <= perValue+1:
+			list = append(list, []Fault{x})
+		case same[0] == x:
+			list = append(list, same)
+		}
+	}
+	return list
 }
 
 // where says where a fault is, in words.

@@ -123,27 +123,68 @@ func TestNotARoll(t *testing.T) {
 	for name, tt := range map[string]struct {
 		data, want string
 	}{
-		"empty":       {"", "empty"},
-		"no rows":     {"number,name,email,group\n", "no rows"},
-		"no header":   {"1,Ann,ann@x.org,A\n2,Bob,b@x.org,A\n", "No column was recognized"},
-		"pdf":         {"%PDF-1.7\n", "PDF"},
-		"cut zip":     {"PK\x03\x04\x14\x00", "damaged"},
-		"empty zip":   {"PK\x05\x06" + strings.Repeat("\x00", 18), "empty zip"},
-		"password":    {"\xd0\xcf\x11\xe0\xa1\xb1" + "E\x00n\x00c\x00r\x00y\x00p\x00t\x00e\x00d\x00P\x00a\x00c\x00k\x00a\x00g\x00e\x00", "password"},
-		"xls":         {"\xd0\xcf\x11\xe0\xa1\xb1", "Excel"},
-		"web page":    {"\n <!DOCTYPE html><html>", "web page"},
-		"binary":      {"number,name\n1,\x00\x00\x00", "not a text file"},
-		"too wide":    {wide, "columns"},
-		"too long":    {long, "rows"},
-		"cut utf-16":  {"\xff\xfen", "cut off"},
-		"mixed":       {"number,name\n1,Jos\xe9\n2," + strings.Repeat("José ", 9), "two encodings"},
-		"broken head": {"\"number,name\n1,2\n", "first line"},
-		"too large":   {strings.Repeat(" ", roll.MaxBytes+1), "larger"},
+		"empty":                {"", "empty"},
+		"no rows":              {"number,name,email,group\n", "no rows"},
+		"no header":            {"1,Ann,ann@x.org,A\n2,Bob,b@x.org,A\n", "No column was recognized"},
+		"pdf":                  {"%PDF-1.7\n", "PDF"},
+		"cut zip":              {"PK\x03\x04\x14\x00", "damaged"},
+		"broken head of a zip": {"XX\x03\x04\x14\x00" + strings.Repeat("José\xe9 ", 9) + "PK\x01\x02\x14", "workbook is damaged"},
+		"broken workbook":      {"XX\x00\x04" + strings.Repeat("José\xe9 ", 9), "it is damaged"},
+		"empty zip":            {"PK\x05\x06" + strings.Repeat("\x00", 18), "empty zip"},
+		"password":             {"\xd0\xcf\x11\xe0\xa1\xb1" + "E\x00n\x00c\x00r\x00y\x00p\x00t\x00e\x00d\x00P\x00a\x00c\x00k\x00a\x00g\x00e\x00", "password"},
+		"xls":                  {"\xd0\xcf\x11\xe0\xa1\xb1", "Excel"},
+		"web page":             {"\n <!DOCTYPE html><html>", "web page"},
+		"binary":               {"number,name\n1,\x00\x00\x00", "not a text file"},
+		"too wide":             {wide, "columns"},
+		"too long":             {long, "rows"},
+		"cut utf-16":           {"\xff\xfen", "cut off"},
+		"mixed":                {"number,name\n1,Jos\xe9\n2," + strings.Repeat("José ", 9), "two encodings"},
+		"broken head":          {"\"number,name\n1,2\n", "first line"},
+		"too large":            {strings.Repeat(" ", roll.MaxBytes+1), "larger"},
 	} {
 		_, err := roll.Read([]byte(tt.data), roll.Options{})
 		if bad := new(roll.NotRollError); !errors.As(err, &bad) || !strings.Contains(bad.Sentence, tt.want) {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+}
+
+// TestReportAlike: one warning about one value is not said of each of many rows. What
+// stands in a row alone, or is missing there, is named for each.
+func TestReportAlike(t *testing.T) {
+	t.Parallel()
+	text := "Member No;Name;E-Mail;Unit;Language\n"
+	for i := range 42 {
+		mail := fmt.Sprintf("m%d@work.example", i)
+		if i%2 == 1 {
+			mail = ""
+		}
+		text += fmt.Sprintf("M%02d;Name %d;%s;A;%s\n", i, i, mail, []string{"French", "Dutch"}[i/40])
+	}
+	f := read(t, []byte(text), roll.Options{Languages: []string{"en"}, EmployerDomains: []string{"work.example"}})
+	var b bytes.Buffer
+	if err := f.WriteReport(&b); err != nil {
+		t.Fatal(err)
+	}
+	said := b.String()
+	for want, times := range map[string]int{
+		"The roll can be imported; there are 84 warnings to look at.\n": 1,
+		"Every row is complete":         0,
+		"in this language. (42 times)":  1,
+		"column \"Language\": French\n": 3,
+		"  row 3 (line 4), column \"Language\": French\n  and 37 more rows with the same\n": 1,
+		"column \"Language\": Dutch\n": 2,
+		"@work.example\n":              21,
+		", column \"E-Mail\"\n":        21,
+		"in the table of problems":     0,
+	} {
+		if n := strings.Count(said, want); n != times {
+			t.Errorf("%q is said %d times, want %d:\n%s", want, n, times, said)
+		}
+	}
+	b.Reset()
+	if err := read(t, []byte("Member No;Name;E-Mail;Unit\n1;Ann;ann@mail.example;A\n"), roll.Options{}).WriteReport(&b); err != nil || !strings.Contains(b.String(), "\nThe roll can be imported. Every row is complete.\n") {
+		t.Errorf("%v: %s", err, &b)
 	}
 }
 
