@@ -29,10 +29,10 @@ sources := cmd internal migrations templates
 
 # The race detector makes arithmetic ten times slower. The protocol has no
 # goroutine, and those of the auditor run under the detector in the tests of the
-# demo. What bundles the scripts has none either, and waits for Node. What the
-# commands and the model run is tested under it package by package.
+# demo. What bundles the scripts has none either, and waits for Node, nor has what reads
+# rolls. What the commands and the model run is tested under it package by package.
 arithmetic := ./internal/protocol/... ./internal/audit/...
-unraced    := $(arithmetic) ./internal/bundle/... ./internal/model ./internal/torture ./internal/browser ./cmd/strikevote
+unraced    := $(arithmetic) ./internal/bundle/... ./internal/roll ./internal/model ./internal/torture ./internal/browser ./cmd/strikevote
 # Of others' packages those that only calculate are not watched by the detector either: a
 # tenth to a third of the time of a package's tests. No package belongs here whose locks or generic functions
 # guard what other packages read, for their order would not be seen: not all of crypto.
@@ -83,7 +83,7 @@ test: audit
 	  GOOS=$${s%/*} GOARCH=$${s#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/strikevote || exit 1; \
 	done
 	$(GO) test $(unraced)
-	$(GO) test -race $(patsubst %,-gcflags=%=-race=false,$(plain)) $$($(GO) list ./... | grep -v -e /internal/protocol/ -e /internal/audit -e /internal/bundle -e /internal/model -e /internal/torture -e /internal/browser -e /cmd/)
+	$(GO) test -race $(patsubst %,-gcflags=%=-race=false,$(plain)) $$($(GO) list ./... | grep -v -e /internal/protocol/ -e /internal/audit -e /internal/bundle -e /internal/roll -e /internal/model -e /internal/torture -e /internal/browser -e /cmd/)
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem $(arithmetic)
