@@ -66,7 +66,15 @@ func runVerify(ctx context.Context, e *env, fs *flag.FlagSet, args []string) err
 			return ctx.Err()
 		case <-time.After(2 * time.Second):
 		}
-		report, _, err = verifyOnce(ctx, e, fs.Arg(0), o)
+		again, _, aerr := verifyOnce(ctx, e, fs.Arg(0), o)
+		switch {
+		case aerr == nil, errors.Is(aerr, layout.ErrLocking), ctx.Err() != nil:
+			report, err = again, aerr
+		default:
+			// A service that answers no second time has not taken back what it showed.
+			bars.done()
+			fmt.Fprintf(e.err, "It could not be read a second time (%v). This is what was read:\n", aerr)
+		}
 	}
 	bars.done()
 	if err != nil {

@@ -91,3 +91,25 @@ func TestVerifyChanging(t *testing.T) {
 		t.Errorf("it was read %d times", passes.Load())
 	}
 }
+
+// TestVerifyAway verifies a false record at a service that answers no second look. A
+// service that could take back so what it has shown would never be caught.
+func TestVerifyAway(t *testing.T) {
+	t.Parallel()
+	_, files := audittest.Record(t, audittest.Options{Ballots: 4})
+	delete(files, layout.Certification)
+	shown := http.FileServerFS(fstest.MapFS(files))
+	var passes atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path[1:] == layout.Manifest && passes.Add(1) > 1 {
+			http.NotFound(w, r)
+			return
+		}
+		shown.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	has(t, (&person{t}).command(exitFalse, "", "verify", server.URL), "THE RECORD DOES NOT HOLD", "a second time")
+	if passes.Load() < 2 {
+		t.Error("it was read once")
+	}
+}
