@@ -5,8 +5,10 @@ package deployment
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"syscall"
+	"time"
 )
 
 // A hold is what a process has on a data folder while it serves it. It is the kernel's,
@@ -20,9 +22,16 @@ func holdShared(data string) (*hold, error) {
 	return lockFolder(data, syscall.LOCK_SH)
 }
 
-// holdAlone returns [ErrServed] while somebody else holds the folder.
-func holdAlone(data string) (*hold, error) {
-	return lockFolder(data, syscall.LOCK_EX|syscall.LOCK_NB)
+// holdAlone returns [ErrServed] while somebody else holds the folder. Another one who
+// only looks is gone when it looks again.
+func holdAlone(data string) (h *hold, err error) {
+	for range 4 {
+		if h, err = lockFolder(data, syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, ErrServed) {
+			break
+		}
+		time.Sleep(time.Millisecond + rand.N(4*time.Millisecond))
+	}
+	return h, err
 }
 
 func lockFolder(data string, how int) (*hold, error) {
@@ -47,10 +56,13 @@ func lockFolder(data string, how int) (*hold, error) {
 	return nil, errors.Join(err, f.Close())
 }
 
-// release ends it; ending none, or one that has ended, is fine.
+// release ends it; ending none is fine.
 func (h *hold) release() error {
 	if h == nil {
 		return nil
 	}
-	return h.f.Close()
+	// Closing it alone would leave the lock to a child that has begun and runs no program
+	// of its own yet.
+	err := syscall.Flock(int(h.f.Fd()), syscall.LOCK_UN)
+	return errors.Join(err, h.f.Close())
 }
