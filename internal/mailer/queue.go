@@ -124,9 +124,10 @@ const (
 )
 
 // linkedBefore is whether a mail c is a word to an old address and a link had left before:
-// whoever never had one is not to look for it.
+// whoever never had one is not to look for it. It left at its last time: one whose turn had
+// come before the correction, and that was held back, went to the new address.
 const linkedBefore = `c.kind = 'replaced' AND EXISTS (SELECT FROM registrar.outbox w WHERE w.on_roll AND w.kind IN ('invitation', 'resend', 'corrected')
-	AND w.group_id = c.group_id AND w.roll_index = c.roll_index AND w.state = 'sent' AND w.turn < c.turn)`
+	AND w.group_id = c.group_id AND w.roll_index = c.roll_index AND w.state = 'sent' AND w.not_before < c.turn)`
 
 // claim leases mails that are due, or whose lease ran out with their process. A reminder
 // speaks of the link that came before: while the mail that brings it waits, also for

@@ -212,6 +212,49 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// TestStoppedLate: a link that was held back until after the correction went to the new
+// address, and whoever reads the old one hears of none, even if the word comes later still.
+func TestStoppedLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	w.at(electiontest.Open)
+	if _, err := w.r.Enqueue(ctx, mailer.Invitation, w.clock(), 0); err != nil {
+		t.Fatal(err)
+	}
+	w.now.Add(60)
+	if err := w.r.NewLink(ctx, electiontest.MemberNo(1, 0), "new@mail.example", "Olga", "moved"); err != nil {
+		t.Fatal(err)
+	}
+	// Its first attempt failed.
+	if _, err := w.db.Owner.Exec(ctx, `UPDATE registrar.outbox SET attempts = 1, not_before = not_before + interval '15 minutes' WHERE kind = 'replaced'`); err != nil {
+		t.Fatal(err)
+	}
+	c := &carrier{takes: true}
+	m := w.mailer(c)
+	for range 2 {
+		w.now.Add(600)
+		if _, err := m.Drain(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	links, words := 0, 0
+	for _, mail := range c.mails {
+		switch {
+		case mail.To == "new@mail.example":
+			links++
+		case strings.Contains(mail.Subject, "no longer used"):
+			words++
+			if strings.Contains(mail.Text+mail.HTML, "have stopped") {
+				t.Errorf("it speaks of links:\n%s", mail.Text)
+			}
+		}
+	}
+	if links == 0 || words != 1 {
+		t.Errorf("%d links to the new address, %d words to the old one", links, words)
+	}
+}
+
 // TestKeptBackSpacing: what lies between two mails that remind is reckoned from when the
 // first may leave, for a member whose link was new, or left late, too. It is the same
 // whoever has voted meanwhile. The negative controls are all other members.
