@@ -201,6 +201,10 @@ func runRollAddress(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 		if err := d.CorrectAddress(ctx, id, fs.Arg(0), address, by, *reason); err != nil {
 			return err
 		}
+		if address == "" && m.Email == "" {
+			fmt.Fprintln(e.out, "\nDone. The old link has ended, and no mail brings the new one: "+slipInstead)
+			return nil
+		}
 		if v.Phase == election.PhaseSealed {
 			fmt.Fprintln(e.out, "\nDone. The link leaves with the invitation, when voting has opened.")
 			if address != "" {

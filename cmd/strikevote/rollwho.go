@@ -26,10 +26,15 @@ func personWords(watched bool, m registrar.Member) string {
 	return number + ": " + strings.Join(who, ", ")
 }
 
+// slipInstead is what to do for a member to whom no mail can go.
+const slipInstead = "print a sealed slip then, strikevote roll slips, or give an address with -email."
+
 // newLinkWords says where a new link would go.
 func newLinkWords(watched bool, m registrar.Member, address string) string {
 	const ends = "a new link; the old one ends. It is possible only before a ballot was issued."
 	switch {
+	case address == "" && m.Email == "":
+		return "They have no address, so no mail would bring the new link: " + slipInstead + " They would get " + ends
 	case address == "":
 		return "They would keep the address, and get " + ends
 	case address == m.Email:

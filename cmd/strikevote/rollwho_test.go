@@ -29,6 +29,11 @@ func TestPersonWords(t *testing.T) {
 	if said := newLinkWords(false, m, "new@mail.example"); strings.Contains(said, "@") {
 		t.Error(said)
 	}
+	m.Email = ""
+	if said := newLinkWords(true, m, ""); strings.Contains(said, "keep the address") || !strings.Contains(said, "roll slips") || !strings.Contains(said, "the old one ends") {
+		t.Error(said)
+	}
+	m.Email = "ann@mail.example"
 	for address, want := range map[string]string{"": "keep the address", "ann@mail.example": "have this address already"} {
 		if said := newLinkWords(true, m, address); !strings.Contains(said, want) || !strings.Contains(said, "the old one ends") {
 			t.Error(said)
