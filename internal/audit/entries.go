@@ -39,6 +39,7 @@ type eligibility struct {
 	acts     []ledgerAct
 	accepted map[suite.BallotID]suite.GroupID // envelopes that were accepted
 	outside  map[suite.Hash]bool              // deposits of those not on the roll
+	taken    map[suite.Hash]seat              // where there is no roll, all that were used
 	final    *ledger.Final
 }
 
@@ -95,6 +96,7 @@ func (a *auditor) checkEntries(f *finding) string {
 		counter:  ledger.NewCounter(a.m),
 		accepted: make(map[suite.BallotID]suite.GroupID),
 		outside:  make(map[suite.Hash]bool),
+		taken:    make(map[suite.Hash]seat),
 	}
 	if a.seats == nil {
 		f.cannot("whether issuances and deposits belong to members, because the roll does not hold")
@@ -166,10 +168,14 @@ func (a *auditor) deposit(x ledger.Deposit) error {
 
 // take uses a seat.
 func (a *auditor) take(blinded suite.Hash, g suite.GroupID, to use) error {
-	if a.seats == nil {
-		return nil // reported once
+	seats := a.seats
+	if seats == nil {
+		seats = a.entries.taken
 	}
-	s, ok := a.seats[blinded]
+	s, ok := seats[blinded]
+	if !ok && a.seats == nil {
+		s, ok = seat{group: g}, true // that the roll does not hold is reported once
+	}
 	switch {
 	case !ok:
 		return errors.New("its leaf is not on the roll, nor was it added before (SPEC 18)")
@@ -178,7 +184,7 @@ func (a *auditor) take(blinded suite.Hash, g suite.GroupID, to use) error {
 	case s.use != unused:
 		return fmt.Errorf("its leaf was %s before (SPEC 18)", s.use)
 	}
-	a.seats[blinded] = seat{g, to}
+	seats[blinded] = seat{g, to}
 	return nil
 }
 

@@ -26,7 +26,8 @@ func (a *auditor) live() bool { return !a.o.Fetched.IsZero() }
 //
 //   - Everything that is there was checked, under the log's own signature at least,
 //     and one fault that a lock does not bring makes the record false at once. So a
-//     log that was cut hides only what was cut off.
+//     log that was cut hides only what was cut off, and rolls that are withheld only
+//     who is not on them.
 //   - Until the lock is due the service need not have locked at all. Afterwards it
 //     has an hour by the reader's clock. Due is counted from the manifest and from
 //     acts that the committee signed, never from the time of a cosignature: a

@@ -159,6 +159,27 @@ func TestLockingFalse(t *testing.T) {
 	}
 }
 
+// TestLockingTwice: a service that withholds the rolls does not hide a member who got
+// two ballots, of which the ledger tells.
+func TestLockingTwice(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"one ballot", "two ballots"} {
+		e := made(t, audittest.Options{Ballots: 8, Single: true, Stage: layout.Locked})
+		if kind == "two ballots" {
+			insert(e, e.Issuance(1, 0))
+		}
+		state := without(unsigned(e.Publish(t), layout.Ledger), layout.Roll(1), layout.StatementRegistrar)
+		r, err := audit.Verify(t.Context(), remote{state}, audit.Options{Fetched: last})
+		if kind == "one ballot" {
+			if !errors.Is(err, layout.ErrLocking) {
+				t.Errorf("%s: got %v, want %v", kind, err, layout.ErrLocking)
+			}
+		} else if err != nil || r.Verified || !strings.Contains(faults(r), "issued on before") {
+			t.Errorf("%s: got %v, or another fault", kind, err)
+		}
+	}
+}
+
 // TestLockingDue: without an envelope the hour begins when casting has ended, not
 // when the last envelope would have been decided.
 func TestLockingDue(t *testing.T) {
