@@ -69,8 +69,11 @@ var ErrNotServed = errors.New("no service runs on this data folder; start strike
 // HealthAddress returns where the running service of a data folder says whether it is
 // ready, or [ErrNotServed].
 func HealthAddress(data string) (string, error) {
-	if err := Unserved(data); !errors.Is(err, ErrServed) {
-		return "", errors.Join(ErrNotServed, err)
+	switch err := Unserved(data); {
+	case err == nil:
+		return "", ErrNotServed
+	case !errors.Is(err, ErrServed):
+		return "", err // whether one runs could not be seen
 	}
 	noted, err := (&Deployment{c: Config{Data: data}}).readNoted()
 	if err == nil && noted[listenAdmin] == "" {

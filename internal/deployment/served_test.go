@@ -81,6 +81,10 @@ func TestUnserved(t *testing.T) {
 	if _, err := HealthAddress(data); !errors.Is(err, ErrNotServed) {
 		t.Errorf("another's health: got %v, want ErrNotServed", err)
 	}
+	// Of a folder that cannot be opened nothing is said.
+	if _, err := HealthAddress(filepath.Join(data, "listen.json", "data")); err == nil || errors.Is(err, ErrNotServed) {
+		t.Errorf("a folder that cannot be opened: got %v", err)
+	}
 	// Two processes of the service have it, and then one.
 	var holds []*hold
 	for range 2 {
