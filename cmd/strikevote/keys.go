@@ -70,11 +70,6 @@ func runKeysSeal(ctx context.Context, e *env, fs *flag.FlagSet, args []string) e
 	if _, err := os.Stat(c.Data); err != nil {
 		return fmt.Errorf("looking for the data folder: %w", err)
 	}
-	// It would make a plain key beside the sealed ones, or take a file that is
-	// being written for what a crash left.
-	if err := deployment.Unserved(c.Data); err != nil {
-		return err
-	}
 	master, err := secret.Load(c.MasterKeyFile)
 	if err != nil {
 		return err

@@ -5,49 +5,48 @@ package deployment
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"syscall"
 	"time"
 )
 
-// A hold is what a process has on a data folder while it serves it. It is the kernel's,
+// A hold is what a process has on a data folder while it serves it, or needs it alone. It is the kernel's,
 // so it ends with the process, however that ends, and it is on the folder itself, so
 // there is no file that a copy of the folder would take along.
 type hold struct{ f *os.File }
 
-// holdShared holds a folder beside the other processes of its service.
-func holdShared(data string) (*hold, error) {
-	// Who holds it alone only looks, and has gone in a moment.
-	return lockFolder(data, syscall.LOCK_SH)
-}
+// holdShared holds a folder beside the other processes of its service. It returns
+// [ErrAlone] while one has it alone.
+func holdShared(data string) (*hold, error) { return holdFolder(data, syscall.LOCK_SH, ErrAlone) }
 
-// holdAlone returns [ErrServed] while somebody else holds the folder. Another one who
-// only looks is gone when it looks again.
-func holdAlone(data string) (h *hold, err error) {
-	for range 4 {
-		if h, err = lockFolder(data, syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, ErrServed) {
+// holdAlone returns [ErrServed] while somebody else holds the folder.
+func holdAlone(data string) (*hold, error) { return holdFolder(data, syscall.LOCK_EX, ErrServed) }
+
+// holdFolder tries it a few times: whoever only looks has gone in a moment.
+func holdFolder(data string, how int, refused error) (h *hold, err error) {
+	for pause := time.Millisecond; pause < 20*time.Millisecond; pause *= 2 {
+		if h, err = lockFolder(data, how, refused); !errors.Is(err, refused) {
 			break
 		}
-		time.Sleep(time.Millisecond + rand.N(4*time.Millisecond))
+		time.Sleep(pause)
 	}
 	return h, err
 }
 
-func lockFolder(data string, how int) (*hold, error) {
+func lockFolder(data string, how int, refused error) (*hold, error) {
 	f, err := os.Open(data)
 	if err != nil {
 		return nil, fmt.Errorf("holding the data folder: %w", err)
 	}
 	for {
-		err = syscall.Flock(int(f.Fd()), how)
+		err = syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EINTR) {
 			break
 		}
 	}
 	switch {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		err = ErrServed
+		err = refused
 	case err != nil:
 		err = fmt.Errorf("holding the data folder: %w", err)
 	default:

@@ -208,6 +208,12 @@ func (x *restoration) restore(ctx context.Context) (err error) {
 	if err := os.MkdirAll(x.c.Data, 0o711); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
+	// A service that started meanwhile would make an empty database in the place of this.
+	held, err := holdAlone(x.c.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, held.release()) }()
 	s := new(servers)
 	s.registrar, s.box = x.c.Registrar, x.c.Box
 	side := s.sideOf(x.a.Side)

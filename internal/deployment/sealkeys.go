@@ -21,14 +21,20 @@ const (
 	unfinished = "new-"
 )
 
-// SealKeys seals every key file of a data folder under a master key, with the
-// service stopped, see [Unserved]. Files that are sealed already stay; those sealed under the
+// SealKeys seals every key file of a data folder under a master key. It has the folder
+// alone, and returns [ErrServed] while a service runs there: that would make a plain key
+// beside the sealed ones, or its new file be taken for what a crash left. Files that are sealed already stay; those sealed under the
 // master key old, which may be nil, are sealed anew. Unless do is set it only
 // says what it would do.
 //
 // It may be interrupted at any moment and run again: a key is overwritten only
 // after its sealed file was read back from the disk, opened and compared.
-func SealKeys(data string, master, old *secret.Sealer, do bool, say func(format string, args ...any)) error {
+func SealKeys(data string, master, old *secret.Sealer, do bool, say func(format string, args ...any)) (err error) {
+	held, err := holdAlone(data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, held.release()) }()
 	found, err := keyFiles(data)
 	if err != nil {
 		return err

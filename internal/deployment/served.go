@@ -13,6 +13,8 @@ var (
 	// ErrServed is returned for what needs a data folder alone, or the addresses of its
 	// service, while a service runs there.
 	ErrServed = errors.New("strikevote serve runs on this data folder already; stop it first")
+	// ErrAlone is returned to a service whose data folder another command has alone.
+	ErrAlone = errors.New("another command works on this data folder alone, as restore and keys seal do; start again when it has ended")
 	// ErrTaken is returned for an address of a service that another program has: a
 	// service of another folder perhaps, from whose backup this one was restored.
 	ErrTaken = errors.New("no service runs on this data folder, and another program has an address of it, perhaps strikevote serve on another folder; " +

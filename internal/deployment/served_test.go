@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"strikevote/internal/backup"
 	"strikevote/internal/protocol/suite"
 )
 
@@ -146,6 +147,43 @@ func TestOccupied(t *testing.T) {
 		t.Errorf("%d databases were begun, want both", n)
 	}
 	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAlone: what has a folder alone is refused while a service holds it, and a service
+// while that works; neither waits for the other unseen.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	c := Config{Data: t.TempDir()}
+	alone, err := holdAlone(c.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), c); !errors.Is(err, ErrAlone) {
+		t.Errorf("a service beside a restore: %v", err)
+	}
+	if left, err := os.ReadDir(c.Data); err != nil || len(left) > 0 {
+		t.Errorf("it made %v, %v", left, err)
+	}
+	if err := alone.release(); err != nil {
+		t.Fatal(err)
+	}
+	serving, err := holdShared(c.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, do := range map[string]func() error{
+		"sealing keys": func() error { return SealKeys(c.Data, masterKey(1), nil, true, func(string, ...any) {}) },
+		"a restore": func() error {
+			return (&restoration{c: c, a: &backup.Archive{Manifest: backup.Manifest{Side: sideBox}}}).restore(t.Context())
+		},
+	} {
+		if err := do(); !errors.Is(err, ErrServed) {
+			t.Errorf("%s beside a service: %v", what, err)
+		}
+	}
+	if err := serving.release(); err != nil {
 		t.Error(err)
 	}
 }
