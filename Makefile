@@ -38,7 +38,7 @@ unraced    := $(arithmetic) ./internal/bundle/... ./internal/roll ./internal/mod
 # guard what other packages read, for their order would not be seen: not all of crypto.
 plain := filippo.io/... golang.org/x/crypto/argon2 math/big $(addprefix crypto/internal/fips140/,bigmod edwards25519/... sha256 sha512)
 # Packages whose tests attack; those tests are named TestTorture and more.
-tortured   := ./internal/torture ./internal/audit ./internal/ballotbox ./internal/registrar ./internal/mailer ./internal/board ./internal/witness
+tortured   := ./internal/torture ./internal/model ./internal/audit ./internal/ballotbox ./internal/registrar ./internal/mailer ./internal/board ./internal/witness
 
 # Tests make and remove databases, of hundreds of files each, by the thousand. They do it
 # in memory where there is enough and programs may run from there; no test cuts the power,

@@ -9,30 +9,33 @@ import (
 	"testing"
 
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/torture"
 )
 
-// stories are told under each rule, of so many steps at most.
+// stories are told under each rule, more in the long form.
+var stories = torture.Pick(300, 500)
+
 const (
-	stories = 500
-	length  = 24
-	audits  = 5 // one story of so many goes through the whole audit
+	length = 24 // steps of a story, at most
+	audits = 5  // one story of so many goes through the whole audit
 )
 
 // seen counts what the stories were about: a comparison in which nothing
 // happens shows nothing.
 var seen struct{ all, audited, material, undecided, notCast, accepted, rejected atomic.Int64 }
 
-// TestStories tells 1,000 random stories. STRIKEVOTE_STORY names one to be told
-// alone, as a failure prints it.
-func TestStories(t *testing.T) {
+// TestTortureStories tells random stories, 1,000 in the long form. STRIKEVOTE_STORY names
+// one to be told alone, as a failure prints it.
+func TestTortureStories(t *testing.T) {
 	only, _ := strconv.Atoi(os.Getenv("STRIKEVOTE_STORY"))
 	t.Run("all", func(t *testing.T) {
-		for i, rule := range rules(t) {
+		list := rules(t)
+		for i, rule := range list {
 			t.Run(fmt.Sprint("rule ", i), func(t *testing.T) {
 				t.Parallel()
 				s := newStage(t, rule)
 				for n := range stories {
-					if seed := i*stories + n + 1; only == 0 || seed == only {
+					if seed := n*len(list) + i + 1; only == 0 || seed == only {
 						t.Run(fmt.Sprint("story ", seed), func(t *testing.T) { s.tell(t, uint64(seed)) })
 					}
 				}
@@ -44,15 +47,22 @@ func TestStories(t *testing.T) {
 	if only != 0 {
 		return
 	}
-	if seen.all.Load() != 2*stories || seen.audited.Load() != 2*stories/audits {
+	want := int64(2 * stories)
+	if seen.all.Load() != want || seen.audited.Load() != want/audits {
 		t.Errorf("%d stories were told, %d audited", seen.all.Load(), seen.audited.Load())
 	}
-	for what, n := range map[string]int64{"material": seen.material.Load(), "immaterial": 2*stories - seen.material.Load(), "accepted": seen.accepted.Load(),
+	for what, n := range map[string]int64{"material": seen.material.Load(), "immaterial": want - seen.material.Load(), "accepted": seen.accepted.Load(),
 		"rejected": seen.rejected.Load(), "undecided": seen.undecided.Load(), "not cast": seen.notCast.Load()} {
-		if n < stories/4 {
+		if n < want/8 {
 			t.Errorf("only %d are %s: the stories are about something else", n, what)
 		}
 	}
+	torture.Report(t, torture.Row{
+		What:     "random elections with envelopes, decisions, strikes and additions, next to a model that counts by hand",
+		Target:   "every count and every outcome is the model's",
+		Measured: fmt.Sprintf("%d elections, %d of them through the whole audit", seen.all.Load(), seen.audited.Load()),
+		Control:  "TestModelNotices: a model with one thing changed differs",
+	})
 }
 
 func (s *stage) tell(t *testing.T, seed uint64) {
