@@ -80,6 +80,13 @@ func TestRedaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
+	// The time of a line has the digits of two choices in it now and then.
+	timeless := &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}
 	for _, v := range []any{
 		secret, &secret, choices, &choices, s, *s,
 		[]ballot.Secret{secret}, map[string]ballot.Choices{"k": choices},
@@ -98,8 +105,8 @@ func TestRedaction(t *testing.T) {
 			t.Fatal(err)
 		}
 		out.Write(j)
-		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "v", v)
-		slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "v", v)
+		slog.New(slog.NewTextHandler(&out, timeless)).Info("x", "v", v)
+		slog.New(slog.NewJSONHandler(&out, timeless)).Info("x", "v", v)
 	}
 	got := strings.ToLower(out.String())
 	prk := literalSeal(c, secret, "typed", choices).prk
