@@ -113,14 +113,14 @@ func LinkAge(m *election.Manifest) time.Duration {
 }
 
 const (
-	// itsLink is the mail w that brings the link of which a reminder o speaks.
-	itsLink = `SELECT FROM registrar.outbox w
+	// itsLink finds the mail w that brings the link of which a reminder o speaks.
+	itsLink = ` FROM registrar.outbox w
 	WHERE o.kind IN ('reminder', 'closing') AND o.on_roll AND w.kind IN ('invitation', 'corrected') AND w.on_roll
 		AND w.group_id = o.group_id AND w.roll_index = o.roll_index`
 	// linkWaits is whether a mail o is a reminder whose link has not left.
-	linkWaits = `EXISTS (` + itsLink + ` AND w.state IN ('queued', 'leased'))`
+	linkWaits = `EXISTS (SELECT` + itsLink + ` AND w.state IN ('queued', 'leased'))`
 	// keptBack is whether a mail o is a reminder whose link waits, or has left only since $2.
-	keptBack = `EXISTS (` + itsLink + ` AND (w.state IN ('queued', 'leased') OR w.state = 'sent' AND w.not_before > $2))`
+	keptBack = `EXISTS (SELECT` + itsLink + ` AND (w.state IN ('queued', 'leased') OR w.state = 'sent' AND w.not_before > $2))`
 )
 
 // linkedBefore is whether a mail c is a word to an old address and a link had left before:

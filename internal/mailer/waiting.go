@@ -26,9 +26,7 @@ func Waits(ctx context.Context, pool *pgxpool.Pool, m *election.Manifest, now ti
 	var first *time.Time
 	err = pool.QueryRow(ctx, `
 		SELECT count(*), min(GREATEST(not_before, free)) FILTER (WHERE not_before <= $1), EXISTS (SELECT FROM registrar.mail_pause WHERE paused)
-		FROM registrar.outbox o CROSS JOIN LATERAL (SELECT max(w.not_before) + ($1::timestamptz - $2::timestamptz) AS free FROM registrar.outbox w
-			WHERE o.kind IN ('reminder', 'closing') AND o.on_roll AND w.kind IN ('invitation', 'corrected') AND w.on_roll
-				AND w.group_id = o.group_id AND w.roll_index = o.roll_index AND w.state = 'sent') link
+		FROM registrar.outbox o CROSS JOIN LATERAL (SELECT max(w.not_before) + ($1::timestamptz - $2::timestamptz) AS free`+itsLink+` AND w.state = 'sent') link
 		WHERE state IN ('queued', 'leased') AND (not_before <= $1 OR attempts > 0)
 			AND (kind = ANY ($3) OR kind IN ('reminder', 'closing') AND attempts = 0 AND NOT `+keptBack+`)`,
 		now.UTC(), now.Add(-LinkAge(m)).UTC(), neutral).Scan(&w.Mails, &first, &w.Paused)
