@@ -25,8 +25,10 @@ func showElection(ctx context.Context, e *env, d *deployment.Deployment, id suit
 	}
 	var witnesses []deployment.Witness
 	if v.Phase != "draft" {
-		// Of a box on another host that is not reached nothing is said.
-		witnesses, _ = d.Witnesses(ctx, id)
+		if witnesses, err = d.Witnesses(ctx, id); err != nil {
+			// A box on another host, perhaps, that is not reached. The rest is shown.
+			fmt.Fprintf(e.err, "How far the witnesses have come cannot be seen now: %v\n", err)
+		}
 	}
 	show(e, d, v, witnesses)
 	if v.Phase == "draft" {
@@ -71,7 +73,7 @@ func show(e *env, d *deployment.Deployment, v *deployment.Overview, witnesses []
 		fmt.Fprintf(e.out, "rests      %v\nnext       nothing is signed, issued, taken or mailed: put back the newest state of its database, see Backups in deploy/README.md\n", v.Rests)
 		return
 	}
-	fmt.Fprintf(e.out, "next       %s\n", next(v, witnesses, time.Now()))
+	fmt.Fprintf(e.out, "next       %s\n", next(v, witnesses, e.clock()))
 }
 
 // showDowntime says when a part of the service did not answer, and what the rule
