@@ -173,17 +173,17 @@ var quiet = api.Plugin{Name: "quiet", Setup: func(b api.PluginBuild) {
 		if err != nil {
 			return api.OnLoadResult{}, err
 		}
-		out := said.ReplaceAllString(string(source), "$1()")
-		out = thrown.ReplaceAllString(out, "throw new $1();")
-		loader := api.LoaderJS
+		text, loader := string(source), api.LoaderJS
 		if filepath.Base(a.Path) == library {
+			if text, err = cut(text); err != nil {
+				return api.OnLoadResult{}, err
+			}
 			// By the rules of TypeScript, in which the library is written, a field is
 			// set by the constructor, and not defined before: that takes a call for each.
 			loader = api.LoaderTS
-			if out = rootless.ReplaceAllString(out, "$1 throw new Error(); }"); !strings.Contains(out, "FpSqrt(P) { throw") {
-				return api.OnLoadResult{}, errors.New("the library takes roots in another way than before")
-			}
 		}
+		out := said.ReplaceAllString(text, "$1()")
+		out = thrown.ReplaceAllString(out, "throw new $1();")
 		return api.OnLoadResult{Contents: &out, ResolveDir: filepath.Dir(a.Path), Loader: loader}, nil
 	})
 }}
@@ -194,10 +194,6 @@ var said = regexp.MustCompile(`\b(new (?:\w*Error|Again|BadAnswer|(?:ballot\.)?M
 // thrown finds the same with texts that are put together, each in a statement of one
 // line. Most are the library's.
 var thrown = regexp.MustCompile(`(?m)\bthrow new (\w*Error)\(.*\);$`)
-
-// rootless finds what chooses a way to take roots in any field. The groups have their own
-// for their fields, and nothing calls another; if something did, it would stop.
-var rootless = regexp.MustCompile(`(?s)(\nfunction FpSqrt\(P\) \{).*?\n\}`)
 
 // library is what noble.go makes.
 const library = "noble.js"

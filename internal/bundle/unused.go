@@ -51,39 +51,39 @@ func withoutUnused(assets, module string) (string, error) {
 	}
 }
 
-// dropUnused drops the methods of the first name that nothing else has. Those of one
-// name go together, for some only pass a call on to another.
+// dropUnused drops the methods of the first name that nothing else has.
 func dropUnused(module, others string) string {
-	lines := strings.SplitAfter(module, "\n")
-	var names []string
-	spans := make(map[string][][2]int) // from a method's comment to behind its brace
-	for i, line := range lines {
-		m := method.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+	for line := range strings.SplitSeq(module, "\n") {
+		m := method.FindStringSubmatch(line)
 		if m == nil || called[m[2]] || statement.MatchString(m[2]) {
 			continue
 		}
-		begin, end := i, i+1
-		for end < len(lines) && lines[end] != m[1]+"}\n" {
-			end++
-		}
-		for begin > 0 && comment.MatchString(strings.TrimSuffix(lines[begin-1], "\n")) {
-			begin--
-		}
-		names = append(names, m[2])
-		spans[m[2]] = append(spans[m[2]], [2]int{begin, min(end+1, len(lines))})
-	}
-	for _, name := range names {
-		var rest strings.Builder
-		at := 0
-		for _, span := range spans[name] {
-			rest.WriteString(strings.Join(lines[at:span[0]], ""))
-			at = span[1]
-		}
-		rest.WriteString(strings.Join(lines[at:], ""))
-		word := regexp.MustCompile(`(?:^|[^\w$])` + regexp.QuoteMeta(name) + `(?:$|[^\w$])`)
-		if !word.MatchString(comment.ReplaceAllString(rest.String(), "")) && !word.MatchString(others) {
-			return rest.String()
+		rest := withoutMethod(module, m[2])
+		word := regexp.MustCompile(`(?:^|[^\w$])` + regexp.QuoteMeta(m[2]) + `(?:$|[^\w$])`)
+		if !word.MatchString(comment.ReplaceAllString(rest, "")) && !word.MatchString(others) {
+			return rest
 		}
 	}
 	return module
+}
+
+// withoutMethod drops the methods of one name, from the comment to behind the brace.
+// They go together, for some only pass a call on to another.
+func withoutMethod(module, name string) string {
+	lines := strings.SplitAfter(module, "\n")
+	var rest []string
+	for i := 0; i < len(lines); i++ {
+		m := method.FindStringSubmatch(strings.TrimSuffix(lines[i], "\n"))
+		if m == nil || m[2] != name {
+			rest = append(rest, lines[i])
+			continue
+		}
+		for len(rest) > 0 && comment.MatchString(strings.TrimSuffix(rest[len(rest)-1], "\n")) {
+			rest = rest[:len(rest)-1]
+		}
+		for i < len(lines)-1 && lines[i] != m[1]+"}\n" {
+			i++
+		}
+	}
+	return strings.Join(rest, "")
 }
