@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -173,7 +174,7 @@ func parse(fs *flag.FlagSet, args []string) error {
 		return err
 	}
 	if err != nil {
-		return usageError("%v", err)
+		return usageError("%s", readable(fs, err.Error()))
 	}
 	for _, arg := range fs.Args() {
 		if strings.HasPrefix(arg, "-") {
@@ -181,6 +182,31 @@ func parse(fs *flag.FlagSet, args []string) error {
 		}
 	}
 	return nil
+}
+
+// unread finds what the package flag says of a value that it cannot read.
+var unread = regexp.MustCompile(`for (?:flag )?-(\S+): (parse error)$`)
+
+// readable says of a flag's value that was not read how one is written.
+func readable(fs *flag.FlagSet, wrong string) string {
+	m := unread.FindStringSubmatchIndex(wrong)
+	if m == nil {
+		return wrong
+	}
+	how := "write a number"
+	if value, ok := fs.Lookup(wrong[m[2]:m[3]]).Value.(flag.Getter); ok {
+		switch value.Get().(type) {
+		case time.Duration:
+			how = "write it like 30s, 5m or 1h30m"
+		case bool:
+			how = "write it alone, or with =true or =false"
+		case int, int64:
+			how = "write a whole number"
+		case uint, uint64:
+			how = "write a whole number, not below 0"
+		}
+	}
+	return wrong[:m[4]] + how
 }
 
 func usageError(format string, args ...any) error {
