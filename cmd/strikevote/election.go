@@ -202,11 +202,15 @@ func runElectionPropose(ctx context.Context, e *env, fs *flag.FlagSet, args []st
 		if err != nil {
 			return err
 		}
-		if v.Phase != "draft" {
-			return fmt.Errorf("the election is sealed already; six words: %s", election.SixWords(v.MID))
+		if err := sealedAlready(v); err != nil {
+			return err
 		}
 		describeDraft(e, v.Manifest, v.Zone)
 		describeRoll(e, v)
+		if err := tooLate(v, e.clock()); err != nil {
+			return err
+		}
+		openedBefore(e, v.Manifest, v.Zone)
 		if err := waitsFor(v, false); err != nil {
 			return err
 		}
@@ -224,6 +228,17 @@ func runElectionPropose(ctx context.Context, e *env, fs *flag.FlagSet, args []st
 	})
 }
 
+// sealedAlready returns an error that says so, for what is done once.
+func sealedAlready(v *deployment.Overview) error {
+	switch v.Phase {
+	case "draft":
+		return nil
+	case election.PhaseSealed:
+		return fmt.Errorf("the election is sealed already; six words: %s", election.SixWords(v.MID))
+	}
+	return fmt.Errorf("the election is sealed already, and %s; six words: %s", v.Phase, election.SixWords(v.MID))
+}
+
 func runElectionSeal(ctx context.Context, e *env, fs *flag.FlagSet, args []string) error {
 	var o operation
 	o.add(e, fs, true)
@@ -235,7 +250,14 @@ func runElectionSeal(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 		if err != nil {
 			return err
 		}
+		if err := sealedAlready(v); err != nil {
+			return err
+		}
 		describeDraft(e, v.Manifest, v.Zone)
+		if err := tooLate(v, e.clock()); err != nil {
+			return err
+		}
+		openedBefore(e, v.Manifest, v.Zone)
 		if err := waitsFor(v, true); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"strikevote/internal/deployment"
 	"strikevote/internal/protocol/election"
@@ -42,7 +43,11 @@ func runElectionNew(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 	if err != nil {
 		return fmt.Errorf("the election file cannot be used yet:\n%w", err)
 	}
+	if err := datesToCome(draft, zone, e.clock()); err != nil {
+		return fmt.Errorf("the election file cannot be used any more:\n%w", err)
+	}
 	describeDraft(e, draft, zone)
+	openedBefore(e, draft, zone)
 	if err := warnTwice(ctx, e, d, draft); err != nil {
 		return err
 	}
@@ -52,8 +57,13 @@ func runElectionNew(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 	if o.dry(e) {
 		return nil
 	}
-	if *invitations != "" {
-		if err := os.MkdirAll(*invitations, 0o700); err != nil {
+	return makeElection(ctx, e, d, draft, zone, *invitations)
+}
+
+// makeElection makes an election and hands its tellers' invitations over.
+func makeElection(ctx context.Context, e *env, d *deployment.Deployment, draft *election.Manifest, zone *time.Location, invitations string) error {
+	if invitations != "" {
+		if err := os.MkdirAll(invitations, 0o700); err != nil {
 			return fmt.Errorf("making the folder of the invitations: %w", err)
 		}
 	}
@@ -65,7 +75,7 @@ func runElectionNew(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 	// Nothing can print an invitation again, so that no error keeps one back.
 	errs := []error{d.SetZone(draft.ElectionID, zone)}
 	for i, inv := range list {
-		errs = append(errs, handOver(e, *invitations, i+1, draft.Tellers.Names[i], inv.String()))
+		errs = append(errs, handOver(e, invitations, i+1, draft.Tellers.Names[i], inv.String()))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
