@@ -21,7 +21,8 @@ func doctorCommand() command {
 		long: `
 Looks for what would lose ballots, leak who voted how, or stop a vote: disk, clock,
 swap, core dumps, permissions, key files and master key, database servers with their
-settings and schemas, every origin and its certificate, the running service. It
+settings and schemas, every origin and its certificate, who sends the mails, the
+running service. It
 changes nothing. Run it as the account of the service, with its settings:
 
   systemd-run -qP -p User=strikevote -p EnvironmentFile=/etc/strikevote/strikevote.env \
@@ -58,7 +59,7 @@ func runDoctor(ctx context.Context, e *env, fs *flag.FlagSet, args []string) err
 	if err != nil {
 		return err
 	}
-	findings, err := deployment.Examine(ctx, deployment.Checkup{Config: d, CertFile: c.TLSCertFile, Machine: deployment.ThisMachine()})
+	findings, err := deployment.Examine(ctx, deployment.Checkup{Config: d, CertFile: c.TLSCertFile, Carried: c.MailSenders.carried(), Machine: deployment.ThisMachine()})
 	if err != nil {
 		return err
 	}

@@ -211,6 +211,9 @@ func runElectionPropose(ctx context.Context, e *env, fs *flag.FlagSet, args []st
 			return err
 		}
 		openedBefore(e, v.Manifest, v.Zone)
+		if err := o.cautions(e, d, v.Manifest); err != nil {
+			return err
+		}
 		if err := waitsFor(v, false); err != nil {
 			return err
 		}
@@ -258,6 +261,9 @@ func runElectionSeal(ctx context.Context, e *env, fs *flag.FlagSet, args []strin
 			return err
 		}
 		openedBefore(e, v.Manifest, v.Zone)
+		if err := o.cautions(e, d, v.Manifest); err != nil {
+			return err
+		}
 		if err := waitsFor(v, true); err != nil {
 			return err
 		}

@@ -48,6 +48,9 @@ func runElectionNew(ctx context.Context, e *env, fs *flag.FlagSet, args []string
 	}
 	describeDraft(e, draft, zone)
 	openedBefore(e, draft, zone)
+	if err := o.cautions(e, d, draft); err != nil {
+		return err
+	}
 	if err := warnTwice(ctx, e, d, draft); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"strikevote/internal/booth"
 	"strikevote/internal/deployment"
+	"strikevote/internal/pages"
 	"strikevote/internal/platform/host"
 )
 
@@ -79,6 +80,9 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 	d, err := deployment.Open(ctx, c)
 	if err != nil {
 		return err
+	}
+	if d.Address("board") != "" && !pages.CheckBuilt() {
+		c.Log.WarnContext(ctx, "this program was built without the check in the browser, and the public pages say so; make audit before the build puts it in")
 	}
 	printAddresses(e, d)
 	watching, stop := context.WithCancel(ctx)

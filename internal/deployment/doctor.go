@@ -56,6 +56,7 @@ func ThisMachine() Machine {
 type Checkup struct {
 	Config                // as for [Open]
 	CertFile string       // the certificate, if it is in a file
+	Carried  bool         // whether the settings name who sends the mails
 	Machine  Machine      // ThisMachine, but in tests
 	Client   *http.Client // for the origins; nil for a usual one
 }

@@ -58,6 +58,9 @@ func (x *examination) reach(ctx context.Context) error {
 	if x.Upstream.Box != "" {
 		x.ask(ctx, "upstream of the box", x.Upstream.Box, PartBox)
 	}
+	if err := x.cautions(o); err != nil {
+		return err
+	}
 	x.servedPage(ctx, o.Booth)
 	x.certificate(o.Booth, o.Registrar, o.Box, o.Board, o.Console)
 	return nil

@@ -19,7 +19,8 @@ import (
 type serving struct {
 	Origins election.Origins `json:"origins"`
 	Parts   []Part           `json:"parts"`
-	Health  string           `json:"health"` // where it answers while it runs
+	Health  string           `json:"health"`            // where it answers while it runs
+	Carried bool             `json:"carried,omitempty"` // whether somebody sends its mails
 }
 
 // servingPath is where a process notes what it serves. Each that has other parts has
@@ -53,7 +54,7 @@ func (d *Deployment) noteServing() error {
 			return nil // this is a second process, on addresses that nobody was told
 		}
 	}
-	b, err := suite.EncodeJSON(&serving{d.origins, d.c.Parts, d.AdminAddress()})
+	b, err := suite.EncodeJSON(&serving{d.origins, d.c.Parts, d.AdminAddress(), len(d.c.Senders) > 0})
 	if err == nil {
 		err = place(own, b, os.Rename)
 	}

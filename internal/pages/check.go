@@ -53,14 +53,20 @@ type browser struct {
 	packed  []byte
 }
 
+// What "make audit" makes.
+const (
+	auditProgram = "assets/audit/audit.wasm.gz"
+	auditSupport = "assets/audit/wasm_exec.js"
+)
+
 // newBrowser returns the audit for browsers, or nil if this program was built without
 // it.
 func newBrowser(fsys fs.FS) *browser {
-	packed, err := fs.ReadFile(fsys, "assets/audit/audit.wasm.gz")
+	packed, err := fs.ReadFile(fsys, auditProgram)
 	if err != nil {
 		return nil
 	}
-	support, err := fs.ReadFile(fsys, "assets/audit/wasm_exec.js")
+	support, err := fs.ReadFile(fsys, auditSupport)
 	if err != nil {
 		return nil
 	}
@@ -77,6 +83,18 @@ func newBrowser(fsys fs.FS) *browser {
 	b.Worker = makeAsset("text/javascript; charset=utf-8", ".js", bytes.Join([][]byte{support, worker}, []byte("\n")))
 	b.Worker.policy = workerPolicy
 	return b
+}
+
+// CheckBuilt reports whether this program has the audit for browsers.
+func CheckBuilt() bool { return checkBuilt(templates.Audit) }
+
+func checkBuilt(fsys fs.FS) bool {
+	for _, name := range []string{auditProgram, auditSupport} {
+		if _, err := fs.Stat(fsys, name); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func unpack(w io.Writer, packed []byte) error {

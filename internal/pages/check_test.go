@@ -183,6 +183,10 @@ func TestCheckWithout(t *testing.T) {
 	if !strings.Contains(page, "no check in the browser") || strings.Contains(page, "data-worker") || !strings.Contains(page, "strikevote verify") {
 		t.Errorf("got %s", page)
 	}
+	half := fstest.MapFS{"assets/audit/wasm_exec.js": {Data: support}}
+	if pages.CheckIn(fstest.MapFS{}) || pages.CheckIn(half) || !pages.CheckIn(built(t)) {
+		t.Error("it is not told whether this program has the audit")
+	}
 	w := newWorld(t)
 	w.site.SetAudit(built(t))
 	w.handler = w.site.Handler()

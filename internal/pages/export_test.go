@@ -37,6 +37,9 @@ func (t *Texts) Kept() (n int) {
 // SetAudit replaces the audit for browsers; it is called before [Site.Handler].
 func (s *Site) SetAudit(fsys fs.FS) { s.browser = func() *browser { return newBrowser(fsys) } }
 
+// CheckIn is [CheckBuilt] of other files.
+func CheckIn(fsys fs.FS) bool { return checkBuilt(fsys) }
+
 // Age makes what was read of an election so old that it is read anew.
 func (s *Site) Age(id suite.ElectionID) { s.kept[id].at = s.kept[id].at.Add(-s.Keep) }
 

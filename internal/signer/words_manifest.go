@@ -89,6 +89,9 @@ func (w words) people(b *strings.Builder, m *election.Manifest) {
 		fmt.Fprintf(b, "  %s\n", name)
 	}
 	fmt.Fprintf(b, "\nMembers vote at %s\n", m.Origins.Booth)
+	if election.OnlyThere(m.Origins.Booth) && !m.Demo {
+		b.WriteString("  CAREFUL: only the service's own computer reaches this address. Members cannot vote from others.\n")
+	}
 	if m.Client != nil {
 		fmt.Fprintf(b, "  with the ballot page %s\n  SHA-256 %s\n", m.Client.URL, m.Client.SHA256)
 	}

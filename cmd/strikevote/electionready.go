@@ -47,3 +47,15 @@ func openedBefore(e *env, m *election.Manifest, zone *time.Location) {
 		fmt.Fprintf(e.out, "CAREFUL: the opening, %s, is past. Voting opens as soon as it is sealed\nand the witnesses have signed; the pages go on to say the moment that is written.\n", momentAt(m.Schedule.Open, zone))
 	}
 }
+
+// cautions says with what no real vote should be sealed.
+func (o *operation) cautions(e *env, d *deployment.Deployment, m *election.Manifest) error {
+	if m.Demo {
+		return nil
+	}
+	list, err := d.Cautions(m.Origins, o.loaded.MailSenders.carried())
+	for _, c := range list {
+		fmt.Fprintf(e.out, "CAREFUL: %s.\n  To do: %s.\n", c.Says, c.Do)
+	}
+	return err
+}
