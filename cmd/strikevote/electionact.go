@@ -44,7 +44,11 @@ func moveClose(ctx context.Context, e *env, fs *flag.FlagSet, args []string, kin
 		if err != nil {
 			return nil, "", usageError("the new close: %v", err)
 		}
-		return payload(at), fmt.Sprintf("Voting closes %s.\nIt would close %s.", momentAt(v.Close, loc), momentAt(at, loc)), nil
+		words := fmt.Sprintf("Voting closes %s.\nIt would close %s.", momentAt(v.Close, loc), momentAt(at, loc))
+		if kind == act.KindCloseEarly {
+			words += "\n" + untold(v, at, e.clock())
+		}
+		return payload(at), words, nil
 	})
 }
 
