@@ -201,6 +201,22 @@ func next(v *deployment.Overview, witnesses []deployment.Witness, now time.Time)
 	return fmt.Sprintf("%d of the committee sign the manifest: strikevote committee sign; then strikevote election seal", v.Manifest.Committee.Quorum)
 }
 
+// nextClosed says when the election is locked, which is no earlier than the grace of
+// those who have a ballot and the decision on envelopes allow.
+func nextClosed(v *deployment.Overview, now time.Time) string {
+	ends, decide := v.Close+v.Manifest.Schedule.Grace, v.Manifest.Schedule.DecideUntil
+	for _, g := range v.Counts {
+		if g.Undecided() > 0 && now.Unix() < decide {
+			return fmt.Sprintf("decide on envelopes: strikevote election envelopes; once all are decided, not before %s and at the latest %s, the election is locked",
+				momentAt(ends, v.Zone), momentAt(max(ends, decide), v.Zone))
+		}
+	}
+	if now.Unix() < ends {
+		return fmt.Sprintf("wait: ballots that were issued before the close are taken until %s; then the election is locked", momentAt(ends, v.Zone))
+	}
+	return "wait: the election is locked in a moment"
+}
+
 func nextSealed(v *deployment.Overview, witnesses []deployment.Witness, now time.Time) string {
 	if slices.ContainsFunc(v.Acts, func(a committee.ProposedAct) bool { return a.State == agenda.Open }) {
 		return "the committee signs what waits: strikevote committee sign"
@@ -225,12 +241,7 @@ func nextSealed(v *deployment.Overview, witnesses []deployment.Witness, now time
 		}
 		return "members vote; to remind those who did not, until an hour before the close: strikevote mail send -by YOU reminder"
 	case election.PhaseClosed:
-		for _, g := range v.Counts {
-			if g.Undecided() > 0 {
-				return "decide on envelopes: strikevote election envelopes; then the election is locked"
-			}
-		}
-		return "wait: the election is locked in a moment"
+		return nextClosed(v, now)
 	case election.PhaseLocked:
 		return fmt.Sprintf("%d tellers open the totals: strikevote teller open", v.Manifest.Tellers.T)
 	case election.PhaseTallied:

@@ -11,6 +11,7 @@ import (
 	"strikevote/internal/deployment"
 	"strikevote/internal/mailer"
 	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/ledger"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/registrar"
 )
@@ -84,6 +85,30 @@ func TestNextSealed(t *testing.T) {
 		v := &deployment.Overview{Phase: tt.phase, Close: closes.Unix(), Manifest: &election.Manifest{Witnesses: election.Witnesses{Threshold: 1}}}
 		if got := next(v, tt.witnesses, tt.now); !strings.Contains(got, tt.want) || strings.Contains(got, tt.not) {
 			t.Errorf("%s, %v: got %q", tt.phase, tt.witnesses, got)
+		}
+	}
+}
+
+// TestNextClosed says when the election is locked.
+func TestNextClosed(t *testing.T) {
+	t.Parallel()
+	const closes = 1_800_000_000 // 15 January 2027, 08:00 UTC
+	open := []ledger.FinalGroup{{DepositedOn: 1, UndecidedOn: 1}}
+	for _, tt := range []struct {
+		counts    []ledger.FinalGroup
+		after     time.Duration
+		want, not string
+	}{
+		{nil, 0, "until Friday, January 15 2027, 08:10 UTC; then the election is locked", "moment"},
+		{nil, 10 * time.Minute, "in a moment", "until"},
+		{open, 0, "not before Friday, January 15 2027, 08:10 UTC and at the latest Friday, January 15 2027, 10:00 UTC", "wait"},
+		{open, time.Hour, "strikevote election envelopes", "wait"},
+		{open, 2 * time.Hour, "in a moment", "envelopes"},
+	} {
+		v := &deployment.Overview{Phase: election.PhaseClosed, Close: closes, Zone: time.UTC, Counts: tt.counts,
+			Manifest: &election.Manifest{Schedule: election.Schedule{Grace: 600, DecideUntil: closes + 7200}}}
+		if got := next(v, nil, time.Unix(closes, 0).Add(tt.after)); !strings.Contains(got, tt.want) || strings.Contains(got, tt.not) {
+			t.Errorf("%s after: got %q", tt.after, got)
 		}
 	}
 }
