@@ -90,7 +90,8 @@ an envelope holds, nobody sees.` + operatorHelp},
 		{name: "decide", args: "-data DIR -by YOU [-accept TRACKER,…] [-reject TRACKER,…] [-yes]", short: "propose a decision on envelopes", run: runElectionDecide, long: `
 Proposes an act that accepts or rejects envelopes of one group, named by tracker as
 strikevote election envelopes lists them. Accepted ones are counted, rejected ones never
-opened.` + operatorHelp},
+opened. It can be decided as soon as there is one, and until decide_until; the election is
+locked once none is undecided. Who is decided on early cannot be decided on again.` + operatorHelp},
 		{name: "log", args: "-data DIR", short: "what the committee and the operators did", run: looks(showLog), long: `
 Prints the committee's log: who proposed, signed, corrected or recorded what, and when. It
 names no member of the roll.` + operatorHelp},

@@ -91,9 +91,10 @@ where none would leave: nobody has the number, the link was just sent, or voting
 stands in the committee's log, without the member.` + operatorHelp},
 		{name: "admit", args: "-data DIR -by YOU -name NAME -unit UNIT -email ADDRESS -reason WHY [-shared] [-yes]", short: "let a disputed person vote in an envelope", run: runRollAdmit, long: `
 Gives somebody who is not on the roll, and says that they should be, a link for an
-envelope. It is counted only if two of the committee accept it after the close. An
-address that somebody on the roll has, or somebody admitted before, is refused, because
-most often it is the same person; -shared lets two people share one.` + operatorHelp},
+envelope. It is counted only if two of the committee accept it, while voting is open or
+afterwards, until decide_until. An address that somebody on the roll has, or somebody
+admitted before, is refused, because most often it is the same person; -shared lets two
+people share one.` + operatorHelp},
 	}
 }
 

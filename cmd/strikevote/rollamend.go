@@ -242,8 +242,8 @@ func runRollAdmit(ctx context.Context, e *env, fs *flag.FlagSet, args []string) 
 		if err := admissible(d.CheckAdmit(ctx, id, a)); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.out, "%s, who is not on the roll, would get a link for an envelope in %s. The committee decides on it after the close.\n",
-			a.Name, v.Manifest.Group(a.Group).Name)
+		fmt.Fprintf(e.out, "%s, who is not on the roll, would get a link for an envelope in %s. It is counted if two of the committee accept it, at the latest %s.\n",
+			a.Name, v.Manifest.Group(a.Group).Name, momentAt(v.Manifest.Schedule.DecideUntil, v.Zone))
 		if o.dry(e) {
 			return nil
 		}

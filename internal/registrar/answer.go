@@ -29,7 +29,7 @@ var answers = []struct {
 	{ErrReportsFull, http.StatusTooManyRequests, "too_often", "Many reports came from your network: wait, or call the committee."},
 	{ErrAlreadyIssued, http.StatusConflict, "already_issued", "A ballot was already issued with this link: finish on the device where you began, or enter your recovery code."},
 	{ErrDeposited, http.StatusConflict, "already_deposited", "An envelope was deposited with this link: nobody has both an envelope and an ordinary ballot, so there is nothing more to do."},
-	{ErrEnvelopeOnly, http.StatusForbidden, "envelope_only", "This link opens an envelope, which the committee decides on after the close: use the page for envelopes."},
+	{ErrEnvelopeOnly, http.StatusForbidden, "envelope_only", "This link opens an envelope, on which two of the committee decide: use the page for envelopes."},
 	{ErrFactorNeeded, http.StatusUnauthorized, "factor_required", "An answer is missing that shows that it is you: enter it and go on."},
 	{ErrRequest, http.StatusBadRequest, "bad_request", "This request could not be read: reload the page and try again."},
 	{ErrNotBallot, http.StatusUnprocessableEntity, "not_a_ballot", "This is not a sealed ballot of your group, so it was not taken: reload the page and seal your ballot again."},
