@@ -117,12 +117,12 @@ func runElectionSample(_ context.Context, e *env, fs *flag.FlagSet, args []strin
 
 func describeDraft(e *env, m *election.Manifest, zone *time.Location) {
 	watermark(e, m)
-	fmt.Fprintln(e.out, m.Title[0])
-	for _, q := range m.Questions {
-		fmt.Fprintf(e.out, "  %s\n", q.Text[0])
-		for _, option := range q.Options {
-			fmt.Fprintf(e.out, "    %s (counts as %s)\n", option.Text[0], option.Role)
+	for i := range m.Title {
+		tag := ""
+		if len(m.Title) > 1 {
+			tag = "(" + m.Languages[i] + ") "
 		}
+		describeTexts(e, m, i, tag)
 	}
 	var groups []string
 	for _, g := range m.Groups {
@@ -137,6 +137,24 @@ func describeDraft(e *env, m *election.Manifest, zone *time.Location) {
 	}
 	fmt.Fprintf(e.out, "Committee: %s; %d of them decide.\n", strings.Join(members, ", "), m.Committee.Quorum)
 	fmt.Fprintf(e.out, "Witnesses: %d, of whom %d have to sign.\n", len(m.Witnesses.Keys), m.Witnesses.Threshold)
+}
+
+// describeTexts says what members read in one language: whoever writes a translation into
+// the file is to see it before the committee does.
+func describeTexts(e *env, m *election.Manifest, language int, tag string) {
+	fmt.Fprintf(e.out, "%s%s\n", tag, m.Title[language])
+	if text := m.Statement[language]; text != "" {
+		fmt.Fprintf(e.out, "  %s\n", text)
+	}
+	for _, q := range m.Questions {
+		fmt.Fprintf(e.out, "  %s\n", q.Text[language])
+		for _, option := range q.Options {
+			fmt.Fprintf(e.out, "    %s (counts as %s)\n", option.Text[language], option.Role)
+		}
+	}
+	if m.Factor != nil {
+		fmt.Fprintf(e.out, "  Second question that members are asked: %s\n", m.Factor.Label[language])
+	}
 }
 
 // watermark says what is not a real election.

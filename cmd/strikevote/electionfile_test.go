@@ -7,6 +7,15 @@ import (
 	"strikevote/internal/protocol/election"
 )
 
+// TestSampleLanguages: the sample lists the languages that a file takes.
+func TestSampleLanguages(t *testing.T) {
+	t.Parallel()
+	notes := strings.Join(strings.Fields(strings.ReplaceAll(string(sample), "//", "")), " ")
+	if want := "some of " + languageList() + "."; !strings.Contains(notes, want) {
+		t.Errorf("the sample does not say %q", want)
+	}
+}
+
 // TestElectionLanguages names the languages that there are to whoever writes another.
 func TestElectionLanguages(t *testing.T) {
 	t.Parallel()

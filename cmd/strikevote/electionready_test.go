@@ -47,6 +47,34 @@ func errorText(err error) string {
 	return err.Error()
 }
 
+// TestDraftLanguages shows whoever makes an election everything that members read in every
+// language.
+func TestDraftLanguages(t *testing.T) {
+	t.Parallel()
+	m := &election.Manifest{
+		Languages: []string{"en", "es"}, Title: []string{"Vote", "Votación"}, Statement: []string{"Why", "Por qué"},
+		Questions: []election.Question{{Text: []string{"Do you?", "¿Usted?"}, Options: []election.Option{{Text: []string{"Yes", "Sí"}, Role: "yes"}}}},
+		Factor:    &election.Factor{Label: []string{"Number", "Número"}},
+	}
+	said := describedOf(t, m)
+	for _, want := range []string{"(en) Vote\n  Why\n  Do you?\n    Yes (counts as yes)\n", ": Number\n(es) Votación\n  Por qué\n  ¿Usted?\n    Sí (counts as yes)\n", ": Número\n"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q is missing in\n%s", want, said)
+		}
+	}
+	m.Languages, m.Title = []string{"en"}, []string{"Vote"}
+	if !strings.HasPrefix(describedOf(t, m), "Vote\n") {
+		t.Error("one language is named like one of several")
+	}
+}
+
+func describedOf(t *testing.T, m *election.Manifest) string {
+	t.Helper()
+	var out bytes.Buffer
+	describeDraft(testEnv(&out, &out, nil), m, time.UTC)
+	return out.String()
+}
+
 // TestTooLate refuses to seal what would be closed at once, but ends a sealing that has
 // begun.
 func TestTooLate(t *testing.T) {
