@@ -122,7 +122,8 @@ func (s *Service) Create(ctx context.Context, draft *election.Manifest) ([]cerem
 			Console: draft.Origins.Console, Election: id, Number: i + 1, Enrollment: enrollment,
 		})
 	}
-	if err := s.store.create(ctx, draft, body, tellers, fresh[:], s.c.Now()); err != nil {
+	made := func(tx store) error { return s.note(ctx, tx, id, byOperator, "election made", "") }
+	if err := s.store.create(ctx, draft, body, tellers, fresh[:], s.c.Now(), made); err != nil {
 		return nil, fmt.Errorf("creating election: %w", err)
 	}
 	return invitations, nil

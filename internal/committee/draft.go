@@ -48,6 +48,9 @@ func (s *Service) Regroup(ctx context.Context, id suite.ElectionID, by string, i
 		if err != nil {
 			return fmt.Errorf("encoding draft: %w", err)
 		}
+		if err := s.note(ctx, tx, id, byOperator, "roll imported", ""); err != nil {
+			return err
+		}
 		if bytes.Equal(body, before) {
 			return nil
 		}

@@ -48,7 +48,7 @@ func TestOutages(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	log, err := s.service.Log(ctx, s.id())
-	if err != nil || len(log) != 2 || log[0].What != "downtime recorded" {
+	if err != nil || len(log) != 3 || log[1].What != "downtime recorded" {
 		t.Errorf("got %v, %v", log, err)
 	}
 }

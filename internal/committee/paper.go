@@ -24,12 +24,13 @@ type paper struct {
 	proposed string // round of the proposals, numbered from 0; the last one counts
 	signed   string // round of signatures, with the proposal's number behind it; by member
 	fixed    string // round of the file of signatures; empty where a later one may always take its place
+	done     string // what the log says then
 	lasting  bool   // whether it outlives a restart of the ceremony
 }
 
 var (
-	manifestPaper    = paper{name: agenda.PaperManifest, proposed: "manifest", signed: "seal", fixed: "sealing"}
-	certificatePaper = paper{name: agenda.PaperCertificate, proposed: "certificate", signed: "certify", fixed: "certification"}
+	manifestPaper    = paper{name: agenda.PaperManifest, proposed: "manifest", signed: "seal", fixed: "sealing", done: "sealed"}
+	certificatePaper = paper{name: agenda.PaperCertificate, proposed: "certificate", signed: "certify", fixed: "certification", done: "complete"}
 	declarationPaper = paper{name: agenda.PaperDeclaration, proposed: "declaration", signed: "declare", lasting: true}
 )
 
@@ -127,8 +128,8 @@ func (s *Service) sign(ctx context.Context, id suite.ElectionID, p paper, sig el
 // fix returns the file of signatures over the paper: the first quorum of them,
 // by member. From then on both stay as they are, whoever signs later: they may
 // have been published half-way when the program was interrupted.
-func (s store) fix(ctx context.Context, id suite.ElectionID, p paper, quorum func(tx store, body []byte) (uint8, error)) (file []byte, err error) {
-	err = s.alone(ctx, id, func(tx store) error {
+func (s *Service) fix(ctx context.Context, id suite.ElectionID, p paper, quorum func(tx store, body []byte) (uint8, error)) (file []byte, err error) {
+	err = s.store.alone(ctx, id, func(tx store) error {
 		session, _, err := tx.session(ctx, id)
 		if err != nil {
 			return err
@@ -151,7 +152,10 @@ func (s store) fix(ctx context.Context, id suite.ElectionID, p paper, quorum fun
 		if file, err = firstOf(got, n); err != nil {
 			return err
 		}
-		return tx.put(ctx, place{id, session, p.fixed, 0}, file)
+		if err := tx.put(ctx, place{id, session, p.fixed, 0}, file); err != nil {
+			return err
+		}
+		return s.note(ctx, tx, id, byOperator, p.name+" "+p.done, named(body))
 	})
 	return file, err
 }

@@ -63,7 +63,7 @@ type enrolled struct {
 	hash   []byte
 }
 
-func (s store) create(ctx context.Context, draft *election.Manifest, body []byte, tellers []enrolled, fresh []byte, at time.Time) error {
+func (s store) create(ctx context.Context, draft *election.Manifest, body []byte, tellers []enrolled, fresh []byte, at time.Time, made func(store) error) error {
 	id := draft.ElectionID
 	return postgres.InTx(ctx, s.pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
@@ -81,7 +81,10 @@ func (s store) create(ctx context.Context, draft *election.Manifest, body []byte
 				return err
 			}
 		}
-		return store{querier: tx}.put(ctx, place{id, 1, roundFresh, 0}, fresh)
+		if err := (store{querier: tx}).put(ctx, place{id, 1, roundFresh, 0}, fresh); err != nil {
+			return err
+		}
+		return made(store{querier: tx})
 	})
 }
 

@@ -84,7 +84,7 @@ func (s *Service) Sealing(ctx context.Context, id suite.ElectionID) ([]byte, err
 			return nil, fmt.Errorf("teller %d has not drilled: %w", i+1, ErrNotYet)
 		}
 	}
-	return s.store.fix(ctx, id, manifestPaper, func(tx store, manifest []byte) (uint8, error) {
+	return s.fix(ctx, id, manifestPaper, func(tx store, manifest []byte) (uint8, error) {
 		m, err := readManifest(manifest)
 		if err != nil {
 			return 0, err
@@ -164,7 +164,7 @@ func (s *Service) Certification(ctx context.Context, id suite.ElectionID) ([]byt
 	if !ok {
 		return nil, ErrNotYet
 	}
-	return s.store.fix(ctx, id, certificatePaper, func(store, []byte) (uint8, error) { return status.Manifest.Committee.Quorum, nil })
+	return s.fix(ctx, id, certificatePaper, func(store, []byte) (uint8, error) { return status.Manifest.Committee.Quorum, nil })
 }
 
 // Certified returns the certificate once its signatures were given out, from when on

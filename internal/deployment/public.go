@@ -173,7 +173,11 @@ func (d *Deployment) StoreContent(ctx context.Context, id suite.ElectionID, f *p
 		return nil, err
 	}
 	defer closes()
-	return store.Add(ctx, f, d.c.Now())
+	e, err := store.Add(ctx, f, d.c.Now())
+	if err != nil {
+		return nil, err
+	}
+	return e, d.committee.Note(ctx, id, "operator", fmt.Sprintf("showed edition %d of the public pages", e.Number))
 }
 
 // WithdrawContent takes back what was shown: from now on nobody is given it. Without do it
