@@ -75,6 +75,26 @@ func TestHonest(t *testing.T) {
 	}
 }
 
+// TestMoreThanIssued: a box that holds more ballots than were issued, and more entitled
+// than the roll had members, are explained beside the numbers.
+func TestMoreThanIssued(t *testing.T) {
+	t.Parallel()
+	e, files := audittest.Record(t, audittest.Options{})
+	r := verify(t, files, audit.Options{MID: &e.MID})
+	var b bytes.Buffer
+	if err := r.WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"27 of 96 entitled cast a ballot (28.1%). 27 ballots were issued.\n27 issued + 2 from accepted envelopes - 2 not cast = 27 in the box.\n",
+		"\n95 on the signed roll + 1 added - 1 taken off + 1 not on the roll, by accepted envelope = 96 entitled.\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in\n%s", want, &b)
+		}
+	}
+}
+
 // TestNumbers compares the report with the story that package audittest tells.
 func TestNumbers(t *testing.T) {
 	t.Parallel()

@@ -129,6 +129,7 @@ func (r *Report) list(b *strings.Builder, ok bool) {
 func (r *Report) numbers(b *strings.Builder) {
 	fmt.Fprintf(b, "\n%d of %d entitled cast a ballot (%s). %d ballots were issued.\n",
 		r.Ballots, r.Entitled, percent(r.Ballots, r.Entitled), r.Issued)
+	r.sums(b)
 	for _, s := range r.Sets {
 		names, question := r.name(s)
 		r.table(b, names, question, s)
@@ -144,6 +145,29 @@ func (r *Report) numbers(b *strings.Builder) {
 		b.WriteString("\nThe box is locked. The totals are not opened yet.\n")
 	default:
 		fmt.Fprintf(b, "\n%s\n", r.Outcome)
+	}
+}
+
+// sums says how the numbers follow from each other where envelopes or changes of the roll
+// are among them: more ballots than were issued look like a stuffed box to whoever is not
+// told.
+func (r *Report) sums(b *strings.Builder) {
+	if r.Final == nil {
+		return
+	}
+	var all tally.GroupCounts
+	for _, g := range r.Final.Groups {
+		all.RollSize, all.Added, all.Struck = all.RollSize+g.RollSize, all.Added+g.Added, all.Struck+g.Struck
+		all.Accepted, all.AcceptedOff = all.Accepted+g.Accepted, all.AcceptedOff+g.AcceptedOff
+	}
+	if all.Accepted > 0 {
+		given := r.Issued + all.Accepted
+		fmt.Fprintf(b, "%d issued + %d from accepted envelopes - %d not cast = %d in the box.\n",
+			r.Issued, all.Accepted, given-min(given, r.Ballots), r.Ballots)
+	}
+	if all.Added+all.Struck+all.AcceptedOff > 0 {
+		fmt.Fprintf(b, "%d on the signed roll + %d added - %d taken off + %d not on the roll, by accepted envelope = %d entitled.\n",
+			all.RollSize, all.Added, all.Struck, all.AcceptedOff, r.Entitled)
 	}
 }
 

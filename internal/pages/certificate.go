@@ -18,6 +18,7 @@ type certificatePage struct {
 	Rule      []string
 	Answers   []certifiedAnswers
 	Counted   []certifiedCounts
+	Sums      []string // how the counts of all groups follow from each other
 	Questions openQuestions
 	Names     string
 }
@@ -68,6 +69,7 @@ func certificateOf(s *Site, ctx context.Context, v *view) (any, error) {
 	p.count("results.certificate.envelopes", []string{"accepted", "rejected", "undecided"}, func(g *tally.GroupCounts) []string {
 		return []string{v.Number(g.Accepted), v.Number(g.Rejected), v.Number(g.Undecided)}
 	})
+	p.Sums = say.counted(f.counts())
 	return p, nil
 }
 

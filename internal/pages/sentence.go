@@ -7,6 +7,7 @@ import (
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/outcome"
 	"strikevote/internal/protocol/suite"
+	"strikevote/internal/protocol/tally"
 	"strikevote/internal/wording"
 )
 
@@ -155,6 +156,23 @@ func (s speaker) sums(j *judged) []string {
 // turnout says how many ballots are in the box, of how many that could be.
 func (s speaker) turnout(cast, entitled uint64) string {
 	return s.w.Text("results.sum.cast", "cast", s.w.Number(cast), "entitled", s.w.Number(entitled), "percent", s.w.Percent(cast, entitled))
+}
+
+// counted says how the ballots in the box follow from those that were issued, where
+// envelopes are among them, and the entitled from the signed roll, where it was changed:
+// more ballots than were issued, or more people than on the roll, look like a stuffed box
+// to whoever is not told. What does not add up is left to the audit.
+func (s speaker) counted(c tally.GroupCounts) (list []string) {
+	given := c.Issued + c.Accepted
+	if c.Accepted > 0 && c.Cast <= given {
+		list = append(list, s.w.Text("results.counted.box", "issued", s.w.Number(c.Issued), "accepted", s.w.Number(c.Accepted),
+			"absent", s.w.Number(given-c.Cast), "cast", s.w.Number(c.Cast)))
+	}
+	if c.Added+c.Struck+c.AcceptedOff > 0 && c.Entitled+c.Struck == c.RollSize+c.Added+c.AcceptedOff {
+		list = append(list, s.w.Text("results.counted.entitled", "roll", s.w.Number(c.RollSize), "added", s.w.Number(c.Added),
+			"taken", s.w.Number(c.Struck), "strangers", s.w.Number(c.AcceptedOff), "entitled", s.w.Number(c.Entitled)))
+	}
+	return list
 }
 
 // lead says by how much a unit is past the line, or short of it.

@@ -124,7 +124,9 @@ type turnoutPage struct {
 	Final  bool
 	Step   int64 // when a number moved last
 	Floor  uint32
-	Added  bool // some were issued a ballot who do not stand on the sealed roll
+	Added  bool     // some were issued a ballot who do not stand on the sealed roll
+	Sums   []string // how the last numbers follow from each other
+	Less   string   // why the places are fewer than the groups
 	All    *turnoutRow
 	Groups []turnoutRow
 	Places []turnoutRow
@@ -179,6 +181,9 @@ func turnoutOf(s *Site, ctx context.Context, v *view) (any, error) {
 	if p.Final {
 		_, notCast := f.open()
 		p.All.Cast, p.All.Absent = v.Number(cast), v.Number(notCast)
+		say := speaker{f, v.Words}
+		p.Sums = append([]string{say.turnout(cast, all.Entitled)}, say.counted(f.counts())...)
+		p.Less = p.less(t, all.Entitled)
 	}
 	for _, c := range t.Places {
 		p.Places = append(p.Places, p.row(c.Name, c.Issued, c.Entitled))
@@ -187,6 +192,25 @@ func turnoutOf(s *Site, ctx context.Context, v *view) (any, error) {
 		p.Places = append(p.Places, p.row(v.Text("results.turnout.other"), t.Other.Issued, t.Other.Entitled))
 	}
 	return p, nil
+}
+
+// less says why fewer are entitled by place than by group, and nothing while the places
+// are not the last ones: who is on no roll is at no place.
+func (p *turnoutPage) less(t *turnout, groups uint64) string {
+	if !t.Final || len(t.Places) == 0 {
+		return ""
+	}
+	var places uint64
+	for _, c := range t.Places {
+		places += c.Entitled
+	}
+	if t.Other != nil {
+		places += t.Other.Entitled
+	}
+	if places >= groups {
+		return ""
+	}
+	return p.Text("results.turnout.less", "groups", p.Number(groups), "places", p.Number(places))
 }
 
 // lastTurnout takes the numbers of the groups from the ends of the logs, and of the
