@@ -96,7 +96,7 @@ const policy = `
 
 	# What everybody may read, and those who run the vote.
 	board                      @std @chi @pgx @prometheus platform/web platform/postgres platform/durable
-	+                          protocol/suite protocol/election protocol/tlog record/layout
+	+                          protocol/suite protocol/election protocol/tlog protocol/act protocol/ledger record/layout
 	booth                      @std @chi platform/web language protocol/suite protocol/election /templates
 	ceremony                   protocol/suite protocol/group protocol/dkg protocol/share protocol/election
 	pages                      @std @chi @goldmark @pgx platform/web platform/postgres language wording protocol/suite

@@ -8,10 +8,13 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"strikevote/internal/platform/web"
+	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
+	"strikevote/internal/protocol/ledger"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/protocol/tlog"
 	"strikevote/internal/record/layout"
@@ -20,7 +23,15 @@ import (
 //go:embed page.html
 var pageText string
 
-var pages = template.Must(template.New("board").Option("missingkey=error").Parse(pageText))
+//go:embed page.css
+var pageStyle []byte
+
+var (
+	pages = template.Must(template.New("board").Option("missingkey=error").Funcs(template.FuncMap{
+		"style": func() template.CSS { return template.CSS(pageStyle) },
+	}).Parse(pageText))
+	pagePolicy = web.Inline(nil, [][]byte{pageStyle})()
+)
 
 // An indexPage lists elections.
 type indexPage struct {
@@ -45,12 +56,15 @@ type electionPage struct {
 	State    string
 	Open     string
 	Close    string
+	Moved    string // the close in force, where it is another one
 	Words    string
 	MID      string
 	URL      string
 	Withheld bool
-	Files    []string
-	Logs     []logPage
+	// Cancelled is set where an act says so.
+	Cancelled bool
+	Files     []string
+	Logs      []logPage
 }
 
 type logPage struct {
@@ -144,7 +158,47 @@ func (e halves) page(ctx context.Context) (*electionPage, error) {
 		p.Logs = append(p.Logs, logPage{name, size, layout.Checkpoint(name)})
 	}
 	p.State = state(p.Files)
+	// An act that cannot be read takes the page from nobody: it says then that the acts
+	// are below, and a close that it did not work out it does not tell.
+	if acts, err := e.acts(ctx, m, mid, p.Files); err == nil {
+		p.Cancelled = acts.Cancelled
+		if acts.Close != m.Schedule.Close {
+			p.Moved = moment(acts.Close)
+		}
+	}
 	return p, nil
+}
+
+// acts applies the acts that are published. Those that change a roll or decide on an
+// envelope are withheld until the lock (SPEC 9), so that there may be gaps.
+func (e halves) acts(ctx context.Context, m *election.Manifest, mid suite.MID, files []string) (*act.State, error) {
+	s := act.NewState(m, mid)
+	for _, path := range files {
+		if !strings.HasPrefix(path, "acts/") {
+			continue
+		}
+		b, err := e.resource(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		p, err := tlog.ParseProof(b)
+		if err != nil {
+			return nil, err
+		}
+		entry, err := ledger.ParseLedger(p.Extra)
+		if err != nil {
+			return nil, err
+		}
+		a, ok := entry.(ledger.Act)
+		if !ok {
+			return nil, errors.New("it is the proof of another kind of entry")
+		}
+		s.Skip(a.Act.Sequence)
+		if err := s.Apply(a.Act); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 // size returns the size of a log's newest checkpoint, 0 if there is none here.
@@ -193,6 +247,7 @@ func render(w http.ResponseWriter, name string, page any) error {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", pagePolicy)
 	w.Header().Set("Cache-Control", brief)
 	_, _ = w.Write(b.Bytes()) // the reader went away
 	return nil

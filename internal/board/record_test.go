@@ -3,6 +3,8 @@ package board_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"io/fs"
 	"os"
@@ -10,9 +12,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"strikevote/internal/board"
 	"strikevote/internal/platform/postgres/pgtest"
+	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/election/electiontest"
 	"strikevote/internal/protocol/ledger"
@@ -25,8 +29,9 @@ import (
 // stage locked. What is in the files is not the board's business.
 type ended struct {
 	site
-	m   *election.Manifest
-	mid suite.MID
+	m    *election.Manifest
+	mid  suite.MID
+	keys electiontest.Keys
 }
 
 func newEnded(t *testing.T) *ended {
@@ -35,7 +40,7 @@ func newEnded(t *testing.T) *ended {
 	var keys electiontest.Keys
 	e.m, keys = electiontest.Manifest(t)
 	manifest, mid := electiontest.Encode(t, e.m)
-	e.mid, e.id = mid, e.m.ElectionID
+	e.mid, e.id, e.keys = mid, e.m.ElectionID, keys
 	open := func(db *pgtest.DB, signer *tlog.LogSigner, policy tlog.Policy, err error) *fixture {
 		if err != nil {
 			t.Fatal(err)
@@ -236,9 +241,77 @@ func TestPages(t *testing.T) {
 		"strikevote verify https://board.union.example/"+e.id.String(), "published when the vote has ended")
 	e.end(t)
 	e.publish(t, layout.Locked)
-	page(path, "Voting has ended", "ballots/checkpoint</a>: 522 entries")
+	page(path, "Voting has ended", `ballots/checkpoint</a><span class="size">: 522 entries`)
 	e.publish(t, layout.Opened)
 	page(path, "opened, and not yet certified", `href="roll/00001"`)
 	e.publish(t, layout.Certified)
 	page(path, "The result is certified.")
+}
+
+// TestPageClose: the front page of a record tells the close in force, and that a vote was
+// cancelled, from the acts that are published.
+func TestPageClose(t *testing.T) {
+	t.Parallel()
+	e := newEnded(t)
+	says := func(want string, sides ...string) {
+		t.Helper()
+		body := e.get("").Body.String()
+		if !strings.Contains(body, want) {
+			t.Errorf("the page does not say %q: %s", want, body)
+		}
+		for _, s := range sides {
+			if strings.Contains(body, s) {
+				t.Errorf("the page says %q", s)
+			}
+		}
+	}
+	says("The committee can move the close", "in force")
+	policy, err := e.m.LedgerPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree tlog.Tree
+	tree.Append(tlog.LeafHash(ledger.ManifestEntry(e.mid)))
+	publish := func(sequence int, kind act.Kind, payload []byte) {
+		entry := ledger.ActEntry(e.keys.Act(e.mid, kind, uint32(sequence), payload).Bytes())
+		tree.Append(tlog.LeafHash(entry))
+		note := e.keys.Ledger.Sign(tlog.Checkpoint{Origin: policy.Log.Name(), Size: tree.Size(), Root: tree.Root()})
+		p, err := tlog.Prove(tree.Size(), tree.Size()-1, tree.Reader(), note, entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.put(t, e.ledger, layout.Act(sequence), p.Bytes())
+	}
+	early := time.Unix(electiontest.Close-900, 0).UTC().Format("15:04 UTC")
+	publish(1, act.KindCloseEarly, act.CloseEarly{Close: electiontest.Close - 900}.Bytes())
+	says(early+"</strong>", "can move the close")
+	publish(2, act.KindCancel, act.Cancel{}.Bytes())
+	says("The committee cancelled it", "in force")
+	// One that cannot be read takes the page from nobody.
+	e.put(t, e.ledger, layout.Act(3), []byte("junk"))
+	says("The committee can move the close")
+}
+
+// TestPageNarrow: the command and the long numbers of a record's front page break, and its
+// style is one that its policy lets a browser use.
+func TestPageNarrow(t *testing.T) {
+	t.Parallel()
+	e := newEnded(t)
+	for _, path := range []string{"/", "/" + e.id.String() + "/"} {
+		w := e.do("GET", path, "")
+		_, style, _ := strings.Cut(w.Body.String(), "<style>")
+		style, _, _ = strings.Cut(style, "</style>")
+		sum := sha256.Sum256([]byte(style))
+		if !strings.Contains(w.Header().Get("Content-Security-Policy"), "style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'") {
+			t.Errorf("%s: the style is not one of the policy", path)
+		}
+		for _, want := range []string{"white-space: pre-wrap", "word-break: break-all", "prefers-color-scheme: dark"} {
+			if !strings.Contains(style, want) {
+				t.Errorf("%s: the style has no %q", path, want)
+			}
+		}
+		if !strings.Contains(w.Body.String(), "initial-scale=1") {
+			t.Errorf("%s: a phone shows it small", path)
+		}
+	}
 }
