@@ -185,7 +185,8 @@ func TestReportLate(t *testing.T) {
 	const look, cannot = "Two people look at it.", "cannot change"
 	form, answer := f.get("/report").Body.String(), f.send("192.0.2.1", "/report", url.Values{"happened": {"one"}}).Body.String()
 	says(form, true, until, "it may sign earlier")
-	says(answer, true, "It has number 1.", until, look)
+	says(answer, true, "It has number 1.", look, "It counts if the committee upholds it before it signs the certificate.")
+	says(answer, false, "Tell us")
 	says(booth("two"), true, "It has number 2.", look)
 	says(form+answer, false, cannot)
 

@@ -260,7 +260,7 @@ func (s *Service) postReportForm(m *Registrar, w http.ResponseWriter, r *http.Re
 	}
 	number, err := s.report(m, r, Report{Happened: in.Get("happened"), Phone: in.Get("phone"), Who: in.Get("who")}, "", "")
 	p := page(r, m.manifest, "done")
-	p.Late, p.Until = late, m.until(p.Words)
+	p.Late = late
 	switch {
 	case errors.Is(err, ErrReportEmpty), errors.Is(err, ErrReportLong):
 		p.Kind, p.Heading, p.Field, p.Problem = "report", p.Text("link.report"), "happened", p.Text("link.report.empty")
