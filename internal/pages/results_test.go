@@ -728,7 +728,7 @@ func TestFindNothing(t *testing.T) {
 }
 
 // TestFrontEnds: the first page of a vote says how it ended, and no longer when the result
-// is expected or how late voting might have closed.
+// is expected or until when envelopes are decided. Nothing there is still to come that is over.
 func TestFrontEnds(t *testing.T) {
 	t.Parallel()
 	for stage, ended := range map[layout.Stage]bool{layout.Opened: false, layout.Certified: true} {
@@ -741,9 +741,15 @@ func TestFrontEnds(t *testing.T) {
 		if strings.Contains(top, sentence) != ended || !strings.Contains(top, `<a href="`+c.address("result")+`"`) {
 			t.Errorf("%v: the top says %s", stage, top)
 		}
-		for _, date := range []string{"Result expected", "Latest possible close"} {
+		for _, date := range []string{"Result expected", "Envelopes are decided by"} {
 			if strings.Contains(body, date) == ended {
 				t.Errorf("%v: %q is there: %v", stage, date, !ended)
+			}
+		}
+		for date, there := range map[string]bool{"Latest possible close": false, "Ballots under way": false,
+			"Voting opens": false, "Voting closes": false, "Voting opened": true, "Voting closed": true} {
+			if strings.Contains(body, date) != there {
+				t.Errorf("%v: %q is there: %v", stage, date, !there)
 			}
 		}
 	}
