@@ -139,12 +139,19 @@ type checkPage struct {
 	Browser *browser // nil: this program was built without it
 	Size    string   // megabytes to load, about; empty while there is no whole record
 	Texts   template.JS
+	// Outcome is the sentence that was signed, and Said the same in the reader's language:
+	// what the audit finds is said so where it is this very sentence.
+	Outcome, Said string
 }
 
 func checkOf(s *Site, ctx context.Context, v *view) (any, error) {
 	p := checkPage{view: v, Script: checkScript, Recheck: recheckScript, Browser: s.browser(), Texts: template.JS(v.JSON("audit"))}
 	if p.Browser == nil || !v.Locked() {
 		return p, nil
+	}
+	// Without the numbers the audit's own words are good enough.
+	if f, err := s.figures(ctx, v); err == nil && f.result != nil {
+		p.Outcome, p.Said = f.result.Sentence, speaker{f, v.Words}.sentence()
 	}
 	n, err := v.recordSize(ctx)
 	if errors.Is(err, ErrNotFound) {

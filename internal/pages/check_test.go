@@ -244,3 +244,18 @@ func TestRecheckForm(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckOutcome: what the audit finds is shown in the reader's language where the page
+// knows that very sentence in it.
+func TestCheckOutcome(t *testing.T) {
+	t.Parallel()
+	h, m := ended(t, built(t))
+	page := read(t, ask(t, h, "/e/"+m.ElectionID.String()+"/check?lang=es"))
+	en, es := language.Of("en"), language.Of("es")
+	if got := attribute(t, page, "data-outcome"); got != en.Text("results.outcome.all") {
+		t.Errorf("the sentence that was signed is %q", got)
+	}
+	if got := attribute(t, page, "data-said"); got != es.Text("results.outcome.all") {
+		t.Errorf("in Spanish it is %q", got)
+	}
+}

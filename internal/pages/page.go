@@ -70,6 +70,7 @@ var functions = template.FuncMap{
 
 type marker interface {
 	Markdown(source string, level int) template.HTML
+	Only(lang string) template.HTML
 }
 
 // A part is a text inside of a page.

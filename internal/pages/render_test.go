@@ -223,6 +223,43 @@ func TestSeparation(t *testing.T) {
 	}
 }
 
+// TestOneLanguage: what the union wrote in another language than the reader's stands in no
+// sentence where there are words for it, and what stands alone says that it is in one
+// language only.
+func TestOneLanguage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(p *electiontest.Plan) {
+		p.Change = func(m *election.Manifest) { m.Separation.Operators = []string{"the union's technical committee"} }
+	}).sampled()
+	w.content.Organizer, w.content.HelpHours = pages.Text{"en": "your steward"}, pages.Text{"en": "every day"}
+	w.content.View = pages.Text{"en": "Text.", "es": "Texto."}
+	w.content.For, w.content.Against = pages.Text{"en": "Text."}, pages.Text{"en": "Text."}
+	w.content.Questions = map[string][]pages.QA{"en": {{Question: "Why?", Answer: "So."}}}
+	says := func(path string, is bool, want ...string) {
+		t.Helper()
+		body := w.page(path)
+		for _, s := range want {
+			if strings.Contains(body, s) != is {
+				t.Errorf("%s: %q is there: %v", path, s, !is)
+			}
+		}
+	}
+	says("who?lang=vi", false, "your steward")
+	says("who?lang=vi", true, " hoặc hỏi người tổ chức công đoàn của quý vị.", `(<span lang="en">every day</span>)</p>`)
+	says("who?lang=en", true, "(every day) or ask your steward.")
+	// A name without a language is everybody's.
+	w.content.Organizer = pages.Text{"": "Ana Ruiz, room 12"}
+	says("who?lang=vi", true, "Ana Ruiz, room 12")
+	says("secrecy?lang=es", true, `a cargo de <span lang="en">the union&#39;s technical committee</span>.`)
+	const only = `Este texto existe en un solo idioma: <span lang="en">English</span>.`
+	for path, n := range map[string]int{"view?lang=es": 2, "questions?lang=es": 1} {
+		if body := w.page(path); strings.Count(body, only) < n {
+			t.Errorf("%s says %d times that a text is in one language only, want %d", path, strings.Count(body, only), n)
+		}
+	}
+	says("view?lang=en", false, "one language only")
+}
+
 // TestOutcomes compares what the pages say with the words of the protocol.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()

@@ -12,7 +12,7 @@ import (
 // says of those who run the service follows from the manifest, which they signed.
 type secrecyPage struct {
 	*view
-	Sentences   []string
+	Sentences   []template.HTML
 	Unprotected []template.HTML
 }
 
@@ -22,24 +22,26 @@ func secrecyOf(_ *Site, _ context.Context, v *view) (any, error) {
 
 // sentences are the five: the first three always, the others by the separation that
 // the manifest declares.
-func (v *view) sentences() []string {
+func (v *view) sentences() []template.HTML {
 	tellers := []any{"t", v.Number(uint64(v.Manifest.Tellers.T)), "n", v.Number(uint64(v.Manifest.Tellers.N))}
-	list := []string{
-		v.Text("pages.secrecy.seal"), v.Text("pages.secrecy.blind"), v.Text("pages.secrecy.tellers", tellers...),
+	list := []template.HTML{
+		v.Rich("pages.secrecy.seal"), v.Rich("pages.secrecy.blind"), v.Rich("pages.secrecy.tellers", tellers...),
 	}
+	// The manifest has them in one language.
+	named := func(names ...string) Said { return v.said(v.Join(names), v.Manifest.Languages[0]) }
 	operators := v.Manifest.Separation.Operators
 	switch v.Manifest.Separation.Kind {
 	case election.TwoOperators:
-		second := v.Text("pages.secrecy.another")
+		second := Said{Text: v.Text("pages.secrecy.another")}
 		if len(operators) > 1 {
-			second = v.Join(operators[1:])
+			second = named(operators[1:]...)
 		}
-		return append(list, v.Text("pages.secrecy.operators", "first", operators[0], "second", second),
-			v.Text("pages.secrecy.operators.then", tellers...))
+		return append(list, v.Rich("pages.secrecy.operators", "first", named(operators[0]), "second", second),
+			v.Rich("pages.secrecy.operators.then", tellers...))
 	case election.TwoMachines:
-		return append(list, v.Text("pages.secrecy.machines", "operator", v.Join(operators)), v.Text("pages.secrecy.machines.then", tellers...))
+		return append(list, v.Rich("pages.secrecy.machines", "operator", named(operators...)), v.Rich("pages.secrecy.machines.then", tellers...))
 	}
-	return append(list, v.Text("pages.secrecy.machine", "operator", v.Join(operators)), v.Text("pages.secrecy.machine.then", tellers...))
+	return append(list, v.Rich("pages.secrecy.machine", "operator", named(operators...)), v.Rich("pages.secrecy.machine.then", tellers...))
 }
 
 // unprotected lists what nothing here protects a vote from.

@@ -234,15 +234,39 @@ func (v *view) Rich(key string, pairs ...any) template.HTML {
 
 // Help says whom a member may ask.
 func (v *view) Help() template.HTML {
-	phone := v.Phone()
-	if hours := v.Say(v.Content().HelpHours); hours.Text != "" {
+	phone, after := v.Phone(), template.HTML("")
+	hours := v.Say(v.Content().HelpHours)
+	switch {
+	case hours.Text == "":
+	case v.fits(v.Content().HelpHours):
 		phone = v.Rich("pages.help.hours", "phone", phone, "hours", hours)
+	default:
+		after = " " + v.Rich("pages.help.hours", "phone", phone, "hours", hours)
 	}
 	organizer := v.Say(v.Content().Organizer)
-	if organizer.Text == "" {
-		organizer.Text = v.Text("common.organizer")
+	if organizer.Text == "" || !v.fits(v.Content().Organizer) {
+		organizer = Said{Text: v.Text("common.organizer")}
 	}
-	return v.Rich("common.help", "phone", phone, "organizer", organizer)
+	return v.Rich("common.help", "phone", phone, "organizer", organizer) + after
+}
+
+// fits reports whether a text of the union may stand inside of a sentence: it is in the
+// reader's language, or the only one, as a name and a room are. Where the union wrote one
+// for each language and not for this, another one breaks the sentence.
+func (v *view) fits(t Text) bool {
+	_, own := t[v.Code()]
+	_, only := t[""]
+	return own || only
+}
+
+// Only says that a text is in another language than the page, and in which.
+func (v *view) Only(lang string) template.HTML {
+	for _, t := range language.Tags() {
+		if strings.EqualFold(t.Code, lang) {
+			return v.Rich("pages.only", "language", Said{t.Name, t.Code})
+		}
+	}
+	return v.Rich("pages.only", "language", lang)
 }
 
 // Abstains reports whether the question that the rule reads has a neutral option.

@@ -97,12 +97,18 @@
     return details;
   }
 
+  // sentence says the audit's outcome, in the page's language where the page knows this
+  // very sentence in it.
+  function sentence(outcome) {
+    return outcome === box.dataset.outcome ? element('p', box.dataset.said) : element('p', outcome, 'en');
+  }
+
   // answer shows what the audit said.
   function answer(a) {
     const report = a.report ? JSON.parse(a.report) : null;
     if (a.state === 'holds' && report.verified === true) {
       const said = [text(typed ? 'audit.holds.entered' : 'audit.holds.words', { six_words: report.election.words })];
-      if (report.outcome) said.unshift(element('p', report.outcome, 'en'));
+      if (report.outcome) said.unshift(sentence(report.outcome));
       else said.unshift(text(report.stage === 'cancelled' ? 'audit.holds.cancelled' : 'audit.holds.locked', {}));
       if (report.stage === 'opened') said.splice(1, 0, text('audit.holds.opened', {}));
       said.unshift(report.ballots === 1 ? text('audit.ballots.one', {}) : text('audit.ballots.other', { n: number(report.ballots) }));
