@@ -81,7 +81,11 @@ func (a *auditor) checkRoll(f *finding) string {
 	if f.ok() {
 		a.seats = seats
 	}
-	return say("%d members on the rolls of %d groups, as the manifest fixed them; acts may add and strike some.", len(seats), len(a.m.Groups))
+	groups := "groups"
+	if len(a.m.Groups) == 1 {
+		groups = "group"
+	}
+	return say("%d members on the rolls of %d %s, as the manifest fixed them; acts may add and strike some.", len(seats), len(a.m.Groups), groups)
 }
 
 // checkEntries goes through the ledger in its order: every credential issued

@@ -20,7 +20,7 @@ import (
 type boxPage struct {
 	*view
 	Empty     bool
-	Size      string
+	Size      int64
 	Confirmed int // witnesses who cosigned the newest checkpoint
 	Witnesses int
 	Moment    int64
@@ -45,7 +45,7 @@ const (
 // A boxLog is a log as auditors look at it.
 type boxLog struct {
 	Name      string
-	Size      string
+	Size      int64
 	Path      string
 	Witnesses []boxWitness
 }
@@ -84,7 +84,7 @@ func (p *boxPage) look(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	l := boxLog{Name: name, Size: p.Number(uint64(opened.Checkpoint.Size)), Path: p.Record() + "/" + layout.Checkpoint(name)}
+	l := boxLog{Name: name, Size: opened.Checkpoint.Size, Path: p.Record() + "/" + layout.Checkpoint(name)}
 	seen := make(map[string]int64)
 	for _, c := range opened.Cosignatures {
 		seen[c.Witness] = c.Time
@@ -102,7 +102,7 @@ func (p *boxPage) look(ctx context.Context, name string) error {
 	if p.Has(layout.StatementBox) {
 		ballots--
 	}
-	p.Size, p.Empty = p.Number(uint64(max(0, ballots))), ballots < 1
+	p.Size, p.Empty = max(0, ballots), ballots < 1
 	p.Confirmed, p.Moment = len(opened.Cosignatures), 0
 	if p.Confirmed >= policy.Threshold {
 		p.Moment = opened.Moment(policy.Threshold)

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"strikevote/internal/audit/audittest"
+	"strikevote/internal/language"
+	"strikevote/internal/protocol/ledger"
 	"strikevote/internal/record/layout"
 )
 
@@ -36,5 +39,21 @@ func TestTurnoutBehind(t *testing.T) {
 	above, _, _ := strings.Cut(c.text("turnout"), "By group")
 	if !strings.Contains(above, "every quarter hour") || !strings.Contains(above, "the box may already hold more ballots") {
 		t.Errorf("beside the number stands %q", above)
+	}
+}
+
+// TestOneEntry: a log of one entry is not said to have "1 entries", and where a time zone
+// stands in brackets it has none of its own.
+func TestOneEntry(t *testing.T) {
+	t.Parallel()
+	c := newCounted(t, audittest.Options{Stage: layout.Locked})
+	delete(c.files, layout.StatementBox)
+	c.grow(c.files, [][]byte{ledger.ManifestEntry(c.election.MID)})
+	c.says("box", "Sealed ballots: 1 entry ")
+	c.silent("box", "1 entries")
+	for _, tag := range language.Tags() {
+		if at := language.Of(tag.Code).Moment(time.Unix(audittest.Open, 0).UTC()); strings.HasSuffix(at, "))") {
+			t.Errorf("%s: %s", tag.Code, at)
+		}
 	}
 }
