@@ -162,13 +162,21 @@ func (r *Report) sums(b *strings.Builder) {
 	}
 	if all.Accepted > 0 {
 		given := r.Issued + all.Accepted
-		fmt.Fprintf(b, "%d issued + %d from accepted envelopes - %d not cast = %d in the box.\n",
-			r.Issued, all.Accepted, given-min(given, r.Ballots), r.Ballots)
+		fmt.Fprintf(b, "%d issued%s%s = %d in the box.\n", r.Issued, term(" + %d from accepted envelopes", all.Accepted),
+			term(" - %d not cast", given-min(given, r.Ballots)), r.Ballots)
 	}
 	if all.Added+all.Struck+all.AcceptedOff > 0 {
-		fmt.Fprintf(b, "%d on the signed roll + %d added - %d taken off + %d not on the roll, by accepted envelope = %d entitled.\n",
-			all.RollSize, all.Added, all.Struck, all.AcceptedOff, r.Entitled)
+		fmt.Fprintf(b, "%d on the signed roll%s%s%s = %d entitled.\n", all.RollSize, term(" + %d added", all.Added),
+			term(" - %d taken off", all.Struck), term(" + %d not on the roll, by accepted envelope", all.AcceptedOff), r.Entitled)
 	}
+}
+
+// term is a part of a sum, and nothing where it is none.
+func term(text string, n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(text, n)
 }
 
 // table writes one question's totals, and of what every percentage is one. As on the

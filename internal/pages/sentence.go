@@ -165,14 +165,24 @@ func (s speaker) turnout(cast, entitled uint64) string {
 func (s speaker) counted(c tally.GroupCounts) (list []string) {
 	given := c.Issued + c.Accepted
 	if c.Accepted > 0 && c.Cast <= given {
-		list = append(list, s.w.Text("results.counted.box", "issued", s.w.Number(c.Issued), "accepted", s.w.Number(c.Accepted),
-			"absent", s.w.Number(given-c.Cast), "cast", s.w.Number(c.Cast)))
+		list = append(list, s.w.Text("results.counted.issued", "n", s.w.Number(c.Issued))+
+			s.term(" + ", "results.counted.accepted", c.Accepted)+s.term(" − ", "results.counted.absent", given-c.Cast)+
+			" = "+s.w.Text("results.counted.box", "n", s.w.Number(c.Cast)))
 	}
 	if c.Added+c.Struck+c.AcceptedOff > 0 && c.Entitled+c.Struck == c.RollSize+c.Added+c.AcceptedOff {
-		list = append(list, s.w.Text("results.counted.entitled", "roll", s.w.Number(c.RollSize), "added", s.w.Number(c.Added),
-			"taken", s.w.Number(c.Struck), "strangers", s.w.Number(c.AcceptedOff), "entitled", s.w.Number(c.Entitled)))
+		list = append(list, s.w.Text("results.counted.roll", "n", s.w.Number(c.RollSize))+
+			s.term(" + ", "results.counted.added", c.Added)+s.term(" − ", "results.counted.taken", c.Struck)+
+			s.term(" + ", "results.counted.strangers", c.AcceptedOff)+" = "+s.w.Text("results.counted.entitled", "n", s.w.Number(c.Entitled)))
 	}
 	return list
+}
+
+// term is a part of a sum, and nothing where it is none.
+func (s speaker) term(sign, key string, n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return sign + s.w.Text(key, "n", s.w.Number(n))
 }
 
 // lead says by how much a unit is past the line, or short of it.
