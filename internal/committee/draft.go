@@ -57,7 +57,7 @@ func (s *Service) Regroup(ctx context.Context, id suite.ElectionID, by string, i
 		if _, err := tx.Exec(ctx, `UPDATE committee.election SET draft = $2 WHERE election_id = $1`, id[:], body); err != nil {
 			return fmt.Errorf("updating draft: %w", err)
 		}
-		return s.note(ctx, tx, id, by, "groups made for the roll", fmt.Sprintf("%d groups", len(m.Groups)))
+		return s.note(ctx, tx, id, by, "groups made for the roll", fmt.Sprintf("groups: %d", len(m.Groups)))
 	})
 }
 
