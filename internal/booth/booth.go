@@ -5,6 +5,8 @@
 // three requests lead to the first question on a slow network, and one SHA-256 says
 // whether it is the page that the committee named. Its policy lets a browser run those
 // very scripts and nothing else.
+// Where there is no vote to open, pages without a script list those that a code can be
+// entered for.
 //
 // It must never see a ballot or an answer, and looks at no token: the token of a link is
 // in its fragment, which no server is sent, unless a mail program has made a path of it.
@@ -22,6 +24,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -37,6 +40,9 @@ type Config struct {
 	// Manifest returns the published bytes of an election's manifest, or
 	// [ErrUnknown]. It must be safe for concurrent use.
 	Manifest func(ctx context.Context, id suite.ElectionID) ([]byte, error)
+	// Votes returns the elections of which Manifest has the manifests. It may be nil, for
+	// a booth that lists none, and must be safe for concurrent use.
+	Votes func(ctx context.Context) ([]suite.ElectionID, error)
 	// Stands returns where an election stands, and false where this process does not
 	// know it. It may be nil, and must be safe for concurrent use.
 	Stands func(ctx context.Context, id suite.ElectionID) (Standing, bool)
@@ -44,6 +50,8 @@ type Config struct {
 	// registrar's, the box's and the board's. It may be nil, for a page that reads
 	// only, and must be safe for concurrent use.
 	Connect func() []string
+	// Now may be nil, for this machine's clock.
+	Now func() time.Time
 	// Log may be nil. It gets no request.
 	Log *slog.Logger
 }
@@ -69,7 +77,15 @@ func Handler(c Config) http.Handler {
 	// Mail scanners look with HEAD before they let a link through.
 	r.Use(middleware.GetHead)
 	s := whole()
-	r.NotFound(says(s.nothing, http.StatusNotFound, nothing))
+	v := &votes{c: c, site: s}
+	none, front := v.says(s.nothing, http.StatusNotFound, nothing), v.says(s.front, http.StatusOK, nothing)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" && v.any(r.Context()) {
+			front(w, r)
+			return
+		}
+		none(w, r)
+	})
 	page := s.pageHandler(c.Connect)
 	r.Get(pathPage, page)
 	r.Get(pathList, s.list.Write)
@@ -77,7 +93,7 @@ func Handler(c Config) http.Handler {
 	r.Get(pathClient, s.client.Write)
 	r.Get(pathWords+"{file}", s.serveWords)
 	known := c.known(func(w http.ResponseWriter, r *http.Request, _ []byte) { page(w, r) },
-		says(s.unknown, http.StatusNotFound, unknown), says(s.down, http.StatusServiceUnavailable, unavailable))
+		v.says(s.unknown, http.StatusNotFound, unknown), v.says(s.down, http.StatusServiceUnavailable, unavailable))
 	r.Get("/v1/{election}", func(w http.ResponseWriter, r *http.Request) {
 		if isFragment(chi.URLParam(r, "election")) {
 			page(w, r)
@@ -146,24 +162,24 @@ func (s *site) pageHandler(connect func() []string) http.HandlerFunc {
 		connect = func() []string { return nil }
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		p := negotiate(s.pages, w, r)
+		p := s.pages[negotiate(w, r)]
 		w.Header().Set("Content-Security-Policy", p.policy(connect()...))
 		p.Write(w, r)
 	}
 }
 
-// negotiate chooses the document in the reader's language, and says so in the answer.
-func negotiate(documents map[string]*document, w http.ResponseWriter, r *http.Request) *document {
+// negotiate chooses the reader's language, and says so in the answer.
+func negotiate(w http.ResponseWriter, r *http.Request) string {
 	code := language.Match(r.URL.Query().Get("lang"), strings.Join(r.Header.Values("Accept-Language"), ","))
 	w.Header().Set("Content-Language", code)
 	w.Header().Add("Vary", "Accept-Language")
-	return documents[code]
+	return code
 }
 
 // says answers a person with one of the pages that only say something, and a program as
 // programs are answered: somebody who typed an address from a slip can do nothing with
 // that.
-func says(pages map[string]*document, status int, program http.HandlerFunc) http.HandlerFunc {
+func (v *votes) says(what saying, status int, program http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept")
 		read := r.Method == http.MethodGet || r.Method == http.MethodHead
@@ -171,7 +187,7 @@ func says(pages map[string]*document, status int, program http.HandlerFunc) http
 			program(w, r)
 			return
 		}
-		p := negotiate(pages, w, r)
+		p := v.page(r.Context(), what, negotiate(w, r))
 		w.Header().Set("Content-Security-Policy", p.policy())
 		p.WriteStatus(w, r, status)
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -236,8 +237,10 @@ func TestMissing(t *testing.T) {
 				t.Errorf("%s: the page has no %s", tag.Code, key)
 			}
 		}
-		if !strings.Contains(body, ` href="/v1/">`+language.Of(tag.Code).Text("pages.booth.enter")+"<") {
-			t.Errorf("%s: the page leads nowhere", tag.Code)
+		for _, other := range language.Tags() {
+			if !strings.Contains(body, fmt.Sprintf(`<a href="?lang=%s" lang="%[1]s" hreflang="%[1]s"`, other.Code)) || !strings.Contains(body, ">"+other.Name+"</a>") {
+				t.Errorf("%s: the page cannot be had in %s", tag.Code, other.Code)
+			}
 		}
 		policy := header.Get("Content-Security-Policy")
 		if strings.Contains(body, "<script") || !strings.Contains(policy, "; script-src 'none'; style-src 'sha256-") {
@@ -257,7 +260,7 @@ func TestMissing(t *testing.T) {
 			status int
 			keys   []string
 		}{
-			"/":                      {404, []string{"pages.missing", "pages.booth.nothing", "pages.booth.enter"}},
+			"/":                      {404, []string{"pages.missing", "pages.booth.nothing"}},
 			"/v1":                    {404, []string{"pages.missing"}},
 			"/v1/" + none + "/told":  {404, []string{"pages.missing"}},
 			"/v1/" + broken.String(): {503, []string{"pages.down", "pages.down.then"}},

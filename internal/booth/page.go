@@ -43,12 +43,13 @@ type document struct {
 // has to serve.
 type site struct {
 	pages map[string]*document // by language
-	// Pages that only say something, by language: at the address of no vote, at any
-	// other, and while the page cannot be shown.
-	unknown, nothing, down map[string]*document
-	words                  map[string]*web.Blob
-	list                   *web.Blob
-	client                 *web.Blob
+	// Pages that only say something: at the address of no vote, at any other, at that of
+	// the booth itself, and while the page cannot be shown.
+	unknown, nothing, front, down saying
+	missing                       *template.Template // of which those are made
+	words                         map[string]*web.Blob
+	list                          *web.Blob
+	client                        *web.Blob
 	// licences are notices that the script's library asks for.
 	licences *web.Blob
 }
@@ -60,28 +61,20 @@ var whole = sync.OnceValue(func() *site {
 	if err != nil {
 		panic(err) // all of it is part of the program
 	}
-	s := &site{words: make(map[string]*web.Blob)}
+	s := &site{words: make(map[string]*web.Blob), missing: shells.Lookup("missing.html"), pages: make(map[string]*document)}
 	for _, t := range language.Tags() {
 		s.words[t.Code] = web.NewBlob("application/json", numbered(language.Of(t.Code).JSON(parts...), textNames()))
 	}
 	languages := s.languages()
-	for _, d := range []struct {
-		to      *map[string]*document
-		name    string
-		problem problem
-	}{
-		{&s.pages, "shell.html", problem{}},
-		{&s.unknown, "missing.html", problem{Name: "link-unknown", Heading: "booth.link.unknown", Text: "booth.link.unknown.text", Enter: true}},
-		{&s.nothing, "missing.html", problem{Name: "nothing", Heading: "pages.missing", Text: "pages.booth.nothing", Enter: true}},
-		{&s.down, "missing.html", problem{Name: "down", Heading: "pages.down", Text: "pages.down.then"}},
-	} {
-		*d.to = make(map[string]*document)
-		for _, t := range language.Tags() {
-			if (*d.to)[t.Code], err = assemble(shells.Lookup(d.name), t.Code, s.words[t.Code].Bytes(), languages, d.problem); err != nil {
-				panic(fmt.Errorf("booth: %s in %s: %w", d.name, t.Code, err))
-			}
+	for _, t := range language.Tags() {
+		if s.pages[t.Code], err = assemble(shells.Lookup("shell.html"), t.Code, s.words[t.Code].Bytes(), languages); err != nil {
+			panic(fmt.Errorf("booth: the page in %s: %w", t.Code, err))
 		}
 	}
+	s.unknown = s.say(problem{Name: "link-unknown", Heading: "booth.link.unknown", Text: "booth.link.unknown.text"})
+	s.nothing = s.say(problem{Name: "nothing", Heading: "pages.missing", Text: "pages.booth.nothing"})
+	s.front = s.say(problem{Name: "votes", Heading: "booth.link.code", Text: "pages.booth.nothing"})
+	s.down = s.say(problem{Name: "down", Heading: "pages.down", Text: "pages.down.then"})
 	s.list = web.NewBlob("text/plain; charset=utf-8", election.WordList())
 	s.licences = web.NewBlob("text/plain; charset=utf-8", []byte(asset("dist/licences.txt")))
 	s.client = web.NewBlob("text/plain; charset=utf-8", s.listing())
@@ -119,19 +112,44 @@ type shell struct {
 	Style            template.CSS
 	Words, Languages template.JS
 	Boot, Script     template.JS
-	Problem          problem
+	// Of a page that only says something.
+	Problem problem
+	Tags    []language.Tag
+	Votes   []entrance
 }
 
 // A problem is what a page says that does nothing else. Heading and Text are keys.
-type problem struct {
-	Name, Heading, Text string
-	Enter               bool // whether the way to the page where a code is entered stands there
+type problem struct{ Name, Heading, Text string }
+
+// A saying is a page that only says something, by language, without a list of votes.
+type saying struct {
+	problem problem
+	pages   map[string]*document
+}
+
+// say makes a page that only says something, which depends on the program alone.
+func (s *site) say(p problem) saying {
+	made := saying{p, make(map[string]*document)}
+	for _, t := range language.Tags() {
+		d, err := s.sayIn(t.Code, p, nil)
+		if err != nil {
+			panic(fmt.Errorf("booth: %s in %s: %w", p.Name, t.Code, err))
+		}
+		made.pages[t.Code] = d
+	}
+	return made
+}
+
+// sayIn makes such a page in a language, with the votes whose codes can be entered here.
+func (s *site) sayIn(code string, p problem, votes []entrance) (*document, error) {
+	data := shell{Lang: code, Style: template.CSS(asset("dist/booth.css")), Problem: p, Tags: language.Tags(), Votes: votes}
+	return render(s.missing, language.Of(code).Text, data)
 }
 
 // assemble makes the page in a language.
-func assemble(t *template.Template, code string, words, languages []byte, problem problem) (*document, error) {
+func assemble(t *template.Template, code string, words, languages []byte) (*document, error) {
 	w := language.Of(code)
-	data := shell{Lang: code, Problem: problem, Words: template.JS(words), Languages: template.JS(languages)}
+	data := shell{Lang: code, Words: template.JS(words), Languages: template.JS(languages)}
 	data.Style = template.CSS(asset("dist/booth.css"))
 	data.Boot, data.Script = template.JS(asset("dist/boot.js")), template.JS(asset("dist/booth.js"))
 	return render(t, w.Text, data)

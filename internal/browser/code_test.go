@@ -78,6 +78,31 @@ func linkCut(t *testing.T, s *stand) {
 	}
 }
 
+// noLink comes with a code alone: to the booth's own address, to one of nothing, and to
+// the page without a link. Each leads to where the code of this vote is entered, in the
+// language that was chosen.
+func noLink(t *testing.T, s *stand) {
+	for path, screen := range map[string]string{"/": "votes", "/code": "nothing", "/v1/" + strings.Repeat("0", 32): "link-unknown", "/v1/": "link-cut"} {
+		p := open(t, sharedChromium(t))
+		p.language("es")
+		p.visit(s.origins.Booth + path)
+		p.await(screen)
+		p.press("Idioma")
+		p.press("English")
+		p.wait("English", `document.documentElement.lang === "en"`)
+		if p.await(screen); screen == "link-cut" {
+			p.press("Enter your code")
+			p.await("votes")
+		}
+		p.says("Do you have a code? Choose the vote that it is for:")
+		p.press(s.manifest.Title[0])
+		p.await("code")
+		p.says("It is in your mail or on your sealed slip")
+		p.faults.take() // Chromium tells of every 404
+		p.close()
+	}
+}
+
 // testDevice opens a test ballot and checks that it is never the one that is cast.
 func testDevice(t *testing.T, s *stand) {
 	p, l := open(t, sharedChromium(t)), s.letter(t)

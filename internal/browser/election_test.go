@@ -76,6 +76,7 @@ var whileOpen = map[string]func(*testing.T, *stand){
 	"told when it closes":   toldClose,
 	"nothing remembered":    nothingRemembered,
 	"link cut":              linkCut,
+	"no link":               noLink,
 	"false manifest":        falseManifest,
 	"cut manifest":          cutManifest,
 	"false checkpoint":      falseCheckpoint,

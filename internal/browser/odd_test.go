@@ -96,6 +96,8 @@ func oddLinks(t *testing.T, s *stand) {
 	p.visit(l.link[:at] + sign + l.link[at+1:])
 	p.await("link-unknown")
 	p.says("This link does not work", "Your mail also has a code, and the address where it is entered.")
+	p.press("Enter your code")
+	p.await("votes")
 	p.faults.take() // Chromium tells of every 404
 }
 

@@ -131,6 +131,9 @@ func walkCode(w *walk) {
 	p.visitAnew(w.s.origins.Booth + "/v1/")
 	p.await("link-cut", "code")
 	w.at(p, "no link")
+	w.press(p, "booth.link.code")
+	p.await("votes")
+	w.at(p, "votes")
 }
 
 func walkUnfinished(w *walk) {

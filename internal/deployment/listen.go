@@ -244,7 +244,7 @@ func (d *Deployment) boothHandler() http.Handler {
 	if d.c.Log != nil && len(d.connect()) < 3 {
 		d.c.Log.Warn("nobody can vote with the voter's page before the origins of registrar, box and board are set", "known", d.connect())
 	}
-	return booth.Handler(booth.Config{Log: d.c.Log, Connect: d.connect, Stands: d.stands, Manifest: func(ctx context.Context, id suite.ElectionID) ([]byte, error) {
+	return booth.Handler(booth.Config{Log: d.c.Log, Now: d.c.Now, Connect: d.connect, Stands: d.stands, Votes: d.list, Manifest: func(ctx context.Context, id suite.ElectionID) ([]byte, error) {
 		if e := d.running(id); e != nil {
 			return e.bytes, nil
 		}

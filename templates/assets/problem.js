@@ -25,10 +25,10 @@ const close = (b) => b.moment(b.close());
 
 /** stops are the screens by name. */
 export const stops = {
-  "link-unknown": plain("booth.link.unknown", null, (b) => (b.codeAddress() ? actions(enter(b), ask(b)) : b.p("booth.link.cut.text"))),
+  "link-unknown": plain("booth.link.unknown", null, (b) => !b.m && b.p("booth.link.cut.text"), (b) => actions(enter(b), ask(b))),
   "link-cut": (b) => {
     const heading = b.t("booth.link.unknown");
-    return { title: heading, nodes: [h1(heading), b.p("booth.link.cut.text"), actions(ask(b))] };
+    return { title: heading, nodes: [h1(heading), b.p("booth.link.cut.text"), actions(enter(b), ask(b))] };
   },
   "link-replaced": plain("booth.link.replaced", phone, (b) => actions(ask(b))),
   "link-expired": plain("booth.link.expired", (b) => ({ date: b.session.exp ? b.moment(b.session.exp) : b.moment(b.m.schedule.latest_close + 14 * 86400), close: close(b) }),

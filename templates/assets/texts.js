@@ -81,9 +81,9 @@ export class Texts {
     return this.m && `${this.m.origins.registrar}/v1/${this.m.election_id}/${name}`;
   }
 
-  /** codeAddress is where the code of this link can be typed, or null. */
+  /** codeAddress is where the code of this link can be typed: of a vote that is not known, by way of a list. */
   codeAddress() {
     const id = this.m ? this.m.election_id : this.link.electionId || electionOf(this.link.href || "");
-    return id && `/v1/${id}`;
+    return `/${id ? `v1/${id}` : ""}?lang=${this.page.words.code}`;
   }
 }
