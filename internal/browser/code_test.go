@@ -52,6 +52,34 @@ func typedCode(t *testing.T, s *stand) {
 	s.done(p)
 }
 
+// noCode presses that there is none: whom to call and where to ask is linked as soon as
+// the vote's manifest is there, what was typed stays, and without a network there is at
+// least what the mail says.
+func noCode(t *testing.T, s *stand) {
+	at := s.origins.Booth + "/v1/" + s.id.String()
+	p := open(t, sharedChromium(t))
+	p.visit(at)
+	p.await("code")
+	p.atAnswer("/manifest", -1, func(x *exchange) { x.lose() })
+	p.fill("K7QF")
+	p.press("I have no code")
+	p.says("Call the number in your mail or ask your organizer. You can also have your link sent again, or vote at a desk.")
+	p.leave()
+	for _, href := range []string{
+		"tel:" + s.manifest.Help.Phone, s.origins.Board + "/e/" + s.id.String() + "/contacts", s.origins.Registrar + "/v1/" + s.id.String() + "/link",
+	} {
+		p.wait(href, "[...document.querySelectorAll('main a')].some(a => a.getAttribute('href').replace(/[ ()-]/g, '') === "+quote(strings.NewReplacer(" ", "", "(", "", ")", "", "-", "").Replace(href))+")")
+	}
+	p.says("Help: call "+s.manifest.Help.Phone, "Send me my link again")
+	p.press("Language")
+	p.press("Español")
+	p.awaitWords("Envíenme mi enlace de nuevo")
+	if typed := evaluate[string](p, `document.getElementById("code").value`); typed != "K7QF" || p.sent(toStatus) > 0 {
+		t.Errorf("the field holds %q", typed)
+	}
+	p.faults.take() // Chromium tells of what was lost
+}
+
 // linkCut opens links that a mail program damaged.
 func linkCut(t *testing.T, s *stand) {
 	l := s.letter(t)

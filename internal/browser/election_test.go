@@ -73,6 +73,7 @@ var whileOpen = map[string]func(*testing.T, *stand){
 	"language":              otherLanguage,
 	"no scripts":            noScripts,
 	"typed code":            typedCode,
+	"no code":               noCode,
 	"told when it closes":   toldClose,
 	"nothing remembered":    nothingRemembered,
 	"link cut":              linkCut,

@@ -116,6 +116,7 @@ func walkCode(w *walk) {
 	p.awaitWords(w.text("common.problem"))
 	w.at(p, "code, empty")
 	w.press(p, "booth.code.none")
+	p.awaitWords(w.text("booth.link.send"))
 	w.at(p, "code, unfolded")
 	p.fill(l.code)
 	w.press(p, "booth.continue")

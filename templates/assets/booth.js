@@ -13,6 +13,7 @@ import { sixWords } from "./election.js";
 import { after, ahead, complete, electionOf, entry, here, lines, opened, own, screenOf } from "./flow.js";
 import { stops } from "./problem.js";
 import { check, missingAnswer, question, test } from "./question.js";
+import { openElection } from "./opening.js";
 import { Failure, Memory, openCode, openLink } from "./session.js";
 import { code, confirm, elsewhere, envelope, factor, locked, recover, recovery, start, unfinished } from "./start.js";
 import { cleanBase32, hex, reads, utf8 } from "./suite.js";
@@ -35,6 +36,7 @@ class Booth extends Casting {
   constructor(words, languages) {
     super(words, languages, screens, stops);
     this.link = {};
+    this.manifest = null;
     this.choices = [];
     this.typed = "";
     this.factor = "";
@@ -86,10 +88,14 @@ class Booth extends Casting {
     this.go("code", { cut: found.cut }, true);
   }
 
+  env() {
+    return { booth: location.origin, fetch: (...a) => fetch(...a), memory: new Memory(), wait: (ms) => this.wait(ms), elsewhere: (what) => this.otherTab(what) };
+  }
+
   /** open reads the public files of the vote that the link names. */
   async open(step) {
     this.then = () => this.open(step);
-    const env = { booth: location.origin, fetch: (...a) => fetch(...a), memory: new Memory(), wait: (ms) => this.wait(ms), elsewhere: (what) => this.otherTab(what) };
+    const env = this.env();
     try {
       this.session = this.link.href ? await openLink(this.link.href, env) : await openCode(this.link.electionId, this.link.code, env);
     } catch (e) {
@@ -170,6 +176,13 @@ class Booth extends Casting {
       const key = reason === "length" ? this.page.words.count("booth.code.length", count) : `booth.code.${reason}`;
       this.refuseCode(this.t(key, { n: count }));
     }
+  }
+
+  /** noCode reads in the manifest whom to call, and where a link is sent again. */
+  async noCode() {
+    this.lost = true; // also where it is drawn again
+    this.manifest = this.manifest || (await openElection(this.env(), this.link.electionId).then((found) => found.manifest, () => null));
+    this.surround();
   }
 
   refuseCode(problem) {

@@ -14,7 +14,8 @@ const plain = (key, values, ...more) => (b, args) => {
 };
 
 const link = (href, label, kind) => href && el("a", { href, className: kind ? `button ${kind}` : "button" }, label);
-const ask = (b) => link(b.registrar("link"), b.t("booth.link.send"), "second");
+/** ask leads to where a link is sent again. */
+export const ask = (b) => link(b.registrar("link"), b.t("booth.link.send"), "second");
 const enter = (b) => link(b.codeAddress(), b.t("booth.link.code"));
 const again = (b) => actions(button(b.t("common.again"), b.press(() => b.retry())));
 const save = (b) => actions(button(b.t("booth.stop.evidence"), () => evidence(b)));

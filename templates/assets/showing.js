@@ -31,7 +31,8 @@ export class Showing extends Texts {
     this.draw(true);
   }
 
-  draw(fresh) {
+  /** surround draws what stands around all screens. */
+  surround() {
     const band = this.m && (this.m.rehearsal ? "common.rehearsal" : this.m.demo && "common.demo");
     const frame = `${this.page.words.code} ${band} ${Boolean(this.m)}`;
     // Drawn only when it changes: somebody may be reading there.
@@ -39,6 +40,10 @@ export class Showing extends Texts {
       this.framed = frame;
       this.page.frame({ band, phone: this.m && this.phone(), pages: this.public("") });
     }
+  }
+
+  draw(fresh) {
+    this.surround();
     const view = this.screens[this.screen](this, this.args);
     view.screen = this.screen;
     view.stop = this.stops[this.screen] && this.screen;

@@ -1,10 +1,11 @@
 // The screens before the first question: landing, code, check of the vote, the
 // committee's own question, and those where a ballot stands unfinished.
 
-import { el } from "./dom.js";
+import { el, fill } from "./dom.js";
 import { until } from "./flow.js";
 import { actions, button, field, fold, form, groups, h1, notice, steps, submit, third, tick } from "./parts.js";
 import { outside } from "./page.js";
+import { ask } from "./problem.js";
 
 const sharedTick = (b) => tick({
   id: "shared", label: b.t("booth.start.shared"), more: b.t("booth.start.shared.more"),
@@ -33,7 +34,12 @@ export function start(b) {
 }
 
 export function code(b, { problem, cut }) {
-  const lost = el("div", { hidden: true, role: "status" }, b.p("booth.code.none.text"));
+  const lost = el("div", { role: "status" });
+  const help = () => fill(lost,
+    b.p("booth.code.none.text", { phone: b.phone(), organizer: outside(b.public("contacts"), b.t("common.organizer")) }), actions(ask(b)));
+  if (b.lost) {
+    help();
+  }
   return {
     title: b.t("booth.code.title"),
     problem: problem && { field: "code", text: problem },
@@ -45,7 +51,10 @@ export function code(b, { problem, cut }) {
       form(b.press(() => b.enterCode(document.getElementById("code").value)),
         field(b, { id: "code", label: b.t("booth.code.label"), className: "code", problem, value: b.draft || "", oninput: (event) => b.keepDraft(event.target.value) }),
         sharedTick(b),
-        actions(submit(b.t("booth.continue")), third(b.t("booth.code.none"), () => { lost.hidden = false; })), lost),
+        actions(submit(b.t("booth.continue")), third(b.t("booth.code.none"), () => {
+          help(); // at once: what is asked for may not come
+          b.noCode().then(help);
+        })), lost),
     ],
   };
 }

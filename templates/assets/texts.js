@@ -8,9 +8,9 @@ import { languageIndex } from "./words.js";
 
 /** Texts is what screens are given: an open session, and a page to say it on. */
 export class Texts {
-  /** m is the manifest, null as long as none is here. */
+  /** m is the manifest, null as long as none is here. Before there is a session it only says whom to ask. */
   get m() {
-    return this.session ? this.session.manifest : null;
+    return (this.session || this).manifest;
   }
 
   t(key, values) {
