@@ -34,7 +34,9 @@ export const stops = {
   "link-replaced": plain("booth.link.replaced", phone, (b) => actions(ask(b))),
   "link-expired": plain("booth.link.expired", (b) => ({ date: b.session.exp ? b.moment(b.session.exp) : b.moment(b.m.schedule.latest_close + 14 * 86400), close: close(b) }),
     (b) => actions(link(b.public("result"), b.t("booth.link.result")))),
-  "link-struck": plain("booth.link.struck", (b) => ({ phone: b.phone(), close: close(b) })),
+  "link-struck": plain("booth.link.struck", null, (b) => (b.now() < b.close()
+    ? b.p("booth.link.struck.call", { phone: b.phone(), close: close(b) })
+    : el("div", null, el("h2", null, b.t("booth.phase.closed")), b.p("booth.phase.closed.unsure", { close: close(b), result: result(b) })))),
   before: plain("booth.phase.before", (b) => ({ open: b.moment(b.m.schedule.open) }), again),
   closed: (b, refused) => {
     const heading = b.t("booth.phase.closed");

@@ -69,6 +69,11 @@ test("a refusal does not say that no ballot was issued", () => {
   same(says(closed({ service: "registrar" }), "booth.phase.closed.text"), false, "a request");
 });
 
+test("a member who was struck calls before the close, and not after it", () => {
+  const at = (now) => ["booth.link.struck.call", "booth.phase.closed"].map((key) => says(stops["link-struck"](booth({ now: () => now })), key));
+  same([at(499), at(500)], [[true, false], [false, true]], "at the close");
+});
+
 test("a test shows what was sealed", () => {
   const options = ["yes", "no"].map((text) => ({ text: [text] }));
   const b = booth({ choices: [0], groupName: () => "G", ballot: ([text]) => ({ text, lang: "en" }) });
