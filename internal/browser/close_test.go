@@ -44,38 +44,40 @@ const (
 // asks the registrar unless the booth says that the vote is open, and for longer.
 func toldClose(t *testing.T, s *stand) {
 	when, l := s.manifest.Schedule, s.letter(t)
-	longer := standing(election.PhaseOpen, when.Close+3600)
+	longer, sooner := standing(election.PhaseOpen, when.Close+3600), standing(election.PhaseOpen, when.Close-3600)
 	for _, tt := range []struct {
 		name, booth, registrar string
-		extended               bool
+		hours                  int // how much later it closes
 	}{
-		{"the booth: extended", longer, silent, true},
-		{"the booth: extended too far", standing(election.PhaseOpen, when.LatestClose+1), longer, true},
-		{"the booth: extended too far, and nobody else", standing(election.PhaseOpen, when.LatestClose+1), lost, false},
-		{"the booth: nonsense", "open", longer, true},
-		{"the booth: nothing", "null", longer, true},
-		{"the booth: open until a moment that is over", standing(election.PhaseOpen, when.Open+1), longer, true},
-		{"the booth: cancelled", standing(election.PhaseCancelled, when.Close), longer, true},
-		{"the booth: sealed", standing(election.PhaseSealed, when.Close), longer, true},
-		{"the booth: closed", standing(election.PhaseClosed, when.Close), longer, true},
-		{"extended", "", longer, true},
-		{"extended too far", "", standing(election.PhaseOpen, when.LatestClose+1), false},
-		{"no phase", "", standing("over", when.Close+3600), false},
-		{"no text", "", "\xff", false},
-		{"unknown", "", refused, false},
-		{"lost", "", lost, false},
+		{"the booth: extended", longer, silent, 1},
+		{"the booth: extended too far", standing(election.PhaseOpen, when.LatestClose+1), longer, 1},
+		{"the booth: extended too far, and nobody else", standing(election.PhaseOpen, when.LatestClose+1), lost, 0},
+		{"the booth: nonsense", "open", longer, 1},
+		{"the booth: nothing", "null", longer, 1},
+		{"the booth: open until a moment that is over", standing(election.PhaseOpen, when.Open+1), longer, 1},
+		{"the booth: cancelled", standing(election.PhaseCancelled, when.Close), longer, 1},
+		{"the booth: sealed", standing(election.PhaseSealed, when.Close), longer, 1},
+		{"the booth: closed", standing(election.PhaseClosed, when.Close), longer, 1},
+		{"extended", "", longer, 1},
+		{"the booth: closes early", sooner, silent, -1},
+		{"closes early", "", sooner, -1},
+		{"extended too far", "", standing(election.PhaseOpen, when.LatestClose+1), 0},
+		{"no phase", "", standing("over", when.Close+3600), 0},
+		{"no text", "", "\xff", 0},
+		{"unknown", "", refused, 0},
+		{"lost", "", lost, 0},
 	} {
 		p := open(t, sharedChromium(t))
 		p.told(tt.booth, tt.registrar)
 		check := func(screen, left string) {
 			t.Helper()
 			p.await(screen)
-			if p.says(left); tt.extended != p.has("It was extended") {
+			if p.says(left); (tt.hours != 0) != p.has("It was moved. The reason is on") {
 				t.Errorf("%s, %s: the page says %q", tt.name, screen, p.text())
 			}
 		}
 		p.visit(l.link)
-		check("start", map[bool]string{true: "That is in 24 hours", false: "That is in 23 hours"}[tt.extended])
+		check("start", fmt.Sprintf("That is in %d hours", 23+tt.hours))
 		p.visit(s.origins.Booth + "/v1/" + s.id.String())
 		p.await("code")
 		p.fill(l.code)

@@ -20,7 +20,7 @@ const enter = (b) => link(b.codeAddress(), b.t("booth.link.code"));
 const again = (b) => actions(button(b.t("common.again"), b.press(() => b.retry())));
 const save = (b) => actions(button(b.t("booth.stop.evidence"), () => evidence(b)));
 const phone = (b) => ({ phone: b.phone() });
-const page = (b) => outside(b.public(""), b.t("booth.extended.page"));
+const page = (b) => outside(b.public(""), b.t("booth.moved.page"));
 const result = (b) => outside(b.public("result"), b.t("booth.done.result"));
 const close = (b) => b.moment(b.close());
 

@@ -56,8 +56,8 @@ export class Showing extends Texts {
     if (!this.session) {
       return [];
     }
-    const close = this.close() > this.m.schedule.close && notice(this.p("booth.extended", {
-      close: this.moment(this.close()), page: outside(this.public(""), this.t("booth.extended.page")),
+    const close = this.close() !== this.m.schedule.close && this.now() < this.close() && notice(this.p("booth.moved", {
+      close: this.moment(this.close()), page: outside(this.public(""), this.t("booth.moved.page")),
     }));
     const clock = Math.abs(this.session.skew) > 1000 * wrongClock && notice(this.p("booth.clock", { time: this.moment(this.now()) }));
     return [close, clock];
