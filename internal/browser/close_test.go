@@ -107,6 +107,36 @@ func toldClose(t *testing.T, s *stand) {
 	}
 }
 
+// movedMeanwhile comes back to ballots that are not cast, whose close was moved earlier
+// while nobody looked: it is said there, and what was chosen stays.
+func movedMeanwhile(t *testing.T, s *stand) {
+	const look = `document.dispatchEvent(new Event("visibilitychange"))`
+	sooner := standing(election.PhaseOpen, s.manifest.Schedule.Close-3600)
+	p, l := open(t, sharedChromium(t)), s.letter(t)
+	p.visit(l.link)
+	p.await("start")
+	p.press("Start")
+	p.await("question")
+	p.press("No")
+	p.told("", lost)
+	p.run(look)
+	p.press("Continue")
+	p.await("check")
+	if p.has("It was moved.") {
+		t.Error("the close was moved by nobody")
+	}
+	p.leave()
+	p.told("", sooner)
+	p.run(look)
+	p.awaitWords("It was moved. The reason is on")
+	p.says("NO")
+	p.back()
+	p.await("question")
+	p.says("It was moved.")
+	p.chosen("No")
+	p.faults.take() // Chromium tells of what is lost
+}
+
 // nothingRemembered loads the page again where the browser keeps nothing at all: it does
 // not say that somebody asked for that, nor that nobody has voted.
 func nothingRemembered(t *testing.T, s *stand) {

@@ -75,6 +75,7 @@ var whileOpen = map[string]func(*testing.T, *stand){
 	"typed code":            typedCode,
 	"no code":               noCode,
 	"told when it closes":   toldClose,
+	"moved meanwhile":       movedMeanwhile,
 	"nothing remembered":    nothingRemembered,
 	"link cut":              linkCut,
 	"no link":               noLink,

@@ -21,6 +21,22 @@ export class Showing extends Texts {
     this.history = new Way((step) => this.turned(step));
     // then is what goes on after the committee's question, and what Try again tries.
     this.then = () => null;
+    document.addEventListener("visibilitychange", () => this.seen());
+  }
+
+  /** seen hears whether the close was moved while nobody looked at a ballot that is not cast. */
+  async seen() {
+    if (document.hidden || !this.session || !/^(start|question|check)$/.test(this.screen)) {
+      return;
+    }
+    const told = await this.session.election.stands();
+    if (told && told.close !== this.close()) {
+      this.told = told;
+      if (this.status) {
+        this.status.close = told.close;
+      }
+      this.draw(false);
+    }
   }
 
   /** go shows a screen; replace puts it in the place of this one in the history. */
