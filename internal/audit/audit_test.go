@@ -162,6 +162,9 @@ func TestText(t *testing.T) {
 	if !strings.HasPrefix(bad, "THE RECORD DOES NOT HOLD\n\n  sealing ") {
 		t.Errorf("the reason does not come first:\n%s", bad)
 	}
+	if end := bad[strings.LastIndexByte(strings.TrimSuffix(bad, "\n"), '\n')+1:]; !strings.HasPrefix(end, "THE RECORD DOES NOT HOLD. ") || !strings.Contains(end, " sealing") {
+		t.Errorf("it ends with good news:\n%s", bad)
+	}
 	for _, not := range []string{"record verified", "call a strike.", "Abstain"} {
 		if strings.Contains(bad, not) {
 			t.Errorf("%q in the report of a false record:\n%s", not, bad)

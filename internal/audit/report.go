@@ -108,10 +108,12 @@ func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(&b, "six words: %s\n", r.Election.Words)
 	b.WriteString("\nThese checks hold:\n")
 	r.list(&b, true)
+	// Last, where the eye ends up: a terminal shows the end of a long text.
 	if r.Verified {
-		// Last, where the eye ends up.
 		r.numbers(&b)
 		b.WriteString("\nrecord verified\n")
+	} else {
+		fmt.Fprintf(&b, "\nTHE RECORD DOES NOT HOLD. Why stands above, at the top: %s.\n", strings.Join(r.failed(), ", "))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -124,6 +126,17 @@ func (r *Report) list(b *strings.Builder, ok bool) {
 			fmt.Fprintf(b, "  %-14s %s\n", c.Name, c.Detail)
 		}
 	}
+}
+
+// failed names the checks that do not hold.
+func (r *Report) failed() []string {
+	var names []string
+	for _, c := range r.Checks {
+		if !c.OK {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 func (r *Report) numbers(b *strings.Builder) {
