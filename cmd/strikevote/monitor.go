@@ -69,6 +69,7 @@ func runMonitor(ctx context.Context, e *env, fs *flag.FlagSet, args []string) er
 	}
 	for first := true; ; first = false {
 		r, err := monitor.Look(ctx, c)
+		err = whereRecord(err)
 		switch {
 		case err == nil || r != nil && len(r.Differences) > 0:
 			if err := printLook(e, r, first, *keep); err != nil || *once {

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"strikevote/internal/audit"
@@ -80,6 +81,9 @@ func runVerify(ctx context.Context, e *env, fs *flag.FlagSet, args []string) err
 	if err != nil {
 		return err
 	}
+	if o := report.Manifest.Origins; live && !report.Verified && strings.HasPrefix(fs.Arg(0), o.Booth+"/") {
+		fmt.Fprintf(e.err, "This is an address of the ballot page, and not of the record. That is at %s/%s.\n", o.Board, report.Election.ID)
+	}
 	return printReport(e, report, *asJSON)
 }
 
@@ -88,7 +92,7 @@ func runVerify(ctx context.Context, e *env, fs *flag.FlagSet, args []string) err
 func verifyOnce(ctx context.Context, e *env, source string, o audit.Options) (report *audit.Report, live bool, err error) {
 	fsys, closer, err := record.Open(ctx, source)
 	if err != nil {
-		return nil, false, fmt.Errorf("opening the record: %w", err)
+		return nil, false, whereRecord(err)
 	}
 	if _, live = fsys.(layout.Remote); live {
 		o.Fetched = e.clock()
@@ -98,9 +102,17 @@ func verifyOnce(ctx context.Context, e *env, source string, o audit.Options) (re
 		err = cerr
 	}
 	if err != nil {
-		return nil, live, fmt.Errorf("the record could not be checked: %w", err)
+		return nil, live, whereRecord(err)
 	}
 	return report, live, nil
+}
+
+// whereRecord says of what is no record where one is.
+func whereRecord(err error) error {
+	if !errors.Is(err, layout.ErrNoRecord) {
+		return err
+	}
+	return fmt.Errorf("%w. strikevote election show prints the address of an election's record", err)
 }
 
 // printReport prints a report and returns errFalse if it says that the record

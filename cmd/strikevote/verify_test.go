@@ -1,11 +1,15 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +17,7 @@ import (
 	"time"
 
 	"strikevote/internal/audit/audittest"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/record/layout"
 )
 
@@ -25,12 +30,57 @@ func TestVerifyBegun(t *testing.T) {
 	server := httptest.NewServer(http.FileServerFS(fstest.MapFS(files)))
 	t.Cleanup(server.Close)
 	p := &person{t}
-	has(t, p.command(exitFailed, "", "verify", server.URL), "the election is not locked yet: its record is published, and can be checked, when voting has ended")
+	has(t, p.command(exitFailed, "", "verify", server.URL), "strikevote verify: the election is not locked yet: its record is published, and can be checked, when voting has ended")
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, fstest.MapFS(files)); err != nil {
 		t.Fatal(err)
 	}
 	has(t, p.command(exitFalse, "", "verify", dir), "THE RECORD DOES NOT HOLD", "1 cannot be the number of entries")
+}
+
+// TestNoRecord gives verify and monitor what is no record: the folder of a service, files,
+// and addresses of other parts.
+func TestNoRecord(t *testing.T) {
+	t.Parallel()
+	const no, where = "this is no election's record", "strikevote election show prints the address of an election's record"
+	p, dir := &person{t}, t.TempDir()
+	text, damaged, archive := filepath.Join(dir, "text"), filepath.Join(dir, "damaged"), filepath.Join(dir, "a.zip")
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	if _, err := z.Create("notice.pdf"); err != nil {
+		t.Fatal(err)
+	}
+	err := errors.Join(z.Close(), os.WriteFile(archive, b.Bytes(), 0o600), os.WriteFile(text, []byte("text"), 0o600), os.Mkdir(damaged, 0o700),
+		os.WriteFile(filepath.Join(damaged, layout.Manifest), []byte("<html>"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(page.Close)
+	for _, source := range []string{dir, text, archive, damaged, page.URL, page.URL + "/v1/"} {
+		got := p.command(exitFailed, "", "verify", source)
+		has(t, got, no, where)
+		if strings.Contains(got, "reading record") {
+			t.Errorf("it says what is wrong with a record:\n%s", got)
+		}
+	}
+	has(t, p.command(exitFailed, "", "monitor", "-once", page.URL), no, where)
+	// The ballot page answers with the manifest, and with nothing else of a record.
+	_, files := audittest.Record(t, audittest.Options{Stage: layout.Locked, Ballots: 4})
+	var m election.Manifest
+	if err := json.Unmarshal(files[layout.Manifest].Data, &m); err != nil {
+		t.Fatal(err)
+	}
+	booth := httptest.NewServer(http.StripPrefix("/v1/"+m.ElectionID.String(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/"+layout.Manifest {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(bytes.Replace(files[layout.Manifest].Data, []byte(m.Origins.Booth), []byte("http://"+r.Host), 1))
+	})))
+	t.Cleanup(booth.Close)
+	has(t, p.command(exitFalse, "", "verify", booth.URL+"/v1/"+m.ElectionID.String()),
+		"This is an address of the ballot page, and not of the record. That is at "+m.Origins.Board+"/"+m.ElectionID.String())
 }
 
 // TestVerifyLocking verifies an election whose end the witnesses still sign: at the

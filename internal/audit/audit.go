@@ -22,6 +22,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"runtime"
@@ -110,13 +111,24 @@ type auditor struct {
 func Verify(ctx context.Context, fsys fs.FS, o Options) (*Report, error) {
 	a := &auditor{ctx: ctx, fsys: fsys, o: o, r: new(Report), seen: make(map[string]bool)}
 	if err := a.verify(); err != nil {
-		return nil, fmt.Errorf("reading record: %w", a.overdue(err))
+		return nil, a.unread(err)
 	}
 	if a.locking() {
-		return nil, fmt.Errorf("reading record: %w", layout.ErrLocking)
+		return nil, layout.ErrLocking
 	}
 	a.conclude()
 	return a.r, nil
+}
+
+// unread says why there is no report. What is a sentence of its own needs no file before it.
+func (a *auditor) unread(err error) error {
+	switch {
+	case errors.Is(err, layout.ErrNotLocked):
+		return a.untilLock()
+	case errors.Is(err, layout.ErrNoRecord):
+		return err
+	}
+	return fmt.Errorf("reading record: %w", err)
 }
 
 // verify makes the checks.

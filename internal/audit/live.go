@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -54,16 +53,19 @@ func (a *auditor) locking() bool {
 	return !a.o.Fetched.After(time.Unix(due, 0).Add(lockAllowance))
 }
 
-// overdue adds to the answer that an election is not locked yet, which is the
-// service's word, that it should have been, where it should.
-func (a *auditor) overdue(err error) error {
-	if !errors.Is(err, layout.ErrNotLocked) || !a.live() || a.m == nil {
-		return err
+// untilLock adds to the answer that an election is not locked yet, which is the
+// service's word, when it is by the manifest, or that it should have been.
+func (a *auditor) untilLock() error {
+	if !a.live() || a.m == nil {
+		return layout.ErrNotLocked
 	}
 	s := a.m.Schedule
 	due := max(s.LockFrom(s.LatestClose), s.DecideUntil)
-	if !a.o.Fetched.After(time.Unix(due, 0).Add(lockAllowance)) {
-		return err
+	switch {
+	case a.o.Fetched.After(time.Unix(due, 0).Add(lockAllowance)):
+		return fmt.Errorf("%w. By its schedule it was to be locked by %s: ask the committee why it is not", layout.ErrNotLocked, clock(due))
+	case a.o.Fetched.Unix() < s.Close:
+		return fmt.Errorf("%w. By its schedule voting ends at %s, unless the committee changes that", layout.ErrNotLocked, clock(s.Close))
 	}
-	return fmt.Errorf("%w. By its schedule it was to be locked by %s: ask the committee why it is not", err, clock(due))
+	return layout.ErrNotLocked
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -19,11 +20,14 @@ func say(format string, args ...any) string { return fmt.Sprintf(format, args...
 // far the record goes.
 func (a *auditor) open() error {
 	raw, err := a.read(layout.Manifest)
+	if errors.Is(err, errMissing) {
+		return fmt.Errorf("%w: there is no file %s", layout.ErrNoRecord, layout.Manifest)
+	}
 	if err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
 	if a.m, err = election.Parse(raw); err != nil {
-		return err
+		return fmt.Errorf("%w, or a damaged one: %w", layout.ErrNoRecord, err)
 	}
 	a.mid = election.MID(raw)
 	a.r.Manifest, a.r.MID = a.m, a.mid

@@ -106,11 +106,14 @@ func Look(ctx context.Context, c Config) (*Report, error) {
 // manifest reads the manifest from the record.
 func (l *look) manifest(ctx context.Context) ([]byte, error) {
 	raw, err := l.record(ctx)(layout.Manifest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: there is no file %s", layout.ErrNoRecord, layout.Manifest)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the record: %w", err)
 	}
 	if l.m, err = election.Parse(raw); err != nil {
-		return nil, fmt.Errorf("reading the record: %w", err)
+		return nil, fmt.Errorf("%w, or a damaged one: %w", layout.ErrNoRecord, err)
 	}
 	l.r.MID, l.r.Title, l.r.Booth = election.MID(raw), l.m.Title[0], l.m.Origins.Booth
 	if l.c.MID != nil && *l.c.MID != l.r.MID {

@@ -11,6 +11,7 @@ package record
 import (
 	"archive/zip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -59,6 +60,9 @@ func openZip(name string) (fs.FS, io.Closer, error) {
 		return nil, nil, err
 	}
 	r, err := zip.OpenReader(name)
+	if errors.Is(err, zip.ErrFormat) {
+		return nil, nil, fmt.Errorf("%w: it is neither a folder nor a ZIP file", layout.ErrNoRecord)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -222,6 +222,11 @@ var ErrTooLarge = errors.New("larger than a file of its kind can be")
 // part of it, and a named pipe could let it wait for ever.
 var ErrNotPlain = errors.New("it is not a plain file")
 
+// ErrNoRecord is returned for a source that has no manifest, or none that can be read:
+// whoever names the folder of a service, or the address of the ballot page, is not told
+// of a hole in a record.
+var ErrNoRecord = errors.New("this is no election's record")
+
 // ErrNotLocked is returned for a file that a board publishes at the lock, and for
 // a board whose ledger has only begun. It is no hole in the record: there is no
 // whole record yet.

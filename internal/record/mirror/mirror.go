@@ -37,12 +37,15 @@ const (
 // [layout.ErrTooLarge] for one beyond its limit.
 func List(read func(path string) ([]byte, error)) ([]string, error) {
 	raw, err := read(layout.Manifest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: there is no file %s", layout.ErrNoRecord, layout.Manifest)
+	}
 	if err != nil {
 		return nil, err
 	}
 	m, err := election.Parse(raw)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w, or a damaged one: %w", layout.ErrNoRecord, err)
 	}
 	shape := layout.Shape{Manifest: m, Stage: layout.Certified}
 	for log, size := range map[string]*int64{layout.Ledger: &shape.LedgerSize, layout.Ballots: &shape.BallotsSize} {

@@ -101,7 +101,7 @@ func TestFetchFaults(t *testing.T) {
 		{"one comes later", layout.Roll(1), layout.ErrNotLocked, layout.ErrNotLocked},
 		{"the network fails", layout.Act(1), down, down},
 		{"the network fails at the end", layout.Certification, down, down},
-		{"no manifest", layout.Manifest, fs.ErrNotExist, fs.ErrNotExist},
+		{"no manifest", layout.Manifest, fs.ErrNotExist, layout.ErrNoRecord},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -82,6 +82,8 @@ func checkZipFile(f *zip.File) error {
 	return nil
 }
 
+var errNoTop = fmt.Errorf("%w: there is no file %s at its root, nor in one folder", layout.ErrNoRecord, layout.Manifest)
+
 // topFolder is the one folder that everything lies in, as when a directory was
 // packed as a whole.
 func topFolder(r *zip.Reader) (string, error) {
@@ -89,12 +91,12 @@ func topFolder(r *zip.Reader) (string, error) {
 	for _, f := range r.File {
 		first, _, ok := strings.Cut(f.Name, "/")
 		if !ok || top != "" && first != top {
-			return "", errors.New("no record, neither at its root nor in one folder")
+			return "", errNoTop
 		}
 		top = first
 	}
 	if _, err := fs.Stat(r, top+"/"+layout.Manifest); err != nil {
-		return "", errors.New("no record, neither at its root nor in one folder")
+		return "", errNoTop
 	}
 	return top, nil
 }
