@@ -123,8 +123,10 @@ func Verify(ctx context.Context, fsys fs.FS, o Options) (*Report, error) {
 // unread says why there is no report. What is a sentence of its own needs no file before it.
 func (a *auditor) unread(err error) error {
 	switch {
+	case errors.Is(err, layout.ErrNotLocked) && a.live() && a.m != nil:
+		return UntilLock(a.m, a.o.Fetched)
 	case errors.Is(err, layout.ErrNotLocked):
-		return a.untilLock()
+		return layout.ErrNotLocked
 	case errors.Is(err, layout.ErrNoRecord):
 		return err
 	}

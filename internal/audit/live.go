@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/record/layout"
 )
 
@@ -53,18 +54,15 @@ func (a *auditor) locking() bool {
 	return !a.o.Fetched.After(time.Unix(due, 0).Add(lockAllowance))
 }
 
-// untilLock adds to the answer that an election is not locked yet, which is the
-// service's word, when it is by the manifest, or that it should have been.
-func (a *auditor) untilLock() error {
-	if !a.live() || a.m == nil {
-		return layout.ErrNotLocked
-	}
-	s := a.m.Schedule
+// UntilLock is [layout.ErrNotLocked], which is the service's word, with when the election
+// is locked by its manifest, or that it should have been by now.
+func UntilLock(m *election.Manifest, now time.Time) error {
+	s := m.Schedule
 	due := max(s.LockFrom(s.LatestClose), s.DecideUntil)
 	switch {
-	case a.o.Fetched.After(time.Unix(due, 0).Add(lockAllowance)):
+	case now.After(time.Unix(due, 0).Add(lockAllowance)):
 		return fmt.Errorf("%w. By its schedule it was to be locked by %s: ask the committee why it is not", layout.ErrNotLocked, clock(due))
-	case a.o.Fetched.Unix() < s.Close:
+	case now.Unix() < s.Close:
 		return fmt.Errorf("%w. By its schedule voting ends at %s, unless the committee changes that", layout.ErrNotLocked, clock(s.Close))
 	}
 	return layout.ErrNotLocked

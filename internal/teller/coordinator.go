@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"strikevote/internal/audit"
 	"strikevote/internal/ceremony"
 	"strikevote/internal/platform/away"
 	"strikevote/internal/protocol/election"
@@ -137,6 +138,24 @@ func (c network) record(ctx context.Context, stage layout.Stage, progress func(s
 		download = func(done, total int) { progress("downloading the record", done, total) }
 	}
 	return record.Fetch(ctx, st.Record, download)
+}
+
+// untilLock says when the election is locked. Which file of its record is the first that is
+// withheld helps nobody.
+func (c network) untilLock(ctx context.Context, now time.Time) error {
+	st, err := c.state(ctx)
+	if err != nil {
+		return layout.ErrNotLocked
+	}
+	b, err := c.file(ctx, st, layout.Manifest)
+	if err != nil {
+		return layout.ErrNotLocked
+	}
+	m, err := election.Parse(b)
+	if err != nil {
+		return layout.ErrNotLocked
+	}
+	return audit.UntilLock(m, now)
 }
 
 // do sends a request and reads the answer into v. An error of the service is

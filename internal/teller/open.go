@@ -59,20 +59,27 @@ var errNotDone = errors.New("this key has not been through the ceremony")
 
 // verify verifies all of the record.
 func (t *Teller) verify(ctx context.Context, stage layout.Stage, o Options) (*audit.Report, error) {
+	now := time.Now
+	if o.Now != nil {
+		now = o.Now
+	}
+	c, live := t.coordinator.(network)
 	fsys, closer, err := t.coordinator.record(ctx, stage, o.Progress)
+	if live && errors.Is(err, layout.ErrNotLocked) {
+		return nil, c.untilLock(ctx, now())
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer closer.Close()
 	options := audit.Options{Stage: stage, MID: o.MID, Progress: o.Progress}
-	if _, live := t.coordinator.(network); live {
-		now := time.Now
-		if o.Now != nil {
-			now = o.Now
-		}
+	if live {
 		options.Fetched = now()
 	}
 	r, err := audit.Verify(ctx, fsys, options)
+	if errors.Is(err, layout.ErrNotLocked) || errors.Is(err, layout.ErrLocking) {
+		return nil, err // a sentence of its own
+	}
 	if err != nil {
 		return nil, fmt.Errorf("verifying the record: %w", err)
 	}

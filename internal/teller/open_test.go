@@ -73,7 +73,13 @@ func (s *service) answer(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if path, ok := strings.CutPrefix(r.URL.Path, "/record/"); ok {
-		if f := s.record[path]; f != nil {
+		f := s.record[path]
+		if f != nil && f.Data == nil { // as a board answers before the lock
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write([]byte(`{"error":"withheld"}`))
+			return
+		}
+		if f != nil {
 			_, _ = w.Write(f.Data) // the client is gone
 			return
 		}
@@ -347,6 +353,11 @@ func TestNotOpened(t *testing.T) {
 		{name: "an act that is missing", want: "does not hold", files: with(func(f audittest.Files) { delete(f, layout.Act(1)) })},
 		{name: "the witnesses' signatures", want: "try again in a minute", options: teller.Options{Now: func() time.Time { return time.Unix(audittest.Locked, 0) }}, files: with(unsigned)},
 		{name: "the witnesses' signatures, days later", want: "does not hold", files: with(unsigned)},
+		{name: "not locked", want: "not locked yet: its record is published, and can be checked, when voting has ended. By its schedule voting ends at 2027-",
+			options: teller.Options{Now: func() time.Time { return time.Unix(e.Manifest.Schedule.Close-60, 0) }},
+			files: with(func(f audittest.Files) {
+				f[layout.Ledger+"/tile/entries/000.p/"+entriesOf(f, layout.Ledger)] = new(fstest.MapFile)
+			})},
 		{name: "no manifest", want: "record", files: with(func(f audittest.Files) { delete(f, layout.Manifest) })},
 		{name: "no checkpoint", want: "does not hold", files: with(func(f audittest.Files) { delete(f, layout.Checkpoint(layout.Ballots)) })},
 		{name: "nothing", want: "record", files: audittest.Files{}},
@@ -370,7 +381,8 @@ func TestNotOpened(t *testing.T) {
 			program, path := s.keyOf(t, e, 1)
 			before := read(t, path)
 			opening, err := program.Examine(t.Context(), tt.options)
-			if err == nil || opening != nil || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), "downloading") > 1 {
+			if err == nil || opening != nil || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), "downloading") > 1 ||
+				strings.Contains(err.Error(), "open ledger") {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 			if len(s.posted) != 0 || !bytes.Equal(read(t, path), before) {
@@ -392,8 +404,13 @@ func unsigned(f audittest.Files) {
 
 // entries is the number of entries of the ballot log, as in its paths.
 func entries(f audittest.Files) string {
+	return entriesOf(f, layout.Ballots)
+}
+
+// entriesOf is that of any log.
+func entriesOf(f audittest.Files, log string) string {
 	for path := range f {
-		if n, ok := strings.CutPrefix(path, layout.Ballots+"/tile/entries/000.p/"); ok {
+		if n, ok := strings.CutPrefix(path, log+"/tile/entries/000.p/"); ok {
 			return n
 		}
 	}
