@@ -191,6 +191,9 @@ func (w *World) start(ctx context.Context) error {
 			return fmt.Errorf("making room for the demo: %w", err)
 		}
 	}
+	if err := markFolder(w.dir); err != nil {
+		return err
+	}
 	w.o.Progress("starting two databases", 0, 1)
 	d, err := deployment.Open(ctx, deployment.Config{
 		Data: w.dir, Mail: filepath.Join(w.dir, "mail"), Log: w.o.Log, Pace: pace,

@@ -133,12 +133,26 @@ func TestPrepareRefuses(t *testing.T) {
 	if _, err := Prepare(t.Context(), Options{}); err == nil {
 		t.Error("an election was prepared nowhere")
 	}
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "keys"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Prepare(t.Context(), Options{Data: dir}); err == nil || !strings.Contains(err.Error(), "name another folder") {
-		t.Errorf("got %v", err)
+	for _, taken := range []string{"keys", "postgres", "listen.json"} {
+		dir := t.TempDir()
+		if err := os.Mkdir(filepath.Join(dir, taken), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Prepare(t.Context(), Options{Data: dir}); err == nil || !strings.Contains(err.Error(), "is the folder of a service") {
+			t.Errorf("a folder with %s: got %v", taken, err)
+		}
+		if _, err := Run(t.Context(), Options{Data: dir}); err == nil || !strings.Contains(err.Error(), "is the folder of a service") {
+			t.Errorf("a folder with %s: got %v", taken, err)
+		}
+		if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+			t.Errorf("a service's folder was touched: %v, %v", files, err)
+		}
+		if err := markFolder(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Prepare(t.Context(), Options{Data: dir}); err == nil || !strings.Contains(err.Error(), "holds a demo already") {
+			t.Errorf("a demo's folder with %s: got %v", taken, err)
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

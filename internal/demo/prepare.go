@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"strikevote/internal/audit"
 	"strikevote/internal/protocol/election"
@@ -90,10 +91,35 @@ func (w *World) prepare(ctx context.Context) error {
 	return nil
 }
 
-// checkNew refuses a data folder that an election was begun in.
-func checkNew(data string) error {
-	if _, err := os.Stat(filepath.Join(data, "keys")); data != "" && err == nil {
-		return fmt.Errorf("%s holds a demo already; name another folder, or look at it again with strikevote serve -data %s", data, data)
+// mark is the file that tells the folder of a demo from that of a service.
+const mark = "DEMO.txt"
+
+// markFolder makes the data folder, with its mark.
+func markFolder(data string) error {
+	err := os.MkdirAll(data, 0o700)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(data, mark), []byte("This folder holds a demo of strikevote. It is not a real vote.\n"), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("making room for the demo: %w", err)
 	}
 	return nil
+}
+
+// checkNew refuses a data folder that a service or a demo was begun in.
+func checkNew(data string) error {
+	if data == "" {
+		return nil
+	}
+	has := func(name string) bool {
+		_, err := os.Lstat(filepath.Join(data, name))
+		return err == nil
+	}
+	switch {
+	case !slices.ContainsFunc([]string{"keys", "postgres", "listen.json"}, has):
+		return nil
+	case has(mark):
+		return fmt.Errorf("%s holds a demo already; name another folder, or look at it again with strikevote serve -data %s", data, data)
+	}
+	return fmt.Errorf("%s is the folder of a service, with its elections, and no demo; nothing was touched. A demo needs a folder of its own: name another folder", data)
 }
