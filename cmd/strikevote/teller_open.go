@@ -47,16 +47,52 @@ func tellerOpen(ctx context.Context, e *env, f tellerFlags, _ []string) error {
 		fmt.Fprint(e.out, "\nCompare the six words with your mail or the notice board. To open it, run this again with -yes.\n")
 		return nil
 	}
-	if err := t.Send(ctx, opening); err != nil {
-		return err
-	}
 	if f.byFiles() {
+		if err := t.Send(ctx, opening); err != nil {
+			return err
+		}
 		fmt.Fprintln(e.out)
 		sayCarry(e, f)
 		return nil
 	}
-	fmt.Fprintln(e.out, "\nYour part of the opening is sent.")
+	return sendOpening(ctx, e, t, opening)
+}
+
+// sendOpening sends a part over the network, and says what comes next.
+func sendOpening(ctx context.Context, e *env, t *teller.Teller, opening *teller.Opening) error {
+	before, err := t.Standing(ctx)
+	if err != nil {
+		return err
+	}
+	if err := t.Send(ctx, opening); err != nil {
+		return err
+	}
+	if before.Mine {
+		fmt.Fprintln(e.out, "\nYour part of the opening was there already. It is sent again, and says the same.")
+	} else {
+		fmt.Fprintln(e.out, "\nYour part of the opening is sent.")
+	}
+	after, err := t.Standing(ctx)
+	if err != nil {
+		fmt.Fprintf(e.err, "How many parts are there now could not be asked: %v\n", err)
+		return nil
+	}
+	fmt.Fprintln(e.out, afterOpening(after))
 	return nil
+}
+
+// afterOpening says what comes after this teller's part.
+func afterOpening(p teller.Standing) string {
+	switch {
+	case p.Phase == election.PhaseCertified:
+		return "The totals are open, and the result is certified. Next: strikevote teller destroy."
+	case p.Phase == election.PhaseTallied:
+		return "The totals are open. Next the committee signs the certificate: strikevote committee sign."
+	case p.There >= p.Needed:
+		return fmt.Sprintf("%d parts are there, and %d are needed: the service opens the totals now. Next the committee signs the certificate: strikevote committee sign.",
+			p.There, p.Needed)
+	}
+	return fmt.Sprintf("%d of %d parts are there so far. Next: strikevote teller open by %s.", p.There, p.Needed, count(p.Needed-p.There, "more teller"))
 }
 
 // secondCopy says what the second copy of a key needs, and where to have it from.
@@ -92,8 +128,16 @@ func tellerDestroy(ctx context.Context, e *env, f tellerFlags, _ []string) error
 		return err
 	}
 	defer t.Close()
+	bars := newProgress(e)
+	defer bars.done()
+	// Before anything is asked, or shown: what would be refused then is refused now.
+	end, err := t.End(ctx, bars.step)
+	bars.done()
+	if err != nil {
+		return err
+	}
 	if !f.yes {
-		fmt.Fprintf(e.out, "This would destroy the key in %s for ever. Run it again with -yes. %s\n", f.key, otherCopy(t))
+		fmt.Fprintf(e.out, "The result is certified. This would destroy the key in %s for ever. Run it again with -yes. %s\n", f.key, otherCopy(t))
 		return nil
 	}
 	line, err := newQuestions(ctx, e).line(fmt.Sprintf("Type destroy to destroy the key in %s: ", f.key))
@@ -103,7 +147,7 @@ func tellerDestroy(ctx context.Context, e *env, f tellerFlags, _ []string) error
 	if err != nil || line != "destroy" {
 		return errors.New("nothing was destroyed")
 	}
-	if err := t.Destroy(ctx); err != nil {
+	if err := t.Destroy(ctx, end); err != nil {
 		return err
 	}
 	if f.byFiles() {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"strikevote/internal/ceremony"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/teller"
 )
@@ -186,6 +187,24 @@ func (o *operator) refused(p *person, key, pass, state string) {
 	held.Close()
 	if after, err := os.ReadFile(key); err != nil || !bytes.Equal(before, after) {
 		o.t.Errorf("the key file was changed (%v)", err)
+	}
+}
+
+// TestAfterOpening: a teller is told how many parts are missing, and what comes next.
+func TestAfterOpening(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		there int
+		phase election.Phase
+		want  string
+	}{
+		{1, election.PhaseLocked, "1 of 3 parts are there so far. Next: strikevote teller open by 2 more tellers."},
+		{2, election.PhaseLocked, "2 of 3 parts are there so far. Next: strikevote teller open by 1 more teller."},
+		{3, election.PhaseLocked, "the service opens the totals now. Next the committee signs the certificate: strikevote committee sign."},
+		{4, election.PhaseTallied, "The totals are open. Next the committee signs the certificate: strikevote committee sign."},
+		{5, election.PhaseCertified, "Next: strikevote teller destroy."},
+	} {
+		has(t, afterOpening(teller.Standing{There: tt.there, Needed: 3, Phase: tt.phase}), tt.want)
 	}
 }
 

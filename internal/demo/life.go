@@ -243,7 +243,11 @@ func (w *World) certify(ctx context.Context) error {
 		return err
 	}
 	return all(nTellers, func(i int) error {
-		if err := w.people.tellers[i].Destroy(ctx); err != nil {
+		end, err := w.people.tellers[i].End(ctx, nil)
+		if err == nil {
+			err = w.people.tellers[i].Destroy(ctx, end)
+		}
+		if err != nil {
 			return fmt.Errorf("teller %d: %w", i+1, err)
 		}
 		return w.people.copies[i].Discard()

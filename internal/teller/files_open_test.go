@@ -280,7 +280,7 @@ func TestDestroyByFiles(t *testing.T) {
 			return err
 		}
 		defer tt.Close()
-		return tt.Destroy(t.Context())
+		return end(t.Context(), tt)
 	}
 	for name, f := range map[string]teller.Files{
 		"a locked record": {Record: locked, Out: s.name()}, "no record": {Out: s.name()}, "no file for the statement": {Record: certified},

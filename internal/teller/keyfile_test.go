@@ -380,7 +380,7 @@ func TestClosed(t *testing.T) {
 	if _, err := tt.Examine(ctx, teller.Options{}); err == nil {
 		t.Error("a record was examined without a key")
 	}
-	if err := tt.Destroy(ctx); err == nil {
+	if err := end(ctx, tt); err == nil {
 		t.Error("a closed key was destroyed")
 	}
 	if !bytes.Equal(read(t, path), good) {
@@ -423,7 +423,7 @@ func TestRedaction(t *testing.T) {
 		"no service":         func() error { _, err := tt.Examine(t.Context(), teller.Options{}); return err }(),
 		"no file":            func() error { _, err := tt.Copy(path, passphrase); return err }(),
 		"no drill":           teller.Drill(t.Context(), tt, tt),
-		"no destruction":     tt.Destroy(t.Context()),
+		"no destruction":     end(t.Context(), tt),
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", name)

@@ -9,6 +9,7 @@ import (
 
 	"strikevote/internal/audit"
 	"strikevote/internal/ceremony"
+	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/record/layout"
 	"strikevote/internal/record/statement"
@@ -146,26 +147,65 @@ func (t *Teller) Send(ctx context.Context, o *Opening) error {
 	return t.coordinator.post(ctx, t.k.Session, ceremony.RoundShares, body)
 }
 
-// Destroy destroys the key file and sends the statement of it. It is refused
-// before certification, where a recount would still need the key: the service
-// is not believed, the whole record is verified. Another call sends
-// the statement again.
-func (t *Teller) Destroy(ctx context.Context) error {
-	if !t.done() {
-		return errNotDone
-	}
-	r, err := t.verify(ctx, layout.Certified, Options{})
+// Standing is how far the opening is. It is the service's word: a person is told it, and
+// nothing is done because of it.
+type Standing struct {
+	There, Needed int
+	Mine          bool // this teller's is there
+	Phase         election.Phase
+}
+
+// Standing asks the service how far the opening is.
+func (t *Teller) Standing(ctx context.Context) (Standing, error) {
+	st, err := t.coordinator.state(ctx)
 	if err != nil {
-		return err
+		return Standing{}, err
+	}
+	p := Standing{Needed: int(st.T), Phase: election.Phase(st.Phase)}
+	for i, there := range st.Shared {
+		if there {
+			p.There++
+			p.Mine = p.Mine || i+1 == t.Number()
+		}
+	}
+	return p, nil
+}
+
+// An Ending is a certified result whose record this program verified itself: the key
+// is needed no more.
+type Ending struct {
+	mid suite.MID
+	by  *Teller // who verified it
+}
+
+// End verifies that the result is certified. Before that a recount would still need the
+// key, so the service is not believed: the whole record is verified. It destroys and
+// changes nothing. The progress function may be nil.
+func (t *Teller) End(ctx context.Context, progress func(step string, done, total int)) (*Ending, error) {
+	if !t.done() {
+		return nil, errNotDone
+	}
+	r, err := t.verify(ctx, layout.Certified, Options{Progress: progress})
+	if err != nil {
+		return nil, err
 	}
 	if err := t.mine(r); err != nil {
-		return err
+		return nil, err
+	}
+	if len(t.k.MID) > 0 && !bytes.Equal(t.k.MID, r.MID[:]) {
+		return nil, errors.New("the record is of another election than this key has opened")
+	}
+	return &Ending{mid: r.MID, by: t}, nil
+}
+
+// Destroy destroys the key file and sends the statement of it. Another call sends
+// the statement again.
+func (t *Teller) Destroy(ctx context.Context, e *Ending) error {
+	if e.by != t {
+		return errors.New("this program has not verified the record")
 	}
 	if err := t.coordinator.ready(); err != nil {
 		return err
-	}
-	if len(t.k.MID) > 0 && !bytes.Equal(t.k.MID, r.MID[:]) {
-		return errors.New("the record is of another election than this key has opened")
 	}
 	s, err := t.static()
 	if err != nil {
@@ -174,7 +214,7 @@ func (t *Teller) Destroy(ctx context.Context) error {
 	defer wipe(s)
 	// The key goes first: a statement that comes before the deed may turn out
 	// to be false.
-	signed := statement.SignTeller(s, int(t.k.Number), r.MID)
+	signed := statement.SignTeller(s, int(t.k.Number), e.mid)
 	if err := t.file.destroy(); err != nil {
 		return err
 	}

@@ -159,6 +159,15 @@ func open(ctx context.Context, tt *teller.Teller, o teller.Options) error {
 	return tt.Send(ctx, opening)
 }
 
+// end verifies that the result is certified, and destroys the key.
+func end(ctx context.Context, tt *teller.Teller) error {
+	e, err := tt.End(ctx, nil)
+	if err != nil {
+		return err
+	}
+	return tt.Destroy(ctx, e)
+}
+
 // TestOpen lets a teller examine a record, look, and open it, with every answer
 // lost the first time.
 func TestOpen(t *testing.T) {
@@ -427,7 +436,7 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	s.state = func(st *ceremony.State) { st.Phase = "certified" }
-	if err := tt.Destroy(t.Context()); err == nil {
+	if err := end(t.Context(), tt); err == nil {
 		t.Error("the key was destroyed")
 	}
 	if len(s.posted) != 0 {
@@ -592,7 +601,7 @@ func TestDestroy(t *testing.T) {
 	}
 	for _, phase := range []string{"", "draft", "open", "locked", "tallied", "cancelled", "CERTIFIED"} {
 		s.state = func(st *ceremony.State) { st.Phase = phase }
-		kept("phase "+phase, "not certified", tt.Destroy(ctx))
+		kept("phase "+phase, "not certified", end(ctx, tt))
 	}
 	s.state = func(st *ceremony.State) { st.Phase = "certified" }
 	opened := maps.Clone(certified)
@@ -603,11 +612,11 @@ func TestDestroy(t *testing.T) {
 	delete(half, layout.Certification)
 	for name, files := range map[string]audittest.Files{"a locked record": locked.Publish(t), "an opened record": opened, "no signatures": half} {
 		s.show(files)
-		kept(name, "does not hold", tt.Destroy(ctx))
+		kept(name, "does not hold", end(ctx, tt))
 	}
 	s.show(certified)
 	s.state = func(st *ceremony.State) { st.Phase, st.Record = "certified", "" }
-	kept("no record", "not an address", tt.Destroy(ctx))
+	kept("no record", "not an address", end(ctx, tt))
 
 	s.state = func(st *ceremony.State) { st.Phase = "certified" }
 	copied, err := tt.Copy(path+".copy", passphrase)
@@ -619,14 +628,14 @@ func TestDestroy(t *testing.T) {
 		but = append(but, "/record/"+p)
 	}
 	s.loseOnce(but...)
-	err = tt.Destroy(ctx)
+	err = end(ctx, tt)
 	if err == nil || !strings.Contains(err.Error(), "the key is destroyed, but its statement did not reach") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the key file is there: %v", err)
 	}
-	if err := tt.Destroy(ctx); err != nil {
+	if err := end(ctx, tt); err != nil {
 		t.Errorf("the statement again: %v", err)
 	}
 	bodies := s.got(ceremony.RoundStatement)
@@ -664,7 +673,7 @@ func TestDestroyOther(t *testing.T) {
 	e.Options.Stage = layout.Certified
 	s.show(e.Publish(t))
 	s.state = func(st *ceremony.State) { st.Phase = "certified" }
-	if err := tt.Destroy(ctx); err == nil || !strings.Contains(err.Error(), "another election") {
+	if err := end(ctx, tt); err == nil || !strings.Contains(err.Error(), "another election") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := teller.Peek(path, passphrase); err != nil {
@@ -707,6 +716,9 @@ func TestConsole(t *testing.T) {
 		c.loseNone()
 		if err := tt.Send(ctx, opening); err != nil {
 			t.Errorf("teller %d: %v", i, err)
+		}
+		if got, err := tt.Standing(ctx); err != nil || got != (teller.Standing{There: i, Needed: 2, Mine: true, Phase: election.PhaseLocked}) {
+			t.Errorf("teller %d: got %+v, %v", i, got, err)
 		}
 	}
 	if st := string(c.get(t, "/ceremony")); !strings.Contains(st, `"shared":[true,true,true]`) {
