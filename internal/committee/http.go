@@ -36,7 +36,10 @@ const (
 func (s *Service) Handler(observe web.Observer) http.Handler {
 	e := web.Endpoints{Answer: answer, Log: s.c.Log}
 	r := web.NewRouter(web.Chain(web.Config{Log: s.c.Log, Body: maxPost, Time: patience, Observe: observe})...)
+	r.Get("/", getFront)
 	r.Route("/v1/{election}", func(r chi.Router) {
+		r.Get("/", getFront)
+		r.Get("/tellers/{number}", getFront) // an invitation
 		r.Get("/ceremony", e.Handle(s.getState))
 		r.Post("/tellers/{number}/{round}", e.Handle(s.postRound))
 		r.Get("/manifest", e.Handle(s.getPaper(s.Proposal)))
