@@ -76,6 +76,15 @@ func runWorld(ctx context.Context, e *env, o demo.Options, logging bool) error {
 		bars.done()
 		fmt.Fprintf(e.out, format+"\n", args...)
 	}
+	// The time in which a person looks around is no time of the work before it.
+	for _, stay := range []*func(context.Context, *demo.World) error{&o.Serve, &o.Certified} {
+		if wait := *stay; wait != nil {
+			*stay = func(ctx context.Context, w *demo.World) error {
+				bars.done()
+				return wait(ctx, w)
+			}
+		}
+	}
 	fmt.Fprintln(e.out, "DEMO. This is not a real vote.")
 	report, err := demo.Run(ctx, o)
 	bars.done()

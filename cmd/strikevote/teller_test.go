@@ -222,7 +222,7 @@ func TestTellerOpensByFiles(t *testing.T) {
 	o, p := newOperator(t, 2), &person{t}
 	out := o.path("record")
 	go func() {
-		e := &env{in: keyboard, out: demo, err: io.Discard, getenv: func(string) string { return "" }}
+		e := &env{in: keyboard, out: demo, err: demo, getenv: func(string) string { return "" }}
 		ended <- run(context.Background(), e, []string{"demo", "-members", "20", "-serve", "-data", data, "-out", out})
 	}()
 	demo.await(t, "These members have not voted", ended)
@@ -241,6 +241,12 @@ func TestTellerOpensByFiles(t *testing.T) {
 	enter.Close() // the demo waits once more, with its result
 	if code := <-ended; code != exitOK {
 		t.Fatalf("the demo ended with %d:\n%s", code, demo.text.String())
+	}
+	for _, parts := range [][2]string{{"\nmembers vote ", "Voting is open"}, {"\nchecking the ", "Press Enter here to end"}} {
+		work, wait, found := strings.Cut(demo.text.String(), parts[1])
+		if !found || !strings.Contains(work, parts[0]) || parts[0] == "\nmembers vote " && strings.Contains(wait, parts[0]) {
+			t.Errorf("the wait for Enter is counted as work:\n%s", demo.text.String())
+		}
 	}
 	o.opens(p, out)
 }
