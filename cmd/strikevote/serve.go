@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -78,6 +79,10 @@ func runServe(ctx context.Context, e *env, fs *flag.FlagSet, args []string) erro
 	}
 	defer closeSenders(c.Senders)
 	d, err := deployment.Open(ctx, c)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		fmt.Fprintln(e.out, "stopped") // while it started: it goes on from there
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -127,6 +128,49 @@ func TestLife(t *testing.T) {
 	if err != nil || !kept {
 		t.Errorf("the data did not survive: %v", err)
 	}
+}
+
+// TestBrokenOff breaks a first start off at several moments. It is told of nothing but that,
+// nothing is left half made, and the next start works.
+func TestBrokenOff(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, at := range []string{"", "initdb-*", "initdb-*/base", "data"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		if at == "" {
+			cancel()
+		}
+		ended := make(chan error, 1)
+		go func() {
+			c, err := cluster.Start(ctx, cluster.Config{Dir: dir, Name: "test", Roles: roles})
+			if c != nil {
+				err = errors.Join(err, c.Stop(context.Background()))
+			}
+			ended <- err
+		}()
+		var err error
+		for done := false; !done; {
+			if there, _ := filepath.Glob(filepath.Join(dir, at)); len(there) > 0 {
+				cancel()
+			}
+			select {
+			case err = <-ended:
+				done = true
+			case <-time.After(time.Millisecond):
+			}
+		}
+		cancel()
+		if err == nil && at == "data" {
+			continue // it was ready before
+		}
+		if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "initdb") || strings.Contains(err.Error(), "signal") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("at %q: got %v", at, err)
+		}
+		if left, _ := filepath.Glob(filepath.Join(dir, "initdb-*")); len(left) > 0 {
+			t.Errorf("at %q: %v is left", at, left)
+		}
+	}
+	start(t, dir, false)
 }
 
 // TestKilledProgram kills the program that started a server, and starts it

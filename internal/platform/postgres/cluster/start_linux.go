@@ -46,6 +46,9 @@ func start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	releases := installed(ctx)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, ctx.Err() // not every release was asked
+	}
 	if len(releases) == 0 {
 		return nil, ErrNoBinaries // before anything is made
 	}
@@ -127,8 +130,15 @@ func (c *Cluster) initialize(ctx context.Context, rel release) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(rel.bin, "initdb"), args...)
 	cmd.Dir, cmd.Env = c.base, environment()
 	cmd.SysProcAttr = c.who.attr(0)
+	// With the servers that it runs, which would go on writing. All have ended when their
+	// output has.
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	if out, err := cmd.CombinedOutput(); err != nil {
-		_ = os.Remove(fresh) // if initdb has emptied it, as it does
+		// It follows no link that somebody put there.
+		_ = os.RemoveAll(fresh) // what stays is of no use and does no harm
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return ctx.Err() // what it says of its end is no fault
+		}
 		return fmt.Errorf("making the data directory: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	if err := os.Rename(fresh, c.data); err != nil {
@@ -223,6 +233,9 @@ func (c *Cluster) ready(ctx context.Context) error {
 		case <-c.done:
 			return fmt.Errorf("the server ended: %s", c.out.last())
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return ctx.Err()
+			}
 			return fmt.Errorf("the server does not answer: %w: %s", err, c.out.last())
 		case <-tick.C:
 		}
