@@ -111,10 +111,24 @@ func parseElectionFile(b []byte, origins election.Origins, rehearsal bool) (*ele
 		part, _, _ := strings.Cut(p.Path, ".")
 		part, _, _ = strings.Cut(part, "[")
 		if unread == nil || !strings.Contains(unread.Error(), part+".") && !strings.Contains(unread.Error(), part+"[") && !strings.Contains(unread.Error(), part+":") {
-			errs = append(errs, p)
+			errs = append(errs, &election.Problem{Path: inFile(p.Path), Err: p.Err})
 		}
 	}
 	return m, zone, errors.Join(append(errs, err)...)
+}
+
+// fileNames are the fields of a manifest that an election file calls otherwise.
+var fileNames = map[string]string{
+	"witnesses.threshold": "witnesses.needed", "tellers.t": "tellers.needed", "tellers.n": "tellers.names", "k_min": "smallest_count",
+	"committee.rp_id": "committee.passkey_domain", "schedule.grace": "schedule.grace_minutes",
+}
+
+// inFile returns what the file calls a field of a manifest.
+func inFile(path string) string {
+	if name, ok := fileNames[path]; ok {
+		return name
+	}
+	return path
 }
 
 // zone returns the time zone in which the file's moments are written.

@@ -179,11 +179,23 @@ func witnessFollow(ctx context.Context, e *env, c witness.Config, listen string)
 func witnessKey(dir, name string, fresh bool) (*tlog.WitnessSigner, error) {
 	path := filepath.Join(dir, "witness.key")
 	b, err := os.ReadFile(path)
+	if err == nil {
+		// One key under two names would be listed as two witnesses, and signatures under
+		// another name than the listed one count for nothing.
+		made, rerr := os.ReadFile(filepath.Join(dir, witnessName))
+		if was := strings.TrimSpace(string(made)); rerr == nil && was != name {
+			return nil, fmt.Errorf("the key in %s is that of the witness %s, and of no other: give -name %s, or name a new folder with -dir for another witness", dir, was, was)
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if !fresh {
 			return nil, fmt.Errorf("there is no witness's key in %s; name the folder that has it, or make one: strikevote witness -dir DIR -name NAME key", dir)
 		}
-		b, err = newWitnessKey(dir, path)
+		// A name that no key can have is refused before one is made for it.
+		if _, err := tlog.NewWitnessSigner(name, [32]byte{}); err != nil {
+			return nil, err
+		}
+		b, err = newWitnessKey(dir, name, path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the witness's key: %w", err)
@@ -195,8 +207,14 @@ func witnessKey(dir, name string, fresh bool) (*tlog.WitnessSigner, error) {
 	return tlog.NewWitnessSigner(name, [32]byte(seed))
 }
 
-func newWitnessKey(dir, path string) ([]byte, error) {
+// witnessName is the file, beside a witness's key, that holds the name it was made for.
+const witnessName = "witness.name"
+
+func newWitnessKey(dir, name, path string) ([]byte, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, witnessName), []byte(name+"\n"), 0o600); err != nil {
 		return nil, err
 	}
 	var seed [32]byte

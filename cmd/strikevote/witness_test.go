@@ -77,7 +77,21 @@ func TestWitness(t *testing.T) {
 	if said := p.command(exitFailed, "", "witness", "-dir", dir, "-name", "w.example", "-follow", "http://127.0.0.1:1/x", "-once"); !strings.Contains(said, "no witness's key") {
 		t.Errorf("without a key: %s", said)
 	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("a folder was made for no key")
+	}
+	p.command(exitFailed, "", "witness", "-dir", dir, "-name", "not a name", "key")
 	vkey := strings.TrimSpace(p.command(exitOK, "", "witness", "-dir", dir, "-name", "w.example", "key"))
+	for _, do := range [][]string{{"key"}, {"-follow", "http://127.0.0.1:1/x", "-once"}} {
+		said := p.command(exitFailed, "", slices.Concat([]string{"witness", "-dir", dir, "-name", "other.example"}, do)...)
+		has(t, said, "that of the witness w.example, and of no other")
+		if strings.Contains(said, "other.example+") {
+			t.Errorf("the same key has another name: %s", said)
+		}
+	}
+	if again := strings.TrimSpace(p.command(exitOK, "", "witness", "-dir", dir, "-name", "w.example", "key")); again != vkey {
+		t.Errorf("got %s, before it was %s", again, vkey)
+	}
 	if again := strings.TrimSpace(p.command(exitOK, "", "witness", "-dir", dir, "-name", "w.example", "key")); again != vkey {
 		t.Errorf("another key at the second call: %q, %q", vkey, again)
 	}
