@@ -14,38 +14,41 @@ import (
 // maxCell bounds one cell of a table and one line of what stands before a story.
 const maxCell = 300
 
-// table reads a CSV file with exactly these columns and calls row for each row.
-func (r *reader) table(name string, columns []string, row func(line int, cell map[string]string)) {
+// table reads a CSV file with exactly these columns and calls row for each row. It
+// reports whether it has read all of them: what is not named in the others may be in one.
+func (r *reader) table(name string, columns []string, row func(line int, cell map[string]string)) (all bool) {
 	s, ok := r.text(name)
 	if !ok {
-		return
+		return false
 	}
+	all = true
 	c := csv.NewReader(strings.NewReader(s))
 	c.FieldsPerRecord = -1
 	head, err := c.Read()
 	if errors.Is(err, io.EOF) {
-		return // an empty file says nothing
+		return true // an empty file says nothing
 	}
 	if err != nil || !slices.Equal(head, columns) {
 		r.wrong(name, 1, "the first line has to be %s", strings.Join(columns, ","))
-		return
+		return false
 	}
 	for n := 0; ; n++ {
 		cells, err := c.Read()
 		if errors.Is(err, io.EOF) {
-			return
+			return all
 		}
 		if bad := new(csv.ParseError); errors.As(err, &bad) {
 			r.wrong(name, bad.Line, "%v", bad.Err)
-			return
+			return false
 		}
 		line, _ := c.FieldPos(0)
 		switch {
 		case n == maxRows:
 			r.wrong(name, line, "there are more than %d rows", maxRows)
-			return
+			return false
 		case len(cells) != len(columns):
 			r.wrong(name, line, "it has %d cells, and the first line has %d", len(cells), len(columns))
+			all = false
 			continue
 		}
 		cell := make(map[string]string)
@@ -57,7 +60,7 @@ func (r *reader) table(name string, columns []string, row func(line int, cell ma
 				good = false
 			}
 		}
-		if good {
+		if all = all && good; good {
 			row(line, cell)
 		}
 	}
@@ -99,7 +102,7 @@ func (r *reader) documents() {
 	}
 	named := map[string]bool{"documents.csv": true}
 	offers := 0
-	r.table(list, []string{"date", "title", "from", "language", "file", "mark"}, func(line int, cell map[string]string) {
+	all := r.table(list, []string{"date", "title", "from", "language", "file", "mark"}, func(line int, cell map[string]string) {
 		name := cell["file"]
 		d := Document{Date: cell["date"], Title: cell["title"], From: cell["from"], Language: cell["language"], File: name, LastOffer: cell["mark"] == lastOffer}
 		switch {
@@ -130,7 +133,7 @@ func (r *reader) documents() {
 		r.wrong(list, 0, "only one document is the last offer")
 	}
 	for name := range files {
-		if !named[name] {
+		if all && !named[name] {
 			r.wrong(path.Join(documentsName, name), 0, "the list does not name it, so that it would not be shown")
 		}
 	}
