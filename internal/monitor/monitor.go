@@ -115,6 +115,10 @@ func (l *look) manifest(ctx context.Context) ([]byte, error) {
 	if l.m, err = election.Parse(raw); err != nil {
 		return nil, fmt.Errorf("%w, or a damaged one: %w", layout.ErrNoRecord, err)
 	}
+	// The ballot page answers with the manifest too, but with no act that named another page.
+	if o := l.m.Origins; strings.HasPrefix(l.c.URL, o.Booth+"/") {
+		return nil, fmt.Errorf("%w, but an address of the ballot page: the record is at %s/%s", layout.ErrNoRecord, o.Board, l.m.ElectionID)
+	}
 	l.r.MID, l.r.Title, l.r.Booth = election.MID(raw), l.m.Title[0], l.m.Origins.Booth
 	if l.c.MID != nil && *l.c.MID != l.r.MID {
 		l.differs(l.c.URL+"/"+layout.Manifest, nil, "it is not the election that you mean: its digits are %s", l.r.MID)

@@ -369,6 +369,24 @@ func TestAway(t *testing.T) {
 	}
 }
 
+// TestBoothAddress: the ballot page answers with the manifest, as a record does, but knows no
+// act that named another page. So its address is refused, for an old page would be the same.
+func TestBoothAddress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, own, act.ClientBundle{URL: own.URL, SHA256: suite.Hash{1}})
+	id := w.e.Manifest.ElectionID.String()
+	c := w.config()
+	c.URL = "https://vote.example/v1/" + id
+	if _, err := monitor.Look(t.Context(), c); !errors.Is(err, layout.ErrNoRecord) || !strings.Contains(err.Error(), "the record is at https://board.example/"+id) {
+		t.Errorf("got %v", err)
+	}
+	c.URL = "https://board.example"
+	delete(w.files, layout.Manifest)
+	if _, err := monitor.Look(t.Context(), c); !errors.Is(err, layout.ErrNoRecord) {
+		t.Errorf("without a manifest: got %v", err)
+	}
+}
+
 // TestDeclared reads records in which what the committee named is not the page, or in
 // which the acts do not hold.
 func TestDeclared(t *testing.T) {
