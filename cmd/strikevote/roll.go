@@ -87,8 +87,10 @@ by the command that it says then:
 FILE holds a live code of each of them: print it, and delete it.` + operatorHelp},
 		{name: "resend", args: "-data DIR [-by YOU] [-yes] NUMBER|ADDRESS", short: "send a member's link again", run: runRollResend, long: `
 Sends the same link again to the address on the roll. It never ends a link. It is refused
-where none would leave: nobody has the number, the link was just sent, or voting is over. It
-stands in the committee's log, without the member.` + operatorHelp},
+where none would leave: nobody has the number, the link was just sent, or voting is over.
+Between the close and the end of the grace the link only finishes a ballot that was issued
+before, and the mail says so; for an envelope none leaves. It stands in the committee's log,
+without the member.` + operatorHelp},
 		{name: "admit", args: "-data DIR -by YOU -name NAME -unit UNIT -email ADDRESS -reason WHY [-shared] [-yes]", short: "let a disputed person vote in an envelope", run: runRollAdmit, long: `
 Gives somebody who is not on the roll, and says that they should be, a link for an
 envelope. It is counted only if two of the committee accept it, while voting is open or

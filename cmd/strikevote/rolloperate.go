@@ -171,7 +171,7 @@ func runRollResend(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 		return err
 	}
 	return o.with(ctx, e, func(d *deployment.Deployment, id suite.ElectionID) error {
-		list, err := d.CheckResend(ctx, id, fs.Arg(0))
+		list, finish, err := d.CheckResend(ctx, id, fs.Arg(0))
 		if err != nil {
 			return err
 		}
@@ -179,6 +179,10 @@ func runRollResend(ctx context.Context, e *env, fs *flag.FlagSet, args []string)
 			showPerson(e, m)
 		}
 		fmt.Fprintln(e.out, "The same link, sent again to the address on the roll. It ends no other.")
+		if finish > 0 {
+			fmt.Fprintf(e.out, "Voting has closed. The link and its mail are only for whoever was issued a ballot before and has not finished it: on the device where it was begun, until %s.\n",
+				momentAt(finish, d.Zone(id)))
+		}
 		if o.dry(e) {
 			return nil
 		}

@@ -176,11 +176,11 @@ func (d *Deployment) resendLink(ctx context.Context, id suite.ElectionID, number
 }
 
 // CheckResend returns whose link [Deployment.ResendLink] would send again, or the error
-// that it would return, and sends none.
-func (d *Deployment) CheckResend(ctx context.Context, id suite.ElectionID, number string) ([]registrar.Member, error) {
+// that it would return, and sends none. See [registrar.Registrar.CheckResend].
+func (d *Deployment) CheckResend(ctx context.Context, id suite.ElectionID, number string) (list []registrar.Member, finish int64, err error) {
 	e, err := d.active(id)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	return e.registrar.CheckResend(ctx, number)
 }

@@ -24,14 +24,23 @@ func previewed(t testing.TB, opts ...func(*electiontest.Plan)) mailer.Config {
 		Zone: time.FixedZone("PDT", -7*3600), Pages: mailer.Pages{Organizer: "Ana Ruiz, room 12"}}
 }
 
+// closed is the mail with a link that leaves once voting has closed.
+const closed = mailer.Resend + "-closed"
+
 // TestMails shows every mail whole, in every language.
 func TestMails(t *testing.T) {
 	t.Parallel()
 	c := previewed(t, electiontest.Seven)
 	files := map[string]string{}
+	after := c
+	after.Now = func() time.Time { return time.Unix(electiontest.Close, 0) }
 	for _, l := range language.Tags() {
-		for _, kind := range mailer.Kinds() {
-			m, err := mailer.Preview(c, kind, l.Code, 0)
+		for _, kind := range append(mailer.Kinds(), closed) {
+			c := c
+			if kind == closed {
+				c = after
+			}
+			m, err := mailer.Preview(c, strings.TrimSuffix(kind, "-closed"), l.Code, 0)
 			if err != nil {
 				t.Fatalf("%s, %s: %v", l.Code, kind, err)
 			}

@@ -236,7 +236,7 @@ func TestUnneeded(t *testing.T) {
 func TestLastHour(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ before, sent int }{{mailer.LastHour + 1, 3}, {mailer.LastHour, 3}, {mailer.LastHour - 1, 1}, {-1, 1}} {
-		o := newOffice(t, 1)
+		o := newOffice(t, 1, func(p *electiontest.Plan) { p.Real = true }) // with a grace
 		o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, electiontest.Open+int64(tt.before))
 		for _, kind := range []string{mailer.Reminder, mailer.Closing, mailer.Resend} {
 			o.queue(kind, 0)
@@ -247,6 +247,49 @@ func TestLastHour(t *testing.T) {
 		}
 		if o.states() != "sent 3" {
 			t.Errorf("states %s", o.states())
+		}
+	}
+}
+
+// TestClosed: once voting has closed, no mail leaves with a link that is of no use: not to
+// whoever got none before, and none but until the end of the grace. One that was asked for
+// again says what it is for then, and not that one can vote. The negative control is the
+// last second of the voting.
+func TestClosed(t *testing.T) {
+	t.Parallel()
+	const at = electiontest.Open + 2*3600 // moved there by an act
+	for _, tt := range []struct {
+		now  int64
+		want string
+	}{
+		{at - 1, "corrected invitation resend"},
+		{at, "resend"},
+		{at + 599, "resend"},
+		{at + 600, ""},
+	} {
+		o := newOffice(t, 3, func(p *electiontest.Plan) { p.Real = true })
+		if o.m.Schedule.Grace != 600 {
+			t.Fatal("the grace is not ten minutes")
+		}
+		o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, at)
+		for i, kind := range []string{mailer.Invitation, mailer.Corrected, mailer.Resend} {
+			o.queue(kind, i)
+		}
+		o.now.Store(tt.now)
+		var got []string
+		o.config.Observe = func(kind string, _ mailer.Verdict) { got = append(got, kind) }
+		b := new(inbox)
+		o.drain(o.via(b))
+		slices.Sort(got)
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%d seconds after the close: %v left, want %s", tt.now-at, got, tt.want)
+		}
+		for _, m := range b.mails {
+			finishes := strings.Contains(m.Text, "you can finish it before") && strings.Contains(m.Text, "Your link:\n")
+			votes := strings.Contains(m.Text, "Vote here:") && strings.Contains(m.Text, "Voting closes")
+			if finishes != (tt.now >= at) || votes != (tt.now < at) {
+				t.Errorf("%d seconds after the close:\n%s", tt.now-at, m.Text)
+			}
 		}
 	}
 }

@@ -40,6 +40,7 @@ type page struct {
 	Demo, Rehearsal                    bool
 	Brief                              bool   // leave out what is long and stands elsewhere
 	Stopped                            bool   // links were sent that work no more
+	Closed                             bool   // voting has closed: a ballot can only be finished
 	Mark                               string // says that it is no real vote
 	Language, TextLanguage             string // of the words, of what the committee wrote
 	Name, GroupName, Campus            string
@@ -82,7 +83,7 @@ func (r *renderer) page(p person, now time.Time) *page {
 	p.unit = plain(p.unit)
 	at := func(unix int64) time.Time { return time.Unix(unix, 0).In(r.c.Zone) }
 	d := &page{
-		Demo: m.Demo, Rehearsal: m.Rehearsal, Stopped: p.stopped, Language: w.Code(), TextLanguage: tag(m.Languages[texts]),
+		Demo: m.Demo, Rehearsal: m.Rehearsal, Stopped: p.stopped, Closed: now.Unix() >= p.close, Language: w.Code(), TextLanguage: tag(m.Languages[texts]),
 		Name: plain(p.name), GroupName: clean(groupName(m, p)), Campus: plain(p.campus),
 		Title: clean(m.Title[texts]), Rule: joinSentences(w, wording.Rule(w, m)),
 		Link: p.link, Code: p.code, CodeURL: r.c.Pages.Code, SixWords: election.SixWords(r.c.MID),

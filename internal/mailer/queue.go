@@ -192,7 +192,7 @@ func (m *Mailer) prepare(ctx context.Context, j *job) bool {
 		j.state, j.reason = failed, ReasonAddress
 		return false
 	}
-	if m.keyless(j) || over(j) || j.attempts > maxAttempts { // the latter if its process is killed each time
+	if m.keyless(j) || m.over(j) || j.attempts > maxAttempts { // the latter if its process is killed each time
 		j.state, j.reason = failed, ReasonOther
 		return false
 	}
@@ -253,14 +253,22 @@ func unneeded(j *job, now time.Time) bool {
 	}
 }
 
-// over reports whether a mail needs a link and the vote has ended for good, so that no
-// link would be of use.
-func over(j *job) bool {
+// over reports whether a mail needs a link that would be of no use any more. After the
+// close none is of use to whoever has no ballot yet, as nobody who waits for the first
+// link has; until the end of the grace one still finishes a ballot that was issued before.
+func (m *Mailer) over(j *job) bool {
+	if !linked(j.kind) {
+		return false
+	}
 	switch j.phase {
 	case election.PhaseLocked, election.PhaseTallied, election.PhaseCertified, "archived":
-		return linked(j.kind)
+		return true
 	}
-	return false
+	end := j.close
+	if j.kind == Resend {
+		end += m.c.Manifest.Schedule.Grace
+	}
+	return m.c.Now().Unix() >= end
 }
 
 // keyless reports whether a mail needs a link and the keys for links are destroyed, so

@@ -278,7 +278,8 @@ func (s *Service) postResend(r *Registrar, w http.ResponseWriter, req *http.Requ
 	type answer struct {
 		Message string `json:"message"`
 	}
-	switch standing, err := r.Phase(req.Context()); {
+	standing, err := r.Phase(req.Context())
+	switch {
 	case err != nil:
 		return err
 	case r.early(standing):
@@ -290,6 +291,11 @@ func (s *Service) postResend(r *Registrar, w http.ResponseWriter, req *http.Requ
 	}
 	if err := s.resend(r, req, who); err != nil {
 		return err
+	}
+	if r.finishing(standing) {
+		web.WriteJSON(w, http.StatusOK, answer{"Voting has closed, and no new ballot is issued. If you are on the roll, your link is on its way, to the address on the roll only. " +
+			"Until the grace has passed it finishes a ballot that was issued in time, on the device where it was begun."})
+		return nil
 	}
 	web.WriteJSON(w, http.StatusOK, answer{"If you are on the roll, your link is on its way, to the address on the roll only. It is the same link as before. It can take ten minutes. " +
 		"Nothing came? Look among unwanted mail, then " + helpline(r.manifest.Help) + "."})

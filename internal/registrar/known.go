@@ -25,6 +25,8 @@ var (
 	ErrEarly = errors.New("voting is not open yet; the link leaves with the invitations, once it is")
 	// ErrOver is returned where nobody can use a link any more.
 	ErrOver = errors.New("voting is over: no link is of use any more, and none is sent")
+	// ErrOverEnvelope is returned after the close for somebody who was admitted.
+	ErrOverEnvelope = errors.New("voting has closed: no envelope is taken any more, and no link for one is sent")
 	// ErrJustSent is returned where [Registrar.Resend] would queue no second mail.
 	ErrJustSent = errors.New("this link was sent again less than ten minutes ago, or is about to leave")
 )
@@ -93,45 +95,52 @@ func (r *Registrar) CheckAdmit(ctx context.Context, a Applicant) error {
 }
 
 // CheckResend returns whose link [Registrar.ResendKnown] would send again, or the error
-// that it would return, and queues nothing. Who was admitted has no number.
-func (r *Registrar) CheckResend(ctx context.Context, addressOrNumber string) (list []Member, err error) {
+// that it would return, and queues nothing. Who was admitted has no number. finish is zero
+// while voting is open; after the close a link only finishes a ballot that was issued
+// before, until then.
+func (r *Registrar) CheckResend(ctx context.Context, addressOrNumber string) (list []Member, finish int64, err error) {
 	who, ok := cleanWho(addressOrNumber)
 	if !ok {
-		return nil, ErrWho
+		return nil, 0, ErrWho
 	}
 	err = postgres.InTx(ctx, r.c.Pool, pgx.ReadCommitted, func(tx pgx.Tx) error {
-		list, err = r.whoseLink(ctx, tx, who)
+		list, finish, err = r.whoseLink(ctx, tx, who)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("sending a link again: %w", scrub(err))
+		return nil, 0, fmt.Errorf("sending a link again: %w", scrub(err))
 	}
-	return list, nil
+	return list, finish, nil
 }
 
 // ResendKnown is [Registrar.Resend] for whoever has the roll: it says why no link would
 // leave, and then queues nothing.
 func (r *Registrar) ResendKnown(ctx context.Context, addressOrNumber string) error {
 	return r.resend(ctx, addressOrNumber, func(tx pgx.Tx, who string) error {
-		_, err := r.whoseLink(ctx, tx, who)
+		_, _, err := r.whoseLink(ctx, tx, who)
 		return err
 	})
 }
 
-// whoseLink finds those for whom the statement resend would queue a mail that leaves.
-func (r *Registrar) whoseLink(ctx context.Context, tx pgx.Tx, who string) ([]Member, error) {
+// whoseLink finds those for whom the statement resend would queue a mail that leaves, and
+// returns what [Registrar.CheckResend] does.
+func (r *Registrar) whoseLink(ctx context.Context, tx pgx.Tx, who string) (list []Member, finish int64, err error) {
 	e, err := readRow(ctx, tx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	switch s := (State{Phase: e.phase, Close: e.close}); {
+	s := State{Phase: e.phase, Close: e.close}
+	switch {
 	case r.early(s):
-		return nil, ErrEarly
+		return nil, 0, ErrEarly
 	case r.over(s):
-		return nil, ErrOver
+		return nil, 0, ErrOver
+	}
+	if r.finishing(s) {
+		finish = s.Close + r.manifest.Schedule.Grace
 	}
 	rows, err := tx.Query(ctx, `
-		SELECT number, name, email, unit, struck, `+justAsked+` FROM (
+		SELECT on_roll, number, name, email, unit, struck, `+justAsked+` FROM (
 			SELECT true AS on_roll, group_id, roll_index, 'resend' AS kind, member_no AS number, name, COALESCE(email, '') AS email, unit,
 				EXISTS (SELECT FROM registrar.used u WHERE u.group_id = m.group_id AND u.roll_index = m.roll_index AND u.kind = 'strike') AS struck
 			FROM registrar.member m WHERE lower(email) = lower($1) OR member_no = $2
@@ -139,17 +148,18 @@ func (r *Registrar) whoseLink(ctx context.Context, tx pgx.Tx, who string) ([]Mem
 			SELECT false, group_id, roll_index, 'envelope', '', name, COALESCE(email, ''), '', false FROM registrar.applicant WHERE lower(email) = lower($1)) f
 		ORDER BY number`, mailbox.Kept(who), who, r.c.Now().UTC().Add(-resendAgain))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var list []Member
 	var m Member
-	var struck, asked bool
+	var onRoll, struck, asked bool
 	why := ErrNoMember
 	if strings.Contains(who, "@") {
 		why = ErrNobody
 	}
-	_, err = pgx.ForEachRow(rows, []any{&m.Number, &m.Name, &m.Email, &m.Unit, &struck, &asked}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&onRoll, &m.Number, &m.Name, &m.Email, &m.Unit, &struck, &asked}, func() error {
 		switch {
+		case finish > 0 && !onRoll:
+			why = ErrOverEnvelope
 		case struck:
 			why = ErrStruck
 		case m.Email == "":
@@ -164,7 +174,7 @@ func (r *Registrar) whoseLink(ctx context.Context, tx pgx.Tx, who string) ([]Mem
 	if err == nil && len(list) == 0 {
 		err = why
 	}
-	return list, err
+	return list, finish, err
 }
 
 // resendAgain lies between two mails with the same link to a member.

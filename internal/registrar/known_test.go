@@ -22,9 +22,12 @@ func TestResendKnown(t *testing.T) {
 		t.Helper()
 		w.at(at)
 		before := rows()
-		list, err := w.r.CheckResend(ctx, who)
+		list, finish, err := w.r.CheckResend(ctx, who)
 		if !errors.Is(err, want) || err == nil && len(list) != 1 || rows() != before {
 			t.Errorf("%s is asked about: %d found, %v, want %v", who, len(list), err, want)
+		}
+		if (finish == end) != (err == nil && at >= electiontest.Close) || finish != 0 && finish != end {
+			t.Errorf("%s is asked about at %d: the link finishes a ballot until %d", who, at, finish)
 		}
 		if err := w.r.ResendKnown(ctx, who); !errors.Is(err, want) || (rows() != before) != (want == nil) {
 			t.Errorf("%s: %v, want %v; %d rows more", who, err, want, rows()-before)
@@ -53,6 +56,11 @@ func TestResendKnown(t *testing.T) {
 	}
 	ask(electiontest.Open, "M-1-5", registrar.ErrStruck)
 	ask(electiontest.Open, "M-1-6", registrar.ErrNoAddress)
+	w.tried()
+	ask(electiontest.Close-1, "off@mail.example", nil)
+	w.tried()
+	ask(electiontest.Close+1, "off@mail.example", registrar.ErrOverEnvelope)
+	ask(electiontest.Close, "M-1-9", nil)
 	ask(end-1, "M-1-7", nil) // it still finishes a ballot that was under way
 	ask(end, "M-1-8", registrar.ErrOver)
 	ask(end, "nobody", registrar.ErrOver)

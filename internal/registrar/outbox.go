@@ -250,13 +250,15 @@ const justAsked = `EXISTS (SELECT FROM registrar.outbox o WHERE o.kind = f.kind 
 // this one. Writing the row, and waiting for the disk, takes far longer than all that
 // still differs. Before the opening
 // everybody is nobody: no link leaves before the witnesses have signed the first
-// checkpoints, and asking for one is open to all.
+// checkpoints, and asking for one is open to all. Whoever was admitted to an envelope is
+// nobody after the close: no envelope is taken any more.
 const resend = `
 	WITH found AS (
 		SELECT true AS on_roll, group_id, roll_index, 'resend' AS kind FROM registrar.member
 		WHERE (lower(email) = lower($1) OR member_no = $6) AND email IS NOT NULL
 		UNION ALL
-		SELECT false, group_id, roll_index, 'envelope' FROM registrar.applicant WHERE lower(email) = lower($1)),
+		SELECT false, group_id, roll_index, 'envelope' FROM registrar.applicant WHERE lower(email) = lower($1)
+			AND NOT EXISTS (SELECT FROM registrar.election WHERE phase = 'closed' OR close_at <= $7)),
 	taken AS (
 		SELECT * FROM found
 		UNION ALL
@@ -327,7 +329,7 @@ func (r *Registrar) resend(ctx context.Context, addressOrNumber string, check fu
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, resend, address, now, now.Add(-resendAgain), at.Group, at.Index, who)
+		_, err := tx.Exec(ctx, resend, address, now, now.Add(-resendAgain), at.Group, at.Index, who, now.Unix())
 		return err
 	})
 	if err != nil {

@@ -163,22 +163,17 @@ func form(r *http.Request, limit int64) (url.Values, error) {
 }
 
 func (s *Service) getLink(m *Registrar, w http.ResponseWriter, r *http.Request) error {
-	p, err := m.noLink(r)
-	if err != nil {
-		return err
+	p, err := m.linkPage(r)
+	if err == nil {
+		p.write(w, http.StatusOK)
 	}
-	if p == nil {
-		p = page(r, m.manifest, "link")
-		p.Heading = p.Text("link.title")
-	}
-	p.write(w, http.StatusOK)
-	return nil
+	return err
 }
 
-// noLink returns the page that stands in place of the form while no link is sent, before
-// the opening and when voting is over: to everybody, whatever was typed. It returns nil
-// while one is.
-func (r *Registrar) noLink(req *http.Request) (*formPage, error) {
+// linkPage begins the page with the form. While no link is sent, before the opening and
+// when voting is over, it says only that, to everybody, whatever was typed. In the grace a
+// link is of use to whoever has a ballot, and to nobody else: it says for what.
+func (r *Registrar) linkPage(req *http.Request) (*formPage, error) {
 	s, err := r.Phase(req.Context())
 	if err != nil {
 		return nil, err
@@ -190,8 +185,11 @@ func (r *Registrar) noLink(req *http.Request) (*formPage, error) {
 		p.Says = p.Text("link.early", "open", r.moment(p.Words, r.manifest.Schedule.Open))
 	case r.over(s):
 		p.Heading, p.Says = p.Text("link.over"), p.Text("link.over.means")
+	case r.finishing(s):
+		p.Kind, p.Heading = "link", p.Text("booth.phase.closed")
+		p.Says = p.Text("link.closed.means", "close", r.moment(p.Words, s.Close), "grace", r.moment(p.Words, s.Close+r.manifest.Schedule.Grace))
 	default:
-		return nil, nil
+		p.Kind, p.Heading = "link", p.Text("link.title")
 	}
 	return p, nil
 }
@@ -202,24 +200,27 @@ func (s *Service) postLink(m *Registrar, w http.ResponseWriter, r *http.Request)
 	if err != nil {
 		return err
 	}
-	if p, err := m.noLink(r); p != nil || err != nil {
-		if err == nil {
-			p.write(w, http.StatusOK)
-		}
+	p, err := m.linkPage(r)
+	if err != nil {
 		return err
+	}
+	if p.Kind == "" {
+		p.write(w, http.StatusOK)
+		return nil
 	}
 	who, ok := cleanWho(in.Get("to"))
 	if !ok {
-		p := page(r, m.manifest, "link")
-		p.Heading, p.Field, p.Problem = p.Text("link.title"), "to", p.Text("link.problem")
+		p.Field, p.Problem = "to", p.Text("link.problem")
 		p.write(w, http.StatusUnprocessableEntity)
 		return nil
 	}
 	if err := s.resend(m, r, who); err != nil {
 		return err
 	}
-	p := page(r, m.manifest, "sent")
-	p.Heading = p.Text("link.sent")
+	p.Kind = "sent"
+	if p.Says == "" {
+		p.Heading = p.Text("link.sent")
+	}
 	p.write(w, http.StatusOK)
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -211,6 +212,53 @@ func TestLinkOver(t *testing.T) {
 		}
 		if n := w.count(`SELECT count(*) FROM registrar.outbox`) - rows; tt.over && n != 0 {
 			t.Errorf("%d mails are queued when it is over", n)
+		}
+	}
+}
+
+// TestLinkFinishes: in the grace a link only finishes a ballot that was issued before. The
+// form, what it answers and what the booth is answered say so, to everybody alike; whoever
+// can do nothing more with one, as somebody who was admitted to an envelope, is nobody.
+// The negative control is the last second of the voting.
+func TestLinkFinishes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(p *electiontest.Plan) { p.Real = true })
+	f := w.front()
+	w.at(electiontest.Open)
+	w.admit(1)
+	w.tried()
+	end := w.m.Schedule.LockFrom(electiontest.Close)
+	for _, at := range []int64{electiontest.Close - 1, electiontest.Close, end - 1} {
+		closed := at >= electiontest.Close
+		w.at(at)
+		pages, said := map[string]bool{}, map[string]bool{}
+		for _, who := range []string{"M-1-2", "nobody@mail.example", "off@mail.example"} {
+			pages[f.send("192.0.2.1", "/link", url.Values{"to": {who}}).Body.String()] = true
+			said[w.post("/resend", fields{"to": who}).Body.String()] = true
+		}
+		if len(pages) != 1 || len(said) != 1 {
+			t.Errorf("%d seconds after the close: %d pages, %d answers", at-electiontest.Close, len(pages), len(said))
+		}
+		forms := map[string]bool{f.get("/link").Body.String(): true, f.send("192.0.2.1", "/link", url.Values{"to": {""}}).Body.String(): true}
+		for body := range forms {
+			if !strings.Contains(body, `name="to"`) || strings.Contains(body, "Only for that you can have your link sent again.") != closed {
+				t.Errorf("%d seconds after the close: %s", at-electiontest.Close, body)
+			}
+			pages[body] = true
+		}
+		for body := range pages {
+			if strings.Contains(body, "<h1>Voting has closed</h1>") != closed || strings.Contains(body, "No new ballot is issued.") != closed ||
+				closed && strings.Contains(body, "<h1>If you are on the roll") {
+				t.Errorf("%d seconds after the close: %s", at-electiontest.Close, body)
+			}
+		}
+		for body := range said {
+			if strings.Contains(body, "Voting has closed, and no new ballot is issued.") != closed {
+				t.Errorf("%d seconds after the close: %s", at-electiontest.Close, body)
+			}
+		}
+		if n := w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'envelope' AND not_before >= to_timestamp(` + strconv.FormatInt(at, 10) + `)`); (n == 0) != closed {
+			t.Errorf("%d seconds after the close: %d links for an envelope", at-electiontest.Close, n)
 		}
 	}
 }

@@ -116,6 +116,12 @@ func (r *Registrar) over(s State) bool {
 	return true
 }
 
+// finishing reports whether voting has closed and the grace has not passed: a link still
+// finishes a ballot that was issued before, and is of no other use. An envelope takes none.
+func (r *Registrar) finishing(s State) bool {
+	return r.next(s) == election.PhaseClosed && !r.over(s)
+}
+
 // early reports whether no link has left yet: see [Registrar.Resend].
 func (r *Registrar) early(s State) bool { return s.Phase == election.PhaseSealed && !r.over(s) }
 
