@@ -40,7 +40,7 @@ const (
 	Issued       = "issued"       // a ballot was issued in your name
 	Envelope     = "envelope"     // a link that opens an envelope only
 	Deposited    = "deposited"    // an envelope was deposited in your name
-	Result       = "result"       // to all, once certified
+	Result       = "result"       // to all on the roll and to whose envelope counted, once certified
 )
 
 // Nobody is the kind of a row for a link that was asked for by somebody who is not on

@@ -353,12 +353,13 @@ func TestEnvelope(t *testing.T) {
 	tokenID, codeID := o.minter.IDs(body)
 	o.exec(`INSERT INTO registrar.applicant (group_id, roll_index, name, email) VALUES (2, 5, 'Zoë Núñez', 'off@mail.example')`)
 	o.exec(`INSERT INTO registrar.token (token_id, code_id, jti, on_roll, group_id, roll_index) VALUES ($1, $2, $3, false, 2, 5)`, tokenID[:], codeID[:], body.JTI[:])
-	for _, kind := range []string{mailer.Envelope, mailer.Deposited} {
+	for _, kind := range []string{mailer.Envelope, mailer.Deposited, mailer.Result} {
 		o.exec(`INSERT INTO registrar.outbox (id, kind, on_roll, group_id, roll_index, not_before) VALUES (uuid_send(gen_random_uuid()), $1, false, 2, 5, $2)`,
 			kind, time.Unix(electiontest.Open, 0).UTC())
 	}
+	o.config.Outcome = func(context.Context) (*mailer.Outcome, error) { return certified(), nil }
 	b := new(inbox)
-	if n, err := o.mailer(b).Drain(t.Context()); err != nil || n != 2 {
+	if n, err := o.mailer(b).Drain(t.Context()); err != nil || n != 3 {
 		t.Fatalf("%d sent, %v\n%s", n, err, &o.logged)
 	}
 	for _, m := range b.mails {

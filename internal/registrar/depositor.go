@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -99,6 +100,34 @@ func readDepositors(ctx context.Context, tx pgx.Tx) ([]Depositor, error) {
 		copy(d.BallotID[:], id)
 		return d, err
 	})
+}
+
+// tellCounted queues the result for those off the roll whose envelope the committee has
+// accepted: they have voted as others have. Whose envelope is not counted gets none: the
+// mail speaks of a ballot in the box.
+func (r *Registrar) tellCounted(ctx context.Context, tx pgx.Tx, from time.Time, spread time.Duration) (int, error) {
+	acts, err := readActs(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	s, err := r.state(acts)
+	if err != nil {
+		return 0, err
+	}
+	var accepted [][]byte
+	for _, d := range s.Decisions {
+		for _, id := range d.Accepted {
+			accepted = append(accepted, id[:])
+		}
+	}
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO registrar.outbox (id, kind, on_roll, group_id, roll_index, not_before)
+		SELECT uuid_send(gen_random_uuid()), $1, false, a.group_id, a.roll_index, $2::timestamptz + random() * $3::bigint * interval '1 second'
+		FROM registrar.applicant a JOIN registrar.envelope e ON NOT e.on_roll AND e.group_id = a.group_id AND e.roll_index = a.roll_index
+		WHERE e.ballot_id = ANY($4) AND a.email IS NOT NULL AND NOT EXISTS (SELECT FROM registrar.outbox o
+			WHERE o.kind = $1 AND NOT o.on_roll AND o.group_id = a.group_id AND o.roll_index = a.roll_index)`,
+		mailer.Result, from.UTC(), int64(spread/time.Second), accepted)
+	return int(tag.RowsAffected()), err
 }
 
 // Named returns the number and the name of the member whom an amendment adds or

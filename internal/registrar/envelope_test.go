@@ -500,6 +500,47 @@ func TestAdmitTwice(t *testing.T) {
 	}
 }
 
+// TestResultOfEnvelopes: whoever is off the roll and whose envelope counted is told the
+// result as members are, once. The negative controls are envelopes that were refused, not
+// decided, or never handed in.
+func TestResultOfEnvelopes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, real)
+	w.open(withEnvelopes)
+	ctx := t.Context()
+	w.at(electiontest.Open)
+	for i := range 4 {
+		at, err := w.r.Admit(ctx, registrar.Applicant{Name: "CANARY", Email: fmt.Sprintf("off%d@mail.example", i), Group: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 3 {
+			continue
+		}
+		if _, err := w.r.Deposit(ctx, w.showOff(at), "", []byte{1, byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.at(electiontest.Close)
+	if err := w.act(act.KindDecide, act.Decide{Group: 1, AcceptedOff: 1, RejectedOff: 1, Accepted: []suite.BallotID{ballotID([]byte{1, 1})}}); err != nil {
+		t.Fatal(err)
+	}
+	w.at(w.m.Schedule.DecideUntil)
+	members := w.count(`SELECT count(*) FROM registrar.member WHERE email IS NOT NULL`)
+	for i, want := range []int{members + 1, 0} {
+		if n, err := w.r.Enqueue(ctx, mailer.Result, w.clock(), 0); n != want || err != nil {
+			t.Errorf("time %d: %d mails with the result, %v; want %d", i, n, err, want)
+		}
+	}
+	if n := w.count(`SELECT count(*) FROM registrar.outbox o JOIN registrar.applicant a USING (group_id, roll_index)
+		WHERE o.kind = 'result' AND NOT o.on_roll AND a.email = 'off1@mail.example'`); n != 1 {
+		t.Errorf("%d mails to whose envelope counted", n)
+	}
+	if n := w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'result' AND NOT on_roll`); n != 1 {
+		t.Errorf("%d mails to who is off the roll", n)
+	}
+}
+
 // TestEveryFieldOfADeposit: nothing but the whole ballot is the same ballot.
 func TestEveryFieldOfADeposit(t *testing.T) {
 	t.Parallel()

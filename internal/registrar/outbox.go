@@ -104,9 +104,9 @@ func spaced(kind string, from time.Time, closes int64) (same, other time.Time) {
 	return same.UTC(), other.UTC()
 }
 
-// Enqueue queues a mail of a kind to everybody on the roll who has an address,
-// spread at random over a while from a moment on. Whoever got that kind before
-// does not get it again; a reminder may be repeated after 20 hours, to those whose
+// Enqueue queues a mail of a kind to everybody on the roll who has an address, and the
+// result to whoever else had a counted envelope, spread at random over a while from a
+// moment on. Whoever got that kind before does not get it again; a reminder may be repeated after 20 hours, to those whose
 // last one does not wait still, as in a pause: they would get two at once. So long lies
 // between a reminder and the closing mail, too, but for the last day: 4 hours are enough
 // there. Who needs no reminder is found out when it would leave, and told to nobody:
@@ -134,8 +134,16 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 			INSERT INTO registrar.outbox (id, kind, group_id, roll_index, not_before)
 			SELECT uuid_send(gen_random_uuid()), $1, m.group_id, m.roll_index, GREATEST($4::timestamptz + random() * $5::bigint * interval '1 second', `+free+`)`+receivers,
 			kind, same, other, from.UTC(), int64(spread/time.Second), int64(mailer.LinkAge(r.manifest)/time.Second))
+		if err != nil {
+			return err
+		}
 		queued = int(tag.RowsAffected())
-		return err
+		if kind == mailer.Result {
+			more, err := r.tellCounted(ctx, tx, from, spread)
+			queued += more
+			return err
+		}
+		return nil
 	})
 	if err != nil {
 		return 0, fmt.Errorf("queueing mails: %w", err)
@@ -173,7 +181,8 @@ func (r *Registrar) Within(ctx context.Context, kind string, from time.Time, mos
 	return r.within(kind, e, from, most), nil
 }
 
-// CheckEnqueue returns what [Registrar.Enqueue] would now, and queues nothing.
+// CheckEnqueue returns what [Registrar.Enqueue] would now for those on the roll, and queues
+// nothing.
 func (r *Registrar) CheckEnqueue(ctx context.Context, kind string, from time.Time, spread time.Duration) (int, error) {
 	if err := r.mayEnqueue(ctx, kind); err != nil {
 		return 0, err
