@@ -16,16 +16,19 @@ import (
 
 func mailSendCommand() command {
 	return command{name: "send", args: "-data DIR -by YOU [-spread 1h] [-wait] [-yes] KIND", short: "queue a mail to everybody it is for", run: runMailSend, long: `
-KIND is announcement, reminder or closing. The last two reach only those to whom
+KIND is announcement, reminder, closing or moved. The last three reach only those to whom
 no ballot was issued when the mail leaves; nobody sees who that is. An announcement leaves
-between sealing and opening, the others while voting is open and not in its last hour, and
-to nobody whose invitation has not left, or has left less than four hours ago: they wait
-for that (not in a rehearsal; less in a vote of less than two days). 20 hours lie between
-two reminders to a member, and between a reminder and the closing mail: on the last day 4.
-It stands in the committee's log.
+between sealing and opening, a reminder and the closing mail while voting is open and not in
+its last hour, and to nobody whose invitation has not left, or has left less than four hours
+ago: they wait for that (not in a rehearsal; less in a vote of less than two days). 20 hours
+lie between two reminders to a member, and between a reminder and the closing mail: on the
+last day 4. It stands in the committee's log.
+
+moved says that the close was moved, and to when: send it once an act has moved it, earlier
+or later. It leaves until the close in force, to everybody whose link has left.
 
 They leave in random order over the time of STRIKEVOTE_MAIL_SPREAD, or over less: the last
-leaves by the middle of the time that is left until the opening, or until the last hour.
+leaves by the middle of the time that is left until the opening, until the last hour, or, of moved, until the close.
 -spread gives another time; 0s is at once. -wait stays until all have had their turn, with
 a bar.` + operatorHelp}
 }
@@ -42,7 +45,7 @@ func runMailSend(ctx context.Context, e *env, fs *flag.FlagSet, args []string) e
 	x := sending{spread: -1}
 	spreadFlag(fs, &x.spread, "send over this time, a `DURATION` like 30m, in random order; 0s is at once (default: STRIKEVOTE_MAIL_SPREAD, or less, so that all leave in time)")
 	fs.BoolVar(&x.wait, "wait", false, "wait until all have had their turn")
-	kinds := []string{mailer.Announcement, mailer.Reminder, mailer.Closing}
+	kinds := []string{mailer.Announcement, mailer.Reminder, mailer.Closing, mailer.Moved}
 	var err error
 	if x.by, err = o.begin(e, fs, args, 1, "name one kind of mail: "+strings.Join(kinds, ", ")); err != nil {
 		return err
@@ -101,6 +104,13 @@ func (x *sending) queue(ctx context.Context, e *env, d *deployment.Deployment, i
 		return err
 	}
 	x.say(e, n, o.yes, st)
+	if x.kind == mailer.Moved {
+		v, err := d.Overview(ctx, id)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "It says that voting closes %s.\n", momentAt(v.Close, d.Zone(id)))
+	}
 	if o.dry(e) || !x.wait {
 		return nil
 	}
@@ -120,6 +130,9 @@ func (x *sending) none(done bool) string {
 	if mailer.Neutral(x.kind) {
 		return said + ": everybody who has an address got it, or will."
 	}
+	if x.kind == mailer.Moved {
+		return said + ": everybody whose link has left got one in the last ten minutes, or will. A link that waits names the close in force."
+	}
 	return said + ": everybody who was invited got one, or will. Between two mails that remind lie 20 hours; on the last day 4 between a reminder and the closing mail."
 }
 
@@ -129,13 +142,17 @@ func (x *sending) say(e *env, n int, done bool, st *mailer.Status) {
 	if done {
 		said = "is"
 	}
-	fmt.Fprintf(e.out, "The %s %s queued for %s%s.\n", x.kind, said, count(n, "member"), whichOf(x.kind))
+	name := x.kind
+	if name == mailer.Moved {
+		name = "word that the close was moved"
+	}
+	fmt.Fprintf(e.out, "The %s %s queued for %s%s.\n", name, said, count(n, "member"), whichOf(x.kind))
 	if st.Paused {
 		fmt.Fprintln(e.out, "Mails are held back: it waits until strikevote mail resume, which says over which time it leaves then.")
 	} else {
 		fmt.Fprintln(e.out, over(x.spread))
 	}
-	if !mailer.Neutral(x.kind) {
+	if x.kind == mailer.Reminder || x.kind == mailer.Closing {
 		if first := firstLinks(st); first > 0 {
 			fmt.Fprintf(e.out, "%s with the link %s not left yet. Whoever waits for one is reminded only after it has.\n", count(first, "mail"), haveHas(first))
 		}

@@ -26,7 +26,8 @@ func TestStatusWords(t *testing.T) {
 		kind string
 		left *regexp.Regexp
 		want bool
-	}{{mailer.Invitation, regexp.MustCompile(`(?m)^invitation +0 +45 `), true}, {mailer.Reminder, regexp.MustCompile(`(?m)^reminder +0`), false}, {mailer.Closing, regexp.MustCompile(`(?m)^closing +0`), false}} {
+	}{{mailer.Invitation, regexp.MustCompile(`(?m)^invitation +0 +45 `), true}, {mailer.Reminder, regexp.MustCompile(`(?m)^reminder +0`), false}, {mailer.Closing, regexp.MustCompile(`(?m)^closing +0`), false},
+		{mailer.Moved, regexp.MustCompile(`(?m)^moved +0`), false}} {
 		st := tallied(mailer.Tally{Kind: tt.kind, Left: 45})
 		var out bytes.Buffer
 		if err := printMailStatus(testEnv(&out, &out, nil), time.UTC, st, &deployment.MailService{}, nil); err != nil {
@@ -97,6 +98,7 @@ func TestSendWords(t *testing.T) {
 		{sending{kind: mailer.Announcement, spread: time.Hour}, &mailer.Status{Paused: true}, "Mails are held back", "They leave"},
 		{sending{kind: mailer.Reminder}, &mailer.Status{LinkAge: 90 * time.Minute}, "Nobody is reminded within 1h30m of their link", waits},
 		{sending{kind: mailer.Announcement}, &mailer.Status{LinkAge: 4 * time.Hour}, "All leave at once", "Nobody is reminded"},
+		{sending{kind: mailer.Moved, spread: time.Minute}, &mailer.Status{LinkAge: 4 * time.Hour}, "nobody sees who they are", "Nobody is reminded"},
 		{sending{kind: mailer.Closing}, &mailer.Status{}, "All leave at once", "Nobody is reminded"},
 	} {
 		var out bytes.Buffer
@@ -106,7 +108,7 @@ func TestSendWords(t *testing.T) {
 			t.Errorf("%s: want %q and not %q:\n%s", tt.x.kind, tt.want, tt.not, said)
 		}
 	}
-	for kind, want := range map[string]bool{mailer.Announcement: false, mailer.Reminder: true, mailer.Closing: true} {
+	for kind, want := range map[string]bool{mailer.Announcement: false, mailer.Moved: false, mailer.Reminder: true, mailer.Closing: true} {
 		x := sending{kind: kind}
 		if said := x.none(true); strings.Contains(said, "20 hours") != want || !strings.HasPrefix(said, "No mail was queued") {
 			t.Errorf("%s: %s", kind, said)

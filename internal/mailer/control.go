@@ -156,7 +156,7 @@ func Resume(ctx context.Context, pool *pgxpool.Pool, now time.Time, spread time.
 				SELECT id FROM registrar.outbox WHERE state = 'queued' AND not_before <= $1 AND kind = ANY ($2) ORDER BY id FOR UPDATE),
 			later AS MATERIALIZED (
 				SELECT o.id, $1::timestamptz + random() * interval '1 second' * CASE
-					WHEN o.kind = 'invitation' THEN LEAST($3::bigint, GREATEST(0, e.close_at - $4) / 2)
+					WHEN o.kind IN ('invitation', 'moved') THEN LEAST($3::bigint, GREATEST(0, e.close_at - $4) / 2)
 					WHEN o.kind IN ('reminder', 'closing') THEN LEAST($3::bigint, GREATEST(0, e.close_at - $5 - $4) / 2)
 					WHEN o.kind = 'announcement' THEN LEAST($3::bigint, GREATEST(0, $6 - $4) / 2)
 					ELSE $3::bigint END AS at

@@ -75,7 +75,7 @@ func TestResumeLate(t *testing.T) {
 		o := newOffice(t, 60)
 		o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, electiontest.Open+tt.left)
 		for i := range 60 {
-			for _, kind := range []string{mailer.Invitation, mailer.Reminder, mailer.Result} {
+			for _, kind := range []string{mailer.Invitation, mailer.Reminder, mailer.Moved, mailer.Result} {
 				o.queue(kind, i)
 			}
 		}
@@ -86,7 +86,7 @@ func TestResumeLate(t *testing.T) {
 		if _, err := mailer.Resume(t.Context(), o.db.Service, now, 2*time.Hour, o.m.Schedule.Open); err != nil {
 			t.Fatal(err)
 		}
-		for kind, most := range map[string]int64{mailer.Invitation: tt.invitations, mailer.Reminder: tt.reminders, mailer.Result: 7200} {
+		for kind, most := range map[string]int64{mailer.Invitation: tt.invitations, mailer.Reminder: tt.reminders, mailer.Moved: tt.invitations, mailer.Result: 7200} {
 			var last time.Time
 			if err := o.db.Owner.QueryRow(t.Context(), `SELECT max(not_before) FROM registrar.outbox WHERE kind = $1`, kind).Scan(&last); err != nil {
 				t.Fatal(err)

@@ -20,7 +20,7 @@ var (
 )
 
 // Neutral reports whether the numbers of a kind of mail say nothing of who has voted.
-// Issued and Deposited are mailed to those who have, Reminder and Closing to those who
+// Issued and Deposited are mailed to those who have, Reminder, Closing and Moved to those who
 // have not: how many of them wait, were delivered or came back is turnout, and of a few
 // members it is who. No summary, metric or list may show it.
 func Neutral(kind string) bool { return slices.Contains(neutral, kind) }

@@ -296,7 +296,7 @@ func TestNeutral(t *testing.T) {
 			not = append(not, kind)
 		}
 	}
-	if want := []string{mailer.Reminder, mailer.Closing, mailer.Issued, mailer.Deposited}; !slices.Equal(not, want) || len(mailer.NeutralKinds())+len(want) != len(mailer.Kinds()) {
+	if want := []string{mailer.Reminder, mailer.Closing, mailer.Moved, mailer.Issued, mailer.Deposited}; !slices.Equal(not, want) || len(mailer.NeutralKinds())+len(want) != len(mailer.Kinds()) {
 		t.Errorf("not neutral: %q", not)
 	}
 }

@@ -34,6 +34,7 @@ const (
 	Invitation   = "invitation"   // the link, at the opening
 	Reminder     = "reminder"     // only to whom no ballot was issued when it leaves
 	Closing      = "closing"      // the same, on the last day
+	Moved        = "moved"        // the close was moved, to whom no ballot was issued when it leaves
 	Resend       = "resend"       // the same link again, asked for
 	Corrected    = "corrected"    // a new link, after an address was corrected
 	Replaced     = "replaced"     // to the address that was used before: no link, no name
@@ -50,12 +51,12 @@ const Nobody = "nobody"
 
 // Kinds returns every kind of mail.
 func Kinds() []string {
-	return []string{Announcement, Invitation, Reminder, Closing, Resend, Corrected, Replaced, Issued, Envelope, Deposited, Result}
+	return []string{Announcement, Invitation, Reminder, Closing, Moved, Resend, Corrected, Replaced, Issued, Envelope, Deposited, Result}
 }
 
 // bulk lists the kinds that go to everybody. All others go to one member who waits,
 // and overtake them.
-var bulk = []string{Announcement, Invitation, Reminder, Closing, Result}
+var bulk = []string{Announcement, Invitation, Reminder, Closing, Moved, Result}
 
 // firsts lists the kinds that bring the link of which reminders speak.
 var firsts = []string{Invitation, Corrected}
@@ -66,7 +67,8 @@ var firsts = []string{Invitation, Corrected}
 var notices = []string{Issued, Deposited}
 
 // LastHour is how long before the close, in seconds, no reminder leaves any
-// more. An invitation still does: without it a member has no ballot.
+// more: it may arrive too late, and presses. An invitation still does, without which a
+// member has no ballot, and the word that the close was moved.
 const LastHour = 3600
 
 // A Mail is one message, ready to leave. It redacts itself.

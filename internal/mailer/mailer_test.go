@@ -251,6 +251,34 @@ func TestLastHour(t *testing.T) {
 	}
 }
 
+// TestMovedUnneeded: word that the close was moved leaves to whom no ballot was issued, in
+// the last hour too and until the close, and nobody sees to whom.
+func TestMovedUnneeded(t *testing.T) {
+	t.Parallel()
+	for before, want := range map[int64]int{mailer.LastHour: 2, 1: 2, 0: 0} {
+		o := newOffice(t, 4)
+		at := o.m.Schedule.Close - 900
+		o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, at)
+		o.exec(`INSERT INTO registrar.used (group_id, roll_index, kind, request_hash) VALUES (1, 0, 'issue', $1), (1, 2, 'strike', NULL)`, make([]byte, 32))
+		for i := range 4 {
+			o.queue(mailer.Moved, i)
+		}
+		o.now.Store(at - before)
+		b := new(inbox)
+		if n, err := o.mailer(b).Drain(t.Context()); err != nil || n != want {
+			t.Errorf("%d seconds before the close: %d sent, %v; want %d", before, n, err, want)
+		}
+		for _, m := range b.mails {
+			if strings.HasPrefix(m.To, "canary0@") || strings.HasPrefix(m.To, "canary2@") || !strings.Contains(m.Text, "now closes") {
+				t.Errorf("a mail that should not have left: %s", m.Subject)
+			}
+		}
+		if o.states() != "sent 4" {
+			t.Errorf("%d seconds before the close: %s", before, o.states())
+		}
+	}
+}
+
 // TestClosed: once voting has closed, no mail leaves with a link that is of no use: not to
 // whoever got none before, and none but until the end of the grace. One that was asked for
 // again says what it is for then, and not that one can vote. The negative control is the

@@ -242,6 +242,8 @@ func unneeded(j *job, now time.Time) bool {
 	switch j.kind {
 	case Reminder, Closing:
 		return j.used != "" || now.Unix() > j.close-LastHour || j.phase == election.PhaseCancelled
+	case Moved:
+		return j.used != "" || now.Unix() >= j.close || j.phase == election.PhaseCancelled
 	case Replaced, Issued, Deposited, Result:
 		return false
 	case Nobody:
@@ -312,7 +314,7 @@ func (m *Mailer) compose(ctx context.Context, j *job) (Mail, error) {
 
 func linked(kind string) bool {
 	switch kind {
-	case Invitation, Reminder, Closing, Resend, Corrected, Envelope:
+	case Invitation, Reminder, Closing, Moved, Resend, Corrected, Envelope:
 		return true
 	}
 	return false

@@ -221,6 +221,7 @@ func TestAddresses(t *testing.T) {
 	result, report := o.Board+"/e/"+id+"/result", o.Registrar+"/v1/"+id+"/report"
 	need := map[string][]string{
 		Announcement: {vote}, Invitation: {someone.link, code, vote}, Reminder: {someone.link, code, vote}, Closing: {someone.link, code, vote},
+		Moved:  {someone.link, code, vote},
 		Resend: {someone.link, code, vote}, Corrected: {someone.link, code, vote}, Replaced: {}, Issued: {box, report, vote},
 		Envelope: {someone.link, code, vote}, Deposited: {box, vote}, Result: {result, box, vote},
 	}
@@ -266,7 +267,7 @@ func TestLength(t *testing.T) {
 
 // longestMail is the number of words that a kind may have. Those that say more have to:
 // what a reader of them has to know does not fit in fewer.
-var longestMail = map[string]int{Announcement: 120, Invitation: 120, Reminder: 120, Closing: 120, Resend: 120, Corrected: 120, Replaced: 120,
+var longestMail = map[string]int{Announcement: 120, Invitation: 120, Reminder: 120, Closing: 120, Moved: 120, Resend: 120, Corrected: 120, Replaced: 120,
 	Issued: 140, Envelope: 130, Deposited: 120, Result: 120}
 
 // TestNeutral refuses words of a campaign, of the trade, and those that beg, in what is

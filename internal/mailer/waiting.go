@@ -28,7 +28,7 @@ func Waits(ctx context.Context, pool *pgxpool.Pool, m *election.Manifest, now ti
 		SELECT count(*), min(GREATEST(not_before, free)) FILTER (WHERE not_before <= $1), EXISTS (SELECT FROM registrar.mail_pause WHERE paused)
 		FROM registrar.outbox o CROSS JOIN LATERAL (SELECT max(w.not_before) + ($1::timestamptz - $2::timestamptz) AS free`+itsLink+` AND w.state = 'sent') link
 		WHERE state IN ('queued', 'leased') AND (not_before <= $1 OR attempts > 0)
-			AND (kind = ANY ($3) OR kind IN ('reminder', 'closing') AND attempts = 0 AND NOT `+keptBack+`)`,
+			AND (kind = ANY ($3) OR kind IN ('reminder', 'closing', 'moved') AND attempts = 0 AND NOT `+keptBack+`)`,
 		now.UTC(), now.Add(-LinkAge(m)).UTC(), neutral).Scan(&w.Mails, &first, &w.Paused)
 	if err != nil {
 		return Waiting{}, fmt.Errorf("counting mails that wait: %w", err)

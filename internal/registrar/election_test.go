@@ -787,6 +787,53 @@ func TestReminderSpacing(t *testing.T) {
 	}
 }
 
+// TestMoved: that an act has moved the close is told until the close in force, to
+// everybody whose link has left, again when it is moved again, and however lately they were
+// reminded. The negative controls are a close that was not moved, and reminders.
+func TestMoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	w.at(electiontest.Open)
+	at := func(before int64) time.Time { return time.Unix(electiontest.Close-before, 0) }
+	queue := func(kind string, from time.Time, spread time.Duration, want int, fails error) {
+		t.Helper()
+		if n, err := w.r.CheckEnqueue(ctx, kind, from, spread); n != want || !errors.Is(err, fails) {
+			t.Errorf("%s: %d would be queued, %v; want %d, %v", kind, n, err, want, fails)
+		}
+		if n, err := w.r.Enqueue(ctx, kind, from, spread); n != want || !errors.Is(err, fails) {
+			t.Errorf("%s: %d queued, %v; want %d, %v", kind, n, err, want, fails)
+		}
+	}
+	set := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := w.db.Owner.Exec(ctx, sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave := `UPDATE registrar.outbox SET state = 'sent', attempts = 1 WHERE state = 'queued'`
+	queue(mailer.Moved, time.Unix(electiontest.Open-1, 0), 0, 0, registrar.ErrMailEarly)
+	queue(mailer.Invitation, time.Unix(electiontest.Open, 0), 0, 70, nil)
+	queue(mailer.Moved, at(1900), 0, 0, registrar.ErrNotMoved)
+	set(`UPDATE registrar.election SET close_at = $1`, electiontest.Close-900)
+	queue(mailer.Moved, at(1900), 0, 0, nil) // their links wait, and name the close in force
+	set(leave + ` AND group_id = 1`)
+	links := w.count(`SELECT count(*) FROM registrar.outbox WHERE group_id = 1`)
+	queue(mailer.Moved, at(1900), 1000*time.Second, 0, registrar.ErrMovedSpread)
+	queue(mailer.Reminder, at(1900), 0, 0, registrar.ErrLastHour)
+	queue(mailer.Moved, at(1900), 999*time.Second, links, nil)
+	queue(mailer.Moved, at(1890), 0, 0, nil) // they wait
+	set(leave)
+	set(`UPDATE registrar.election SET close_at = $1`, electiontest.Close+5*3600)
+	queue(mailer.Moved, at(0), 0, 70, nil)
+	set(leave)
+	queue(mailer.Moved, at(-599), 0, 0, nil)
+	queue(mailer.Closing, at(-3600), 0, 0, nil) // it has just been said
+	queue(mailer.Moved, at(-600), 0, 70, nil)
+	set(leave)
+	queue(mailer.Moved, at(-5*3600), 0, 0, registrar.ErrMailLate)
+}
+
 func TestOutbox(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

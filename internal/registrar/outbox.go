@@ -48,7 +48,11 @@ func (r *Registrar) mailFormer(ctx context.Context, tx pgx.Tx, at Place) error {
 
 var (
 	// ErrLastHour is returned for reminders that would leave too late.
-	ErrLastHour = errors.New("no reminder leaves in the last hour before the close")
+	ErrLastHour = errors.New("no reminder leaves in the last hour before the close, since it might arrive too late; that the close was moved is told until then by the mail moved")
+	// ErrNotMoved is returned for the word that the close was moved, where it was not.
+	ErrNotMoved = errors.New("the close was not moved: it is the one that all mails have named")
+	// ErrMovedSpread is returned for such words of which the last would leave too late.
+	ErrMovedSpread = errors.New("the last of these mails would leave after the close: send them over a shorter time")
 	// ErrMailEarly is returned for reminders before the opening: their link would
 	// be the first that a member gets, and not yet of use.
 	ErrMailEarly = errors.New("reminders leave while voting is open, and it is not open yet")
@@ -66,6 +70,9 @@ const (
 	// is the last chance.
 	closingAgain = 4 * time.Hour
 	lastDay      = 24 * time.Hour
+	// movedAgain lies between two words that the close was moved. It is short, for the
+	// close may be moved again, and keeps off who asks for the same mails twice.
+	movedAgain = 10 * time.Minute
 )
 
 // receivers are who gets a mail of kind $1: whoever has an address, got none of its kind
@@ -73,15 +80,17 @@ const (
 // them waits still. The time is that of the first turn: only who has not voted is tried
 // again, so that by the time of an attempt the number of receivers would say how many have
 // voted. Nobody is reminded for whom no link was queued, as in the moment
-// between the opening and the invitations: it would leave before it.
+// between the opening and the invitations: it would leave before it. That the close was
+// moved is told to those whose link has left: one that waits names the close in force.
 const receivers = ` FROM registrar.member m
 	WHERE m.email IS NOT NULL AND NOT EXISTS (
 		SELECT FROM registrar.outbox o WHERE o.on_roll AND o.group_id = m.group_id AND o.roll_index = m.roll_index
 			AND (o.kind = $1 AND (o.turn > $2 OR o.state = 'queued' AND o.attempts = 0)
-				OR $1 IN ('reminder', 'closing') AND o.kind IN ('reminder', 'closing')
+				OR $1 IN ('reminder', 'closing') AND o.kind IN ('reminder', 'closing', 'moved')
 					AND (o.turn > $3 OR o.state = 'queued' AND o.attempts = 0)))
-		AND ($1 NOT IN ('reminder', 'closing') OR EXISTS (SELECT FROM registrar.outbox o WHERE o.on_roll
-			AND o.group_id = m.group_id AND o.roll_index = m.roll_index AND o.kind IN ('invitation', 'corrected')))`
+		AND ($1 NOT IN ('reminder', 'closing', 'moved') OR EXISTS (SELECT FROM registrar.outbox o WHERE o.on_roll
+			AND o.group_id = m.group_id AND o.roll_index = m.roll_index AND o.kind IN ('invitation', 'corrected')
+			AND ($1 <> 'moved' OR o.state IN ('sent', 'failed'))))`
 
 // free is from when on a member may be reminded whose link has left, $6 seconds before.
 // It is the turn of a reminder that is queued now, from which what lies between two is
@@ -96,6 +105,8 @@ func spaced(kind string, from time.Time, closes int64) (same, other time.Time) {
 	switch kind {
 	case mailer.Reminder:
 		same = other
+	case mailer.Moved:
+		same = from.Add(-movedAgain)
 	case mailer.Closing:
 		if !from.Before(time.Unix(closes, 0).Add(-lastDay)) {
 			other = from.Add(-closingAgain)
@@ -206,7 +217,7 @@ func (r *Registrar) CheckEnqueue(ctx context.Context, kind string, from time.Tim
 }
 
 func (r *Registrar) mayEnqueue(ctx context.Context, kind string) error {
-	if !slices.Contains([]string{mailer.Announcement, mailer.Invitation, mailer.Reminder, mailer.Closing, mailer.Result}, kind) {
+	if !slices.Contains([]string{mailer.Announcement, mailer.Invitation, mailer.Reminder, mailer.Closing, mailer.Moved, mailer.Result}, kind) {
 		return errors.New("queueing mails: this kind does not go to everybody")
 	}
 	if r.c.Ready != nil {
@@ -226,13 +237,17 @@ func (r *Registrar) inTime(kind string, e row, from, last int64) error {
 		return ErrMailLate
 	case kind == mailer.Announcement && last >= open:
 		return ErrMailSpread
-	case kind != mailer.Reminder && kind != mailer.Closing:
+	case kind == mailer.Invitation || kind == mailer.Result || kind == mailer.Announcement:
 		return nil
 	case e.phase == election.PhaseSealed || from < open:
 		return ErrMailEarly
 	case e.phase != election.PhaseOpen || from >= e.close:
 		return ErrMailLate
-	case last > e.close-mailer.LastHour:
+	case kind == mailer.Moved && e.close == r.manifest.Schedule.Close:
+		return ErrNotMoved
+	case kind == mailer.Moved && last >= e.close:
+		return ErrMovedSpread
+	case kind != mailer.Moved && last > e.close-mailer.LastHour:
 		return ErrLastHour
 	}
 	return nil
@@ -349,46 +364,3 @@ func (r *Registrar) resend(ctx context.Context, addressOrNumber string, check fu
 
 // resendLock is held by whoever queues a link again.
 const resendLock = 0x726573656e64 // "resend"
-
-// A MailCount says how many mails of a kind are in a state.
-type MailCount struct {
-	Kind string
-	// State is queued, sent, delivered, delayed, bounced, blocked, complained or failed:
-	// the last that is known.
-	State  string
-	Reason mailer.Reason // why, in a word; empty where nothing went wrong
-	Count  int
-}
-
-// mailCounts leaves out notices, whose number is that of voters. Reminders it counts
-// by whether their turn has come, and by nothing else: whoever has voted gets none,
-// which looks like one that was sent, and so every number that came of sending one,
-// that waits to be sent again, failed, was delivered or came back, would be a number of
-// people who had not voted. When somebody's turn comes depends on nobody's vote.
-const mailCounts = `
-	SELECT kind, state, reason, count(*) FROM (
-		SELECT kind, CASE
-			WHEN kind <> ALL ($1) THEN CASE WHEN attempts = 0 THEN 'queued' ELSE 'sent' END
-			WHEN state = 'sent' AND delivery <> 'processed' THEN delivery
-			WHEN state = 'leased' THEN 'queued'
-			ELSE state END AS state,
-			CASE WHEN kind = ANY ($1) AND state IN ('sent', 'failed') THEN COALESCE(reason, '') ELSE '' END AS reason
-		FROM registrar.outbox WHERE kind <> ALL ($2)) x
-	GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`
-
-// Mails counts the outbox, and nothing in it by which somebody could see how many have
-// voted.
-func (r *Registrar) Mails(ctx context.Context) ([]MailCount, error) {
-	rows, err := r.c.Pool.Query(ctx, mailCounts, mailer.NeutralKinds(), []string{mailer.Issued, mailer.Deposited, mailer.Nobody})
-	if err != nil {
-		return nil, fmt.Errorf("counting mails: %w", err)
-	}
-	counts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[MailCount])
-	if err != nil {
-		return nil, fmt.Errorf("counting mails: %w", err)
-	}
-	return counts, nil
-}
-
-// Left reports whether mails in this state have left.
-func (c MailCount) Left() bool { return c.State != "queued" && c.State != "failed" }
