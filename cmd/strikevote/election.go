@@ -65,12 +65,12 @@ func openCommands() []command {
 Proposes an act that moves the close to a later moment, not beyond the latest close of
 the manifest. The moment is read in the election's time zone, or that of -zone. It takes
 effect when two of the committee have signed, at least ten minutes before the close in force:
-the witnesses have to sign in time.` + operatorHelp},
+the witnesses have to sign in time. It tells no member by itself: strikevote mail send moved.` + operatorHelp},
 		{name: "close", args: "-data DIR -by YOU [-yes] 'YYYY-MM-DD HH:MM'", short: "propose an earlier close", run: runElectionClose, long: `
 Proposes an act that moves the close to an earlier moment, which has not passed. It takes
 effect when two of the committee have signed, at least ten minutes before the close in force:
-the witnesses have to sign in time. It tells no member: it says how many mails with the
-time before have left, and what can be done.` + operatorHelp},
+the witnesses have to sign in time. It tells no member by itself: it says how many mails
+with the time before have left, and how to tell them.` + operatorHelp},
 		{name: "cancel", args: "-data DIR -by YOU [-yes]", short: "propose to cancel the election", run: runElectionCancel, long: `
 Proposes an act that cancels the election. A cancelled election is locked at once; it has
 no result, and nobody can take the cancellation back.` + operatorHelp},

@@ -46,7 +46,7 @@ func moveClose(ctx context.Context, e *env, fs *flag.FlagSet, args []string, kin
 		}
 		words := fmt.Sprintf("Voting closes %s.\nIt would close %s.", momentAt(v.Close, loc), momentAt(at, loc))
 		if kind == act.KindCloseEarly {
-			words += "\n" + untold(v, at, e.clock())
+			words += "\n" + untold(v)
 		}
 		return payload(at), words, nil
 	})

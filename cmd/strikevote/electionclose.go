@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"strikevote/internal/deployment"
 	"strikevote/internal/mailer"
@@ -13,7 +12,7 @@ import (
 // untold says of an earlier close that members hold mails with a later one, who would
 // come too late by them, and what can be done. Only mails are counted whose number says
 // nothing of who has voted.
-func untold(v *deployment.Overview, to int64, now time.Time) string {
+func untold(v *deployment.Overview) string {
 	left := 0
 	for _, m := range v.Mails {
 		if mailer.Neutral(m.Kind) && m.Kind != mailer.Result && m.Left() {
@@ -21,16 +20,13 @@ func untold(v *deployment.Overview, to int64, now time.Time) string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "CAREFUL: no member is told of this by mail, and whoever comes later cannot vote.\n"+
+	fmt.Fprintf(&b, "CAREFUL: no member is told of this by mail before you send one, and whoever comes later cannot vote.\n"+
 		"Mails that have left with the time before, %s, or an older one: %d; printed slips say it too. The pages say the new one once two have signed.\n", momentAt(v.Close, v.Zone), left)
-	switch {
-	case v.Phase == election.PhaseSealed:
+	if v.Phase == election.PhaseSealed {
 		b.WriteString("The invitations, which leave at the opening, say the new one.")
-	case now.Unix() < to-mailer.LastHour:
-		fmt.Fprintf(&b, "Once it is in force, and until an hour before the new close, remind those to whom no ballot was issued:\n"+
-			"strikevote mail send -by YOU closing. Whoever was reminded shortly before gets none: tell everybody by other ways too.")
-	default:
-		b.WriteString("In the last hour before the close no reminder leaves, so none would: name a later moment, or be sure to reach everybody by other ways.")
+	} else {
+		b.WriteString("Once it is in force, and until the new close, tell those to whom no ballot was issued:\n" +
+			"strikevote mail send -by YOU moved. Not everybody reads a mail in time: tell everybody by other ways too.")
 	}
 	return b.String()
 }
