@@ -258,6 +258,7 @@ func TestOutage(t *testing.T) {
 		"these mails lost": {mailer.Answer{Verdict: mailer.Unknown, Reason: mailer.ReasonDown}, "failed 3"},
 	} {
 		o := newOffice(t, 3)
+		o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, o.m.Schedule.Close+100*86400)
 		for i := range 3 {
 			o.queue(mailer.Invitation, i)
 		}
@@ -349,6 +350,7 @@ func TestLater(t *testing.T) {
 	t.Parallel()
 	for _, outage := range []int{0, 100} {
 		o := newOffice(t, 1)
+		o.exec(`INSERT INTO registrar.election (manifest, sealing, phase, close_at) VALUES ('', '', 'open', $1)`, o.m.Schedule.Close+100*86400)
 		o.queue(mailer.Invitation, 0)
 		s := &inbox{says: says(mailer.Answer{Reason: mailer.ReasonSettings, Pause: 5 * time.Minute})}
 		m := o.via(s)
