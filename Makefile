@@ -121,5 +121,5 @@ screenshots: audit
 	@deploy/dependencies.sh screenshots
 	@rm -rf bin/screenshots && mkdir -p bin/screenshots
 	BROWSER_PICTURES=$(CURDIR)/bin/screenshots $(GO) test -count=1 -timeout 15m \
-	  -run '^Test(Election|Factor|Mails)$$/open|certified|accessible/accessible|all' ./internal/browser
+	  -run '^Test(Election|Factor|Mails)$$/(open|certified|accessible)/(accessible|all)' ./internal/browser
 	@echo $(CURDIR)/bin/screenshots/index.html

@@ -114,7 +114,7 @@ func TestFactor(t *testing.T) {
 	})
 	t.Run("accessible", func(t *testing.T) {
 		t.Parallel()
-		c := new(scanned)
+		c := &scanned{phase: "factor, "}
 		accessibleAll(t, s, c, map[string]func(*walk){"factor": func(w *walk) { walkFactor(w, answer) }})
 		c.report(t, 6)
 	})

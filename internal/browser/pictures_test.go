@@ -47,12 +47,20 @@ func fileName(state, size string) string {
 	return strings.NewReplacer(" ", "-", ",", "", "/", "-").Replace(state) + "-" + size + ".png"
 }
 
-// index writes a page that shows all pictures.
+// phases begin the names of states: of an album that is whole each has some.
+var phases = []string{"open, ", "end, ", "factor, ", "mail, "}
+
+// index writes a page that shows all pictures, and fails if a phase has none.
 func (a *album) index() error {
 	if a.dir == "" {
 		return nil
 	}
 	slices.Sort(a.list)
+	for _, phase := range phases {
+		if !slices.ContainsFunc(a.list, func(state string) bool { return strings.HasPrefix(state, phase) }) {
+			return fmt.Errorf("the album has no picture of %q", phase)
+		}
+	}
 	var b strings.Builder
 	b.WriteString("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Every page</title><h1>Every page</h1>\n")
 	for _, state := range a.list {
