@@ -38,6 +38,10 @@ func (w *world) grow(from, n int) {
 	if _, err := w.log().Sign(ctx); err != nil {
 		w.t.Fatal(err)
 	}
+	// What the server would do by itself a minute later, or in the middle of the test.
+	if _, err := w.owner.Exec(ctx, `ANALYZE`); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // cost is how many blocks it takes to look for, cast and find some ballots.
