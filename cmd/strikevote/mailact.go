@@ -131,7 +131,7 @@ func (x *sending) none(done bool) string {
 		return said + ": everybody who has an address got it, or will."
 	}
 	if x.kind == mailer.Moved {
-		return said + ": everybody whose link has left got one in the last ten minutes, or will. A link that waits names the close in force."
+		return said + ": everybody whose link has left got one in the last ten minutes, since the close was moved last, or will. A link that waits names the close in force."
 	}
 	return said + ": everybody who was invited got one, or will. Between two mails that remind lie 20 hours; on the last day 4 between a reminder and the closing mail."
 }

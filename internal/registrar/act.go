@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"strikevote/internal/mailer"
 	"strikevote/internal/platform/postgres"
 	"strikevote/internal/protocol/act"
 	"strikevote/internal/protocol/election"
@@ -138,6 +139,28 @@ func readActs(ctx context.Context, tx pgx.Tx) ([][]byte, error) {
 	return pgx.CollectRows(rows, pgx.RowTo[[]byte])
 }
 
+// wasMoved returns [ErrNotMoved] for the word that the close was moved, if no act has moved
+// it. Where it stands now does not tell: it may have been moved away and back, and members
+// hold mails with a close at which they would come too late.
+func wasMoved(ctx context.Context, tx pgx.Tx, kind string) error {
+	if kind != mailer.Moved {
+		return nil
+	}
+	acts, err := readActs(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for _, b := range acts {
+		switch a, err := act.Parse(b); {
+		case err != nil:
+			return err
+		case a.Kind == act.KindExtend || a.Kind == act.KindCloseEarly:
+			return nil
+		}
+	}
+	return ErrNotMoved
+}
+
 // state is what the election has become by its acts so far. They are verified
 // again each time: there are few, and the table is then no authority.
 func (r *Registrar) state(acts [][]byte) (*act.State, error) {
@@ -201,6 +224,8 @@ func (r *Registrar) takeEffect(ctx context.Context, tx pgx.Tx, a *act.Act, e row
 		}
 	}
 	switch p := payload.(type) {
+	case act.Extend, act.CloseEarly:
+		return tellAgain(ctx, tx, r.c.Now())
 	case act.Amend:
 		if p.Op == act.OpStrike {
 			return r.strike(ctx, tx, p)

@@ -815,7 +815,14 @@ func TestMoved(t *testing.T) {
 	queue(mailer.Moved, time.Unix(electiontest.Open-1, 0), 0, 0, registrar.ErrMailEarly)
 	queue(mailer.Invitation, time.Unix(electiontest.Open, 0), 0, 70, nil)
 	queue(mailer.Moved, at(1900), 0, 0, registrar.ErrNotMoved)
-	set(`UPDATE registrar.election SET close_at = $1`, electiontest.Close-900)
+	move := func(now time.Time, kind act.Kind, to interface{ Bytes() []byte }) {
+		t.Helper()
+		w.now.Store(now.Unix())
+		if err := w.act(kind, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(at(1900), act.KindCloseEarly, act.CloseEarly{Close: electiontest.Close - 900})
 	queue(mailer.Moved, at(1900), 0, 0, nil) // their links wait, and name the close in force
 	set(leave + ` AND group_id = 1`)
 	links := w.count(`SELECT count(*) FROM registrar.outbox WHERE group_id = 1`)
@@ -824,7 +831,7 @@ func TestMoved(t *testing.T) {
 	queue(mailer.Moved, at(1900), 999*time.Second, links, nil)
 	queue(mailer.Moved, at(1890), 0, 0, nil) // they wait
 	set(leave)
-	set(`UPDATE registrar.election SET close_at = $1`, electiontest.Close+5*3600)
+	move(at(1500), act.KindExtend, act.Extend{Close: electiontest.Close + 5*3600})
 	queue(mailer.Moved, at(0), 0, 70, nil)
 	set(leave)
 	queue(mailer.Moved, at(-599), 0, 0, nil)
@@ -832,6 +839,44 @@ func TestMoved(t *testing.T) {
 	queue(mailer.Moved, at(-600), 0, 70, nil)
 	set(leave)
 	queue(mailer.Moved, at(-5*3600), 0, 0, registrar.ErrMailLate)
+}
+
+// TestMovedBack: a close that was moved away and back is told, and at once to those who
+// were told of the other a moment ago, or are just being sent the link with it. The negative
+// controls are a second word without a further move, and one that has not had its turn.
+func TestMovedBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	w.at(electiontest.Open)
+	queue := func(kind string, spread time.Duration, want int) {
+		t.Helper()
+		if n, err := w.r.Enqueue(ctx, kind, w.clock(), spread); n != want || err != nil {
+			t.Errorf("%s: %d queued, %v; want %d", kind, n, err, want)
+		}
+	}
+	set := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := w.db.Owner.Exec(ctx, sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	queue(mailer.Invitation, 0, 70)
+	set(`UPDATE registrar.outbox SET state = CASE WHEN roll_index = 0 THEN 'leased' ELSE 'sent' END, attempts = 1,
+		lease_until = CASE WHEN roll_index = 0 THEN not_before END`)
+	if err := w.act(act.KindExtend, act.Extend{Close: electiontest.Close + 3600}); err != nil {
+		t.Fatal(err)
+	}
+	queue(mailer.Moved, 0, 70)
+	set(`UPDATE registrar.outbox SET state = 'sent', attempts = 1, lease_until = NULL WHERE group_id = 1`)
+	left := w.count(`SELECT count(*) FROM registrar.outbox WHERE group_id = 1 AND kind = 'moved'`)
+	w.at(electiontest.Open + 60)
+	queue(mailer.Moved, 0, 0)
+	if err := w.act(act.KindCloseEarly, act.CloseEarly{Close: electiontest.Close}); err != nil {
+		t.Fatal(err)
+	}
+	queue(mailer.Moved, time.Minute, left)
+	queue(mailer.Moved, 0, 0)
 }
 
 func TestOutbox(t *testing.T) {

@@ -81,7 +81,8 @@ const (
 // again, so that by the time of an attempt the number of receivers would say how many have
 // voted. Nobody is reminded for whom no link was queued, as in the moment
 // between the opening and the invitations: it would leave before it. That the close was
-// moved is told to those whose link has left: one that waits names the close in force.
+// moved is told to those whose link has left, or is just leaving and may name the close
+// before: one that waits names the close in force.
 const receivers = ` FROM registrar.member m
 	WHERE m.email IS NOT NULL AND NOT EXISTS (
 		SELECT FROM registrar.outbox o WHERE o.on_roll AND o.group_id = m.group_id AND o.roll_index = m.roll_index
@@ -90,7 +91,17 @@ const receivers = ` FROM registrar.member m
 					AND (o.turn > $3 OR o.state = 'queued' AND o.attempts = 0)))
 		AND ($1 NOT IN ('reminder', 'closing', 'moved') OR EXISTS (SELECT FROM registrar.outbox o WHERE o.on_roll
 			AND o.group_id = m.group_id AND o.roll_index = m.roll_index AND o.kind IN ('invitation', 'corrected')
-			AND ($1 <> 'moved' OR o.state IN ('sent', 'failed'))))`
+			AND ($1 <> 'moved' OR o.state <> 'queued')))`
+
+// tellAgain lets everybody be told at once of a close that is moved again: a word that has
+// had its turn names the one before. It looks at turns alone, and so at nobody's vote.
+// Locked by id, as by the mailer, so that neither waits for the other in a ring.
+func tellAgain(ctx context.Context, tx pgx.Tx, now time.Time) error {
+	_, err := tx.Exec(ctx, `WITH told AS MATERIALIZED (
+			SELECT id FROM registrar.outbox WHERE kind = 'moved' AND turn > $1 AND turn <= $2 ORDER BY id FOR UPDATE)
+		UPDATE registrar.outbox o SET turn = $1 FROM told WHERE o.id = told.id`, now.Add(-movedAgain).UTC(), now.UTC())
+	return err
+}
 
 // free is from when on a member may be reminded whose link has left, $6 seconds before.
 // It is the turn of a reminder that is queued now, from which what lies between two is
@@ -138,6 +149,9 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 			spread = r.within(kind, e, from, spread)
 		}
 		if err := r.inTime(kind, e, from.Unix(), from.Add(spread).Unix()); err != nil {
+			return err
+		}
+		if err := wasMoved(ctx, tx, kind); err != nil {
 			return err
 		}
 		same, other := spaced(kind, from, e.close)
@@ -207,6 +221,9 @@ func (r *Registrar) CheckEnqueue(ctx context.Context, kind string, from time.Tim
 		if err := r.inTime(kind, e, from.Unix(), from.Add(spread).Unix()); err != nil {
 			return err
 		}
+		if err := wasMoved(ctx, tx, kind); err != nil {
+			return err
+		}
 		same, other := spaced(kind, from, e.close)
 		return tx.QueryRow(ctx, `SELECT count(*)`+receivers, kind, same, other).Scan(&n)
 	})
@@ -243,8 +260,6 @@ func (r *Registrar) inTime(kind string, e row, from, last int64) error {
 		return ErrMailEarly
 	case e.phase != election.PhaseOpen || from >= e.close:
 		return ErrMailLate
-	case kind == mailer.Moved && e.close == r.manifest.Schedule.Close:
-		return ErrNotMoved
 	case kind == mailer.Moved && last >= e.close:
 		return ErrMovedSpread
 	case kind != mailer.Moved && last > e.close-mailer.LastHour:
