@@ -154,6 +154,16 @@ func TestPrepareRefuses(t *testing.T) {
 			t.Errorf("a demo's folder with %s: got %v", taken, err)
 		}
 	}
+	other, dir := filepath.Join(t.TempDir(), "other"), t.TempDir()
+	if err := errors.Join(os.WriteFile(other, []byte("precious"), 0o600), os.Symlink(other, filepath.Join(dir, mark))); err != nil {
+		t.Fatal(err)
+	}
+	if err := markFolder(dir); err != nil {
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(other); string(b) != "precious" {
+		t.Errorf("the file behind a link was written over: %q, %v", b, err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Prepare(ctx, Options{Data: filepath.Join(t.TempDir(), "new")}); !errors.Is(err, context.Canceled) {

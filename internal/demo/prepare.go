@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -94,16 +95,27 @@ func (w *World) prepare(ctx context.Context) error {
 // mark is the file that tells the folder of a demo from that of a service.
 const mark = "DEMO.txt"
 
-// markFolder makes the data folder, with its mark.
+// markFolder makes the data folder, with its mark. What has that name already stays: it may
+// be somebody's file, or a link to one.
 func markFolder(data string) error {
 	err := os.MkdirAll(data, 0o700)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(data, mark), []byte("This folder holds a demo of strikevote. It is not a real vote.\n"), 0o600)
+		err = place(filepath.Join(data, mark), "This folder holds a demo of strikevote. It is not a real vote.\n")
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("making room for the demo: %w", err)
 	}
 	return nil
+}
+
+// place writes a file that is not there yet.
+func place(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }
 
 // checkNew refuses a data folder that a service or a demo was begun in.
