@@ -98,11 +98,12 @@ func (v *votes) refresh(ctx context.Context) {
 
 func (v *votes) log(ctx context.Context, err error) {
 	if v.c.Log != nil {
-		v.c.Log.ErrorContext(ctx, "booth has no list of votes to show", "err", err)
+		v.c.Log.ErrorContext(ctx, "booth cannot read which votes to show", "err", err)
 	}
 }
 
-// find returns the votes that are sealed or open, in the order of their openings.
+// find returns the votes that are sealed or open, in the order of their openings. One that
+// cannot be read hides no other.
 func (v *votes) find(ctx context.Context) ([]vote, error) {
 	ids, err := v.c.Votes(ctx)
 	if err != nil {
@@ -121,8 +122,16 @@ func (v *votes) find(ctx context.Context) ([]vote, error) {
 		if errors.Is(err, ErrUnknown) {
 			continue // it is published a moment later
 		}
-		if err != nil {
+		if err != nil && ctx.Err() != nil {
 			return nil, err
+		}
+		if err != nil {
+			// The others are listed all the same, and this one as it was read before.
+			v.log(ctx, err)
+			if i := slices.IndexFunc(v.list, func(x vote) bool { return x.id == id }); i >= 0 {
+				list = append(list, v.list[i])
+			}
+			continue
 		}
 		m, err := election.Parse(raw)
 		// Where nobody says where a vote stands, it can be open until its latest close.

@@ -22,7 +22,8 @@ type union struct {
 	manifests map[suite.ElectionID][]byte
 	stands    map[suite.ElectionID]election.Phase
 	now       int64
-	err       error // of the list
+	err       error            // of the list
+	broken    suite.ElectionID // whose manifest cannot be read
 }
 
 func (u *union) add(t *testing.T, id suite.ElectionID, phase election.Phase, plan func(*electiontest.Plan), change func(*election.Manifest)) {
@@ -52,6 +53,9 @@ func (u *union) handler() http.Handler {
 		},
 		Manifest: func(_ context.Context, id suite.ElectionID) ([]byte, error) {
 			if m := u.manifests[id]; m != nil {
+				if id == u.broken {
+					return nil, errors.New("500 Internal Server Error")
+				}
 				return m, nil
 			}
 			return nil, booth.ErrUnknown
@@ -131,6 +135,18 @@ func TestVotes(t *testing.T) {
 	}
 	if w := read(h, "/", "*/*"); w.Code != 404 || w.Header().Get("Content-Type") != "application/json" {
 		t.Errorf("a program got %d, %s", w.Code, w.Body)
+	}
+}
+
+// TestOneVoteBroken lists the others while the manifest of one cannot be read.
+func TestOneVoteBroken(t *testing.T) {
+	t.Parallel()
+	u := newUnion(t)
+	u.broken = suite.ElectionID{2}
+	w := read(u.handler(), "/", "text/html")
+	body := w.Body.String()
+	if w.Code != 200 || strings.Contains(body, u.broken.String()) || !strings.Contains(body, suite.ElectionID{3}.String()) || !strings.Contains(body, suite.ElectionID{4}.String()) {
+		t.Errorf("got %d, %s", w.Code, body[strings.Index(body, "<main"):])
 	}
 }
 
