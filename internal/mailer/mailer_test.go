@@ -372,6 +372,32 @@ func TestMovedClose(t *testing.T) {
 	}
 }
 
+// TestMovedEnvelope: that the close was moved is told, with their link, to somebody off the
+// roll who has handed no envelope in, and to nobody who has.
+func TestMovedEnvelope(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, 0)
+	for i := range 2 {
+		body := token.Body{Kind: token.KindEnvelope, Election: o.m.ElectionID, Group: 2, Index: uint32(i), JTI: token.JTI{4, byte(i)}, Expires: o.m.Schedule.TokenExpires()}
+		tokenID, codeID := o.minter.IDs(body)
+		o.exec(`INSERT INTO registrar.applicant (group_id, roll_index, name, email) VALUES (2, $1, 'Zoë Núñez', $2)`, i, fmt.Sprintf("off%d@mail.example", i))
+		o.exec(`INSERT INTO registrar.token (token_id, code_id, jti, on_roll, group_id, roll_index) VALUES ($1, $2, $3, false, 2, $4)`, tokenID[:], codeID[:], body.JTI[:], i)
+		o.exec(`INSERT INTO registrar.outbox (id, kind, on_roll, group_id, roll_index, not_before) VALUES (uuid_send(gen_random_uuid()), 'moved', false, 2, $1, $2)`,
+			i, time.Unix(electiontest.Open, 0).UTC())
+	}
+	o.exec(`INSERT INTO registrar.envelope (ballot_id, on_roll, group_id, roll_index, reference, body) VALUES ($1, false, 2, 1, $1, '')`, make([]byte, 32))
+	b := new(inbox)
+	if n, err := o.mailer(b).Drain(t.Context()); err != nil || n != 1 || len(b.mails) != 1 {
+		t.Fatalf("%d sent, %v\n%s", n, err, &o.logged)
+	}
+	if m := b.mails[0]; m.To != "off0@mail.example" || !strings.Contains(m.Text, "/v1/#t=") {
+		t.Errorf("to %s:\n%s", m.To, m.Text)
+	}
+	if s := o.states(); s != "sent 2" {
+		t.Errorf("somebody who has voted can be told from the others: %s", s)
+	}
+}
+
 // TestEnvelope sends somebody who is not on the roll their link: it opens an
 // envelope, and says how that is less secret.
 func TestEnvelope(t *testing.T) {

@@ -156,12 +156,13 @@ func (m *Mailer) claim(ctx context.Context, until time.Time) ([]*job, error) {
 		SELECT c.id, c.kind, c.attempts, c.turn, COALESCE(c.sender, ''), c.on_roll, c.group_id, c.roll_index,
 			COALESCE(m.name, a.name, ''), COALESCE(m.email, a.email, ''), COALESCE(m.former_email, ''), COALESCE(m.unit, ''),
 			COALESCE(m.campus, a.campus, ''), COALESCE(m.language, a.language, ''),
-			t.jti, COALESCE(u.kind, ''), COALESCE(e.close_at, $4), COALESCE(e.phase, ''), `+linkedBefore+`
+			t.jti, COALESCE(u.kind, CASE WHEN v.ballot_id IS NOT NULL THEN 'deposit' END, ''), COALESCE(e.close_at, $4), COALESCE(e.phase, ''), `+linkedBefore+`
 		FROM claimed c
 		LEFT JOIN registrar.election e ON true
 		LEFT JOIN registrar.member m ON c.on_roll AND m.group_id = c.group_id AND m.roll_index = c.roll_index
 		LEFT JOIN registrar.applicant a ON NOT c.on_roll AND a.group_id = c.group_id AND a.roll_index = c.roll_index
 		LEFT JOIN registrar.used u ON c.on_roll AND u.group_id = c.group_id AND u.roll_index = c.roll_index
+		LEFT JOIN registrar.envelope v ON NOT c.on_roll AND NOT v.on_roll AND v.group_id = c.group_id AND v.roll_index = c.roll_index
 		LEFT JOIN registrar.token t ON t.on_roll = c.on_roll AND t.group_id = c.group_id AND t.roll_index = c.roll_index
 			AND NOT EXISTS (SELECT FROM registrar.token_revoked r WHERE r.token_id = t.token_id)`,
 		now.UTC(), now.Add(-LinkAge(m.c.Manifest)).UTC(), Batch, m.c.Manifest.Schedule.Close, bulk, notices, until)

@@ -130,6 +130,34 @@ func (r *Registrar) tellCounted(ctx context.Context, tx pgx.Tx, from time.Time, 
 	return int(tag.RowsAffected()), err
 }
 
+// admitted are those off the roll whom a word that the close was moved is for, as
+// receivers are those on it: whose link has left, and who got none since $1. Whether they
+// have voted is looked at when it leaves.
+const admitted = ` FROM registrar.applicant a
+	WHERE a.email IS NOT NULL AND NOT EXISTS (
+		SELECT FROM registrar.outbox o WHERE NOT o.on_roll AND o.group_id = a.group_id AND o.roll_index = a.roll_index
+			AND o.kind = 'moved' AND (o.turn > $1 OR o.state = 'queued' AND o.attempts = 0))
+		AND EXISTS (SELECT FROM registrar.outbox o WHERE NOT o.on_roll AND o.group_id = a.group_id AND o.roll_index = a.roll_index
+			AND o.kind = 'envelope' AND o.state <> 'queued')`
+
+// countAdmitted counts them, and none for another kind of mail.
+func countAdmitted(ctx context.Context, tx pgx.Tx, kind string, since time.Time) (n int, err error) {
+	if kind == mailer.Moved {
+		err = tx.QueryRow(ctx, `SELECT count(*)`+admitted, since).Scan(&n)
+	}
+	return n, err
+}
+
+// tellAdmitted queues the word that the close was moved for those off the roll: they come
+// too late by their mails as others do.
+func tellAdmitted(ctx context.Context, tx pgx.Tx, since, from time.Time, spread time.Duration) (int, error) {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO registrar.outbox (id, kind, on_roll, group_id, roll_index, not_before)
+		SELECT uuid_send(gen_random_uuid()), 'moved', false, a.group_id, a.roll_index, $2::timestamptz + random() * $3::bigint * interval '1 second'`+admitted,
+		since, from.UTC(), int64(spread/time.Second))
+	return int(tag.RowsAffected()), err
+}
+
 // Named returns the number and the name of the member whom an amendment adds or
 // strikes, for the committee to compare. It returns [ErrNoMember].
 func (r *Registrar) Named(ctx context.Context, a act.Amend) (number, name string, err error) {

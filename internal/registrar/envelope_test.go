@@ -541,6 +541,39 @@ func TestResultOfEnvelopes(t *testing.T) {
 	}
 }
 
+// TestMovedEnvelopes: whoever has a link for an envelope is told that the close was moved,
+// once. The negative control is one whose link has not left.
+func TestMovedEnvelopes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, real)
+	ctx := t.Context()
+	w.at(electiontest.Open)
+	for i := range 3 {
+		if _, err := w.r.Admit(ctx, registrar.Applicant{Name: "CANARY", Email: fmt.Sprintf("off%d@mail.example", i), Group: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 {
+			if _, err := w.db.Owner.Exec(ctx, `UPDATE registrar.outbox SET state = 'sent', attempts = 1`); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.act(act.KindCloseEarly, act.CloseEarly{Close: electiontest.Open + 7200}); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{2, 0} {
+		if n, err := w.r.CheckEnqueue(ctx, mailer.Moved, w.clock(), 0); n != want || err != nil {
+			t.Errorf("time %d: %d would be queued, %v; want %d", i, n, err, want)
+		}
+		if n, err := w.r.Enqueue(ctx, mailer.Moved, w.clock(), 0); n != want || err != nil {
+			t.Errorf("time %d: %d queued, %v; want %d", i, n, err, want)
+		}
+	}
+	if n := w.count(`SELECT count(*) FROM registrar.outbox WHERE kind = 'moved' AND NOT on_roll`); n != 2 {
+		t.Errorf("%d mails to who is off the roll", n)
+	}
+}
+
 // TestEveryFieldOfADeposit: nothing but the whole ballot is the same ballot.
 func TestEveryFieldOfADeposit(t *testing.T) {
 	t.Parallel()

@@ -126,8 +126,9 @@ func spaced(kind string, from time.Time, closes int64) (same, other time.Time) {
 	return same.UTC(), other.UTC()
 }
 
-// Enqueue queues a mail of a kind to everybody on the roll who has an address, and the
-// result to whoever else had a counted envelope, spread at random over a while from a
+// Enqueue queues a mail of a kind to everybody on the roll who has an address, the result
+// to whoever else had a counted envelope, and that the close was moved to whoever else has
+// a link for one, spread at random over a while from a
 // moment on. Whoever got that kind before does not get it again; a reminder may be repeated after 20 hours, to those whose
 // last one does not wait still, as in a pause: they would get two at once. So long lies
 // between a reminder and the closing mail, too, but for the last day: 4 hours are enough
@@ -163,12 +164,15 @@ func (r *Registrar) Enqueue(ctx context.Context, kind string, from time.Time, sp
 			return err
 		}
 		queued = int(tag.RowsAffected())
-		if kind == mailer.Result {
-			more, err := r.tellCounted(ctx, tx, from, spread)
-			queued += more
-			return err
+		more := 0
+		switch kind {
+		case mailer.Result:
+			more, err = r.tellCounted(ctx, tx, from, spread)
+		case mailer.Moved:
+			more, err = tellAdmitted(ctx, tx, same, from, spread)
 		}
-		return nil
+		queued += more
+		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("queueing mails: %w", err)
@@ -206,8 +210,8 @@ func (r *Registrar) Within(ctx context.Context, kind string, from time.Time, mos
 	return r.within(kind, e, from, most), nil
 }
 
-// CheckEnqueue returns what [Registrar.Enqueue] would now for those on the roll, and queues
-// nothing.
+// CheckEnqueue returns what [Registrar.Enqueue] would now, of a result for those on the roll,
+// and queues nothing.
 func (r *Registrar) CheckEnqueue(ctx context.Context, kind string, from time.Time, spread time.Duration) (int, error) {
 	if err := r.mayEnqueue(ctx, kind); err != nil {
 		return 0, err
@@ -225,7 +229,13 @@ func (r *Registrar) CheckEnqueue(ctx context.Context, kind string, from time.Tim
 			return err
 		}
 		same, other := spaced(kind, from, e.close)
-		return tx.QueryRow(ctx, `SELECT count(*)`+receivers, kind, same, other).Scan(&n)
+		more, err := countAdmitted(ctx, tx, kind, same)
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `SELECT count(*)`+receivers, kind, same, other).Scan(&n)
+		n += more
+		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("queueing mails: %w", err)
