@@ -103,6 +103,16 @@ func Look(ctx context.Context, c Config) (*Report, error) {
 	return l.r, l.compare(ctx, manifest, files)
 }
 
+// originOf returns the origin of an address as a manifest writes it, however it was typed.
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	return scheme + "://" + strings.TrimSuffix(host, map[string]string{"https": ":443", "http": ":80"}[scheme])
+}
+
 // manifest reads the manifest from the record.
 func (l *look) manifest(ctx context.Context) ([]byte, error) {
 	raw, err := l.record(ctx)(layout.Manifest)
@@ -116,7 +126,7 @@ func (l *look) manifest(ctx context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("%w, or a damaged one: %w", layout.ErrNoRecord, err)
 	}
 	// The ballot page answers with the manifest too, but with no act that named another page.
-	if o := l.m.Origins; strings.HasPrefix(l.c.URL, o.Booth+"/") {
+	if o := l.m.Origins; originOf(l.c.URL) == o.Booth {
 		return nil, fmt.Errorf("%w, but an address of the ballot page: the record is at %s/%s", layout.ErrNoRecord, o.Board, l.m.ElectionID)
 	}
 	l.r.MID, l.r.Title, l.r.Booth = election.MID(raw), l.m.Title[0], l.m.Origins.Booth

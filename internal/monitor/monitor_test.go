@@ -63,7 +63,7 @@ func newWorld(t *testing.T, named *election.Client, acts ...audittest.Payload) *
 // RoundTrip answers for board and booth.
 func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	rec := httptest.NewRecorder()
-	switch r.URL.Host {
+	switch strings.ToLower(strings.TrimSuffix(r.URL.Host, ":443")) {
 	case w.away:
 		return nil, errors.New("connection refused")
 	case "board.example":
@@ -376,9 +376,11 @@ func TestBoothAddress(t *testing.T) {
 	w := newWorld(t, own, act.ClientBundle{URL: own.URL, SHA256: suite.Hash{1}})
 	id := w.e.Manifest.ElectionID.String()
 	c := w.config()
-	c.URL = "https://vote.example/v1/" + id
-	if _, err := monitor.Look(t.Context(), c); !errors.Is(err, layout.ErrNoRecord) || !strings.Contains(err.Error(), "the record is at https://board.example/"+id) {
-		t.Errorf("got %v", err)
+	for _, origin := range []string{"https://vote.example", "https://Vote.Example", "https://vote.example:443"} {
+		c.URL = origin + "/v1/" + id
+		if _, err := monitor.Look(t.Context(), c); !errors.Is(err, layout.ErrNoRecord) || !strings.Contains(err.Error(), "the record is at https://board.example/"+id) {
+			t.Errorf("%s: got %v", origin, err)
+		}
 	}
 	c.URL = "https://board.example"
 	delete(w.files, layout.Manifest)
