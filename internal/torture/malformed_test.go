@@ -106,7 +106,9 @@ func (s *stand) validSamples(link string) []sample {
 	for _, path := range []string{"turnout.json", "content", "content/1", "content/files/" + strings.Repeat("0", 64)} {
 		add("ledger", "GET", "/e/E/"+path, "", "")
 	}
-	for _, path := range []string{"ceremony", "manifest", "certificate", "declaration", "agenda", "acts", "slips"} {
+	add("booth", "GET", "/", "", "")
+	add("console", "GET", "/", "", "")
+	for _, path := range []string{"", "tellers/1", "ceremony", "manifest", "certificate", "declaration", "agenda", "acts", "slips"} {
 		add("console", "GET", "/v1/E/"+path, "", "")
 	}
 	for _, path := range []string{"manifest", "certificate", "declaration", "acts/1", "slips/1"} {
