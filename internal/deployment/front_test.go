@@ -60,18 +60,6 @@ func certified(t *testing.T, hosts ...string) (*web.Certificates, *x509.CertPool
 	return certs, pool
 }
 
-// free returns an address of this machine that nothing listens on, nor will: the
-// other tests use another one.
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.77.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // TestShared serves all parts on one address with TLS, each under its own host,
 // and the operators' listener without.
 func TestShared(t *testing.T) {
@@ -82,7 +70,7 @@ func TestShared(t *testing.T) {
 		names = append(names, host)
 	}
 	certs, pool := certified(t, names...)
-	addr := free(t)
+	addr := unused("127.77.0.1")
 	c := Config{
 		Data: t.TempDir(), Listen: make(map[string]string), Parts: Parts(),
 		Front: Front{Certificates: certs, Plain: "127.0.0.1:0", Proxies: web.Proxies{netip.MustParsePrefix("127.0.0.0/8")}, Rates: map[string]web.Rate{"booth": {Burst: 2, Per: time.Hour}, "box": {Burst: 1, Per: time.Hour}}},
@@ -160,7 +148,7 @@ func TestShared(t *testing.T) {
 func TestFrontRefuses(t *testing.T) {
 	t.Parallel()
 	certs, _ := certified(t, "a.example", "b.example")
-	addr := free(t)
+	addr := unused("127.77.0.1")
 	both := map[string]string{listenBooth: addr, listenBox: addr}
 	for _, tt := range []struct {
 		name, want string
@@ -233,6 +221,23 @@ func TestConnect(t *testing.T) {
 	for _, x := range []*Deployment{d, later} {
 		for _, l := range x.listeners {
 			_ = l.Close()
+		}
+	}
+}
+
+// TestUnused: a restart gets the port that no outgoing connection takes.
+func TestUnused(t *testing.T) {
+	t.Parallel()
+	d := &Deployment{c: Config{Data: t.TempDir(), Parts: []Part{PartBox}}}
+	if err := d.listen(); err != nil {
+		t.Fatal(err)
+	}
+	for name, l := range d.listeners {
+		if port := netip.MustParseAddrPort(l.Addr().String()).Port(); port < firstPort || port >= endPort {
+			t.Errorf("the %s has port %d", name, port)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

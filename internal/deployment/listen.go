@@ -2,6 +2,8 @@ package deployment
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -61,7 +64,7 @@ func (d *Deployment) listen() error {
 			addr = noted[name]
 		}
 		if addr == "" {
-			addr = "127.0.0.1:0"
+			addr = unused("127.0.0.1")
 		}
 		l, err := d.open1(name, addr)
 		if err != nil {
@@ -89,6 +92,25 @@ func (d *Deployment) listen() error {
 		}
 	}
 	return d.noteServing()
+}
+
+// Ports of listeners to which nobody has given an address. They lie below those that
+// systems give to outgoing connections: such a connection, of any program, would be in the
+// way of a restart, which has to get the same address.
+const firstPort, endPort = 10240, 32768
+
+// unused returns an address of a host of this machine on which nobody listens.
+func unused(host string) string {
+	for range 100 {
+		var b [2]byte
+		rand.Read(b[:])
+		addr := net.JoinHostPort(host, strconv.Itoa(firstPort+int(binary.BigEndian.Uint16(b[:]))%(endPort-firstPort)))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			_ = l.Close()
+			return addr
+		}
+	}
+	return net.JoinHostPort(host, "0") // hardly one is free; the system finds it
 }
 
 // connect returns the origins to which the voter's page has to send: browsers let it
