@@ -168,11 +168,7 @@ func (r *Report) sums(b *strings.Builder) {
 	if r.Final == nil {
 		return
 	}
-	var all tally.GroupCounts
-	for _, g := range r.Final.Groups {
-		all.RollSize, all.Added, all.Struck = all.RollSize+g.RollSize, all.Added+g.Added, all.Struck+g.Struck
-		all.Accepted, all.AcceptedOff = all.Accepted+g.Accepted, all.AcceptedOff+g.AcceptedOff
-	}
+	all := tally.Sum(r.Final.Groups)
 	if all.Accepted > 0 {
 		given := r.Issued + all.Accepted
 		fmt.Fprintf(b, "%d issued%s%s = %d in the box.\n", r.Issued, term(" + %d from accepted envelopes", all.Accepted),

@@ -69,7 +69,7 @@ func certificateOf(s *Site, ctx context.Context, v *view) (any, error) {
 	p.count("results.certificate.envelopes", []string{"accepted", "rejected", "undecided"}, func(g *tally.GroupCounts) []string {
 		return []string{v.Number(g.Accepted), v.Number(g.Rejected), v.Number(g.Undecided)}
 	})
-	p.Sums = say.counted(f.counts())
+	p.Sums = say.counted(tally.Sum(p.Certificate.Groups))
 	return p, nil
 }
 
@@ -113,13 +113,8 @@ func (p *certificatePage) count(caption string, columns []string, counts func(*t
 	for _, name := range columns {
 		t.Columns = append(t.Columns, p.Text("results.table."+name))
 	}
-	var all tally.GroupCounts
 	groups := p.Certificate.Groups
-	for i := range groups {
-		g := &groups[i]
-		all.Entitled, all.Issued, all.Cast = all.Entitled+g.Entitled, all.Issued+g.Issued, all.Cast+g.Cast
-		all.Accepted, all.Rejected, all.Undecided = all.Accepted+g.Accepted, all.Rejected+g.Rejected, all.Undecided+g.Undecided
-	}
+	all := tally.Sum(groups)
 	t.Rows = append(t.Rows, certifiedRow{p.Text("results.overall"), counts(&all)})
 	for i := range groups {
 		if len(groups) > 1 {

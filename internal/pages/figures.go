@@ -273,14 +273,17 @@ func (f *figures) open() (undecided, notCast uint64) {
 	return undecided, given - min(given, cast)
 }
 
-// counts are what happened to the members of all groups, by the ends of the logs.
-func (f *figures) counts() (all tally.GroupCounts) {
+// counts are what happened to the members of all groups, by the ends of the logs, as far
+// as [speaker.counted] reads it.
+func (f *figures) counts() tally.GroupCounts {
+	var list []tally.GroupCounts
 	for i := range f.manifest.Groups {
 		g := &f.manifest.Groups[i]
 		n := f.final[g.ID]
-		all.RollSize, all.Added, all.Struck = all.RollSize+uint64(g.RollSize), all.Added+uint64(n.Added), all.Struck+uint64(n.Struck)
-		all.Entitled, all.Issued, all.Cast = all.Entitled+n.Entitled(g.RollSize), all.Issued+uint64(n.Issued), all.Cast+f.cast[g.ID]
-		all.Accepted, all.AcceptedOff = all.Accepted+n.Accepted(), all.AcceptedOff+uint64(n.AcceptedOff)
+		list = append(list, tally.GroupCounts{
+			RollSize: uint64(g.RollSize), Added: uint64(n.Added), Struck: uint64(n.Struck), Entitled: n.Entitled(g.RollSize),
+			Issued: uint64(n.Issued), Cast: f.cast[g.ID], Accepted: n.Accepted(), AcceptedOff: uint64(n.AcceptedOff),
+		})
 	}
-	return all
+	return tally.Sum(list)
 }

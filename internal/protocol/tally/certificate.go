@@ -62,6 +62,26 @@ func (g *GroupCounts) check() error {
 	return nil
 }
 
+// Sum returns the counts of all groups taken together, under no number.
+func Sum(groups []GroupCounts) (all GroupCounts) {
+	for i := range groups {
+		g := &groups[i]
+		all.RollSize += g.RollSize
+		all.Added += g.Added
+		all.Struck += g.Struck
+		all.Entitled += g.Entitled
+		all.Issued += g.Issued
+		all.Cast += g.Cast
+		all.Deposited += g.Deposited
+		all.Accepted += g.Accepted
+		all.AcceptedOff += g.AcceptedOff
+		all.Rejected += g.Rejected
+		all.Undecided += g.Undecided
+		all.UndecidedOff += g.UndecidedOff
+	}
+	return all
+}
+
 // A Final is what a certificate is about. The caller has verified all of it.
 type Final struct {
 	Manifest   *election.Manifest

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -173,4 +174,25 @@ func FuzzParseCertificate(f *testing.F) {
 			t.Errorf("%q is written in another way", b)
 		}
 	})
+}
+
+// TestSum leaves out no count.
+func TestSum(t *testing.T) {
+	t.Parallel()
+	g := GroupCounts{ID: 7}
+	v := reflect.ValueOf(&g).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.Uint64 {
+			f.SetUint(uint64(1) << i)
+		}
+	}
+	all := Sum([]GroupCounts{g, g})
+	for i, got := 0, reflect.ValueOf(all); i < v.NumField(); i++ {
+		if f := v.Field(i); f.Kind() == reflect.Uint64 && got.Field(i).Uint() != 2*f.Uint() {
+			t.Errorf("%s: got %d, want %d", v.Type().Field(i).Name, got.Field(i).Uint(), 2*f.Uint())
+		}
+	}
+	if all.ID != 0 {
+		t.Errorf("a sum of groups is called group %d", all.ID)
+	}
 }
