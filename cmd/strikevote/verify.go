@@ -7,10 +7,10 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
-	"strings"
 	"time"
 
 	"strikevote/internal/audit"
+	"strikevote/internal/monitor"
 	"strikevote/internal/protocol/suite"
 	"strikevote/internal/record"
 	"strikevote/internal/record/layout"
@@ -81,7 +81,7 @@ func runVerify(ctx context.Context, e *env, fs *flag.FlagSet, args []string) err
 	if err != nil {
 		return err
 	}
-	if o := report.Manifest.Origins; live && !report.Verified && strings.HasPrefix(fs.Arg(0), o.Booth+"/") {
+	if o := report.Manifest.Origins; live && !report.Verified && monitor.AtBooth(fs.Arg(0), o) {
 		fmt.Fprintf(e.err, "This is an address of the ballot page, and not of the record. That is at %s/%s.\n", o.Board, report.Election.ID)
 	}
 	return printReport(e, report, *asJSON)

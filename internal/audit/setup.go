@@ -21,13 +21,13 @@ func say(format string, args ...any) string { return fmt.Sprintf(format, args...
 func (a *auditor) open() error {
 	raw, err := a.read(layout.Manifest)
 	if errors.Is(err, errMissing) {
-		return fmt.Errorf("%w: there is no file %s", layout.ErrNoRecord, layout.Manifest)
+		return layout.ErrNoManifest
 	}
 	if err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
-	if a.m, err = election.Parse(raw); err != nil {
-		return fmt.Errorf("%w, or a damaged one: %w", layout.ErrNoRecord, err)
+	if a.m, err = layout.ParseManifest(raw); err != nil {
+		return err
 	}
 	a.mid = election.MID(raw)
 	a.r.Manifest, a.r.MID = a.m, a.mid

@@ -103,30 +103,31 @@ func Look(ctx context.Context, c Config) (*Report, error) {
 	return l.r, l.compare(ctx, manifest, files)
 }
 
-// originOf returns the origin of an address as a manifest writes it, however it was typed.
-func originOf(address string) string {
+// AtBooth reports whether an address, however it was typed, is one of the ballot page,
+// which has a manifest as a record has, and nothing else of one.
+func AtBooth(address string, o election.Origins) bool {
 	u, err := url.Parse(address)
 	if err != nil {
-		return ""
+		return false
 	}
 	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
-	return scheme + "://" + strings.TrimSuffix(host, map[string]string{"https": ":443", "http": ":80"}[scheme])
+	return scheme+"://"+strings.TrimSuffix(host, map[string]string{"https": ":443", "http": ":80"}[scheme]) == o.Booth
 }
 
 // manifest reads the manifest from the record.
 func (l *look) manifest(ctx context.Context) ([]byte, error) {
 	raw, err := l.record(ctx)(layout.Manifest)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: there is no file %s", layout.ErrNoRecord, layout.Manifest)
+		return nil, layout.ErrNoManifest
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the record: %w", err)
 	}
-	if l.m, err = election.Parse(raw); err != nil {
-		return nil, fmt.Errorf("%w, or a damaged one: %w", layout.ErrNoRecord, err)
+	if l.m, err = layout.ParseManifest(raw); err != nil {
+		return nil, err
 	}
 	// The ballot page answers with the manifest too, but with no act that named another page.
-	if o := l.m.Origins; originOf(l.c.URL) == o.Booth {
+	if o := l.m.Origins; AtBooth(l.c.URL, o) {
 		return nil, fmt.Errorf("%w, but an address of the ballot page: the record is at %s/%s", layout.ErrNoRecord, o.Board, l.m.ElectionID)
 	}
 	l.r.MID, l.r.Title, l.r.Booth = election.MID(raw), l.m.Title[0], l.m.Origins.Booth

@@ -227,6 +227,18 @@ var ErrNotPlain = errors.New("it is not a plain file")
 // of a hole in a record.
 var ErrNoRecord = errors.New("this is no election's record")
 
+// ErrNoManifest is the [ErrNoRecord] of a source without a manifest.
+var ErrNoManifest = fmt.Errorf("%w: there is no file %s", ErrNoRecord, Manifest)
+
+// ParseManifest reads what a source has for a manifest; [ErrNoRecord] if it is none.
+func ParseManifest(raw []byte) (*election.Manifest, error) {
+	m, err := election.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%w, or a damaged one: %w", ErrNoRecord, err)
+	}
+	return m, nil
+}
+
 // ErrNotLocked is returned for a file that a board publishes at the lock, and for
 // a board whose ledger has only begun. It is no hole in the record: there is no
 // whole record yet.

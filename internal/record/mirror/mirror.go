@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 
-	"strikevote/internal/protocol/election"
 	"strikevote/internal/protocol/tlog"
 	"strikevote/internal/record/layout"
 )
@@ -38,14 +37,14 @@ const (
 func List(read func(path string) ([]byte, error)) ([]string, error) {
 	raw, err := read(layout.Manifest)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: there is no file %s", layout.ErrNoRecord, layout.Manifest)
+		return nil, layout.ErrNoManifest
 	}
 	if err != nil {
 		return nil, err
 	}
-	m, err := election.Parse(raw)
+	m, err := layout.ParseManifest(raw)
 	if err != nil {
-		return nil, fmt.Errorf("%w, or a damaged one: %w", layout.ErrNoRecord, err)
+		return nil, err
 	}
 	shape := layout.Shape{Manifest: m, Stage: layout.Certified}
 	for log, size := range map[string]*int64{layout.Ledger: &shape.LedgerSize, layout.Ballots: &shape.BallotsSize} {
