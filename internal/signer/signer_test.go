@@ -137,7 +137,7 @@ func TestActs(t *testing.T) {
 	w.act(act.KindCancel, act.Cancel{})
 	w.says("act:1", "voting would close", "(2030-03-18 18:01:40 UTC)", "instead of Monday 18 March 2030, 10:46:40 PDT")
 	w.says("act:2", "(2030-03-18 18:16:40 UTC)", "instead of Monday 18 March 2030, 11:01:40 PDT")
-	w.says("act:3", "CLOSE EARLY", "No member is told of the new one by mail", "strikevote mail status", "instead of Monday 18 March 2030, 11:16:40 PDT")
+	w.says("act:3", "CLOSE EARLY", "No member is told of the new one by mail", "strikevote mail send moved", "strikevote mail status", "instead of Monday 18 March 2030, 11:16:40 PDT")
 	w.says("act:4", "ADD", "group Unit 1", suite.Hash{0xcd}.String(), "the list that strikevote election acts prints, by a separate way")
 	w.says("act:5", "STRIKE", "group Unit 2", suite.Hash{0xef}.String(), "the list that strikevote election acts prints, by a separate way")
 	w.says("act:6", "accepted: 0 of people on the roll, 1 of people off it", "rejected: 2 of people on", receipt.Tracker(id),

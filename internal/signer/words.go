@@ -96,9 +96,9 @@ func (w words) act(m *election.Manifest, before *act.State, payload any) string 
 		return fmt.Sprintf("EXTEND: voting would close\n  at         %s\n  instead of %s\n", w.moment(p.Close), w.moment(before.Close))
 	case act.CloseEarly:
 		return fmt.Sprintf("CLOSE EARLY: voting would close\n  at         %s\n  instead of %s\nWhoever has not voted by then cannot.\n"+
-			"CAREFUL: mails and slips that went out say the time before. No member is told of the new one by mail unless\n"+
-			"somebody sends one, and none that reminds leaves in the last hour before it. Ask the operator how many have\n"+
-			"left (strikevote mail status), and who tells the members.\n", w.moment(p.Close), w.moment(before.Close))
+			"CAREFUL: mails and slips that went out say the time before. No member is told of the new one by mail before\n"+
+			"the operator sends one (strikevote mail send moved). Ask how many have left (strikevote mail status), and who\n"+
+			"tells the members.\n", w.moment(p.Close), w.moment(before.Close))
 	case act.Cancel:
 		return "CANCEL: the election would end without a result, for ever. No ballot is ever opened.\n"
 	case act.Amend:
