@@ -79,8 +79,9 @@ func Handler(c Config) http.Handler {
 	s := whole()
 	v := &votes{c: c, site: s}
 	none, front := v.says(s.nothing, http.StatusNotFound, nothing), v.says(s.front, http.StatusOK, nothing)
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/" && v.any(r.Context()) {
+	r.NotFound(none)
+	r.Get("/", func(w http.ResponseWriter, r *http.Request) {
+		if v.any(r.Context()) {
 			front(w, r)
 			return
 		}

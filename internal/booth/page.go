@@ -71,9 +71,9 @@ var whole = sync.OnceValue(func() *site {
 			panic(fmt.Errorf("booth: the page in %s: %w", t.Code, err))
 		}
 	}
-	s.unknown = s.say(problem{Name: "link-unknown", Heading: "booth.link.unknown", Text: "booth.link.unknown.text"})
-	s.nothing = s.say(problem{Name: "nothing", Heading: "pages.missing", Text: "pages.booth.nothing"})
-	s.front = s.say(problem{Name: "votes", Heading: "booth.link.code", Text: "pages.booth.nothing"})
+	s.unknown = s.say(problem{Name: "link-unknown", Heading: "booth.link.unknown", Text: "booth.link.unknown.text", Votes: true})
+	s.nothing = s.say(problem{Name: "nothing", Heading: "pages.missing", Text: "pages.booth.nothing", Votes: true})
+	s.front = s.say(problem{Name: "votes", Heading: "booth.link.code", Text: "pages.booth.nothing", Votes: true})
 	s.down = s.say(problem{Name: "down", Heading: "pages.down", Text: "pages.down.then"})
 	s.list = web.NewBlob("text/plain; charset=utf-8", election.WordList())
 	s.licences = web.NewBlob("text/plain; charset=utf-8", []byte(asset("dist/licences.txt")))
@@ -119,7 +119,10 @@ type shell struct {
 }
 
 // A problem is what a page says that does nothing else. Heading and Text are keys.
-type problem struct{ Name, Heading, Text string }
+type problem struct {
+	Name, Heading, Text string
+	Votes               bool // whether those that a code can be entered for are listed
+}
 
 // A saying is a page that only says something, by language, without a list of votes.
 type saying struct {

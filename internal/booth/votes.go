@@ -48,10 +48,10 @@ func (v *votes) any(ctx context.Context) bool {
 	return len(v.list) > 0
 }
 
-// page returns what is said in a language, with the votes to choose from if there are
-// any and it is not that nothing can be shown.
+// page returns what is said in a language, with the votes to choose from where they are
+// listed and there are any.
 func (v *votes) page(ctx context.Context, what saying, code string) *document {
-	if what.problem == v.site.down.problem {
+	if !what.problem.Votes {
 		return what.pages[code]
 	}
 	v.mu.Lock()
