@@ -22,8 +22,8 @@ func doctorCommand() command {
 Looks for what would lose ballots, leak who voted how, or stop a vote: disk, clock,
 swap, core dumps, permissions, key files and master key, database servers with their
 settings and schemas, every origin and its certificate, who sends the mails, the
-running service. It
-changes nothing. Run it as the account of the service, with its settings:
+running service. It changes nothing. Run it as the account of the service, with its
+settings:
 
   systemd-run -qP -p User=strikevote -p EnvironmentFile=/etc/strikevote/strikevote.env \
     strikevote doctor

@@ -28,9 +28,9 @@ moved says that the close was moved, and to when: send it once an act has moved 
 or later. It leaves until the close in force, to everybody whose link has left.
 
 They leave in random order over the time of STRIKEVOTE_MAIL_SPREAD, or over less: the last
-leaves by the middle of the time that is left until the opening, until the last hour, or, of moved, until the close.
--spread gives another time; 0s is at once. -wait stays until all have had their turn, with
-a bar.` + operatorHelp}
+leaves by the middle of the time that is left until the opening, until the last hour, or, of
+moved, until the close. -spread gives another time; 0s is at once. -wait stays until all
+have had their turn, with a bar.` + operatorHelp}
 }
 
 // A sending is mails to everybody as they are asked for.

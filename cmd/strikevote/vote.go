@@ -34,8 +34,9 @@ on another device, and needs the link too: -check FILE LINK. With -find it says 
 your ballot is; -forget erases what this computer keeps of the link.
 
 Is it disputed whether you may vote, -envelope hands your sealed ballot in with
-your name on it; two of the committee decide on it. With a code from a slip
-in place of a link, -slip CODE votes at the address on the slip; -slip - asks for the code, so that it is not left in the shell's history.`,
+your name on it; two of the committee decide on it. With a code from a
+slip in place of a link, -slip CODE votes at the address on the slip; -slip - asks
+for the code, so that it is not left in the shell's history.`,
 		run: runVote,
 	}
 }

@@ -16,7 +16,6 @@ var cuts string
 // cut returns the library without what cuts names. It fails if that is not in it.
 func cut(module string) (string, error) {
 	for paragraph := range strings.SplitSeq(strings.TrimSpace(cuts), "\n\n") {
-		paragraph = strings.TrimSuffix(paragraph, "\n")
 		words := strings.Fields(paragraph)
 		switch words[0] {
 		case "#":
