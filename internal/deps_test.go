@@ -62,7 +62,7 @@ const policy = `
 	# Files: the record that everybody checks, and rolls that are imported.
 	record/layout              protocol/suite protocol/election protocol/tlog
 	record/statement           protocol/suite protocol/group protocol/dkg
-	record/mirror              archive/zip path sync record/layout protocol/election protocol/tlog
+	record/mirror              archive/zip path sync record/layout protocol/tlog
 	record                     @std math/rand/v2 record/layout record/mirror protocol/suite
 	roll                       @std @charmap @excelize mailbox
 
